@@ -1,0 +1,143 @@
+# Kẻng: one Makefile, no recursion, no configure step.  `make help` lists the targets.
+#
+# Objects go to build/<flavour>/, so that flavours never share an object; the
+# programs of the release flavour are linked straight into build/.
+
+.DEFAULT_GOAL := all
+SHELL := /bin/sh
+
+# ---- Debian packages: the one list that `make deps` installs when missing ----
+PACKAGES_BUILD := gcc clang llvm make pkg-config libsodium-dev libprotobuf-c-dev protobuf-c-compiler \
+	protobuf-compiler libserialport-dev libsqlite3-dev libjansson-dev libconfuse-dev \
+	libmicrohttpd-dev libcurl4-gnutls-dev libgnutls28-dev libutf8proc-dev
+PACKAGES_TEST := libcmocka-dev python3 curl chromium fonts-dejavu-core mandoc procps time
+PACKAGES := $(PACKAGES_BUILD) $(PACKAGES_TEST)
+
+# ---- flavours -----------------------------------------------------------------
+FLAVOUR ?= release
+OUT := build/$(FLAVOUR)
+GEN := build/gen
+PROGRAM_DIR := $(if $(filter release,$(FLAVOUR)),build,$(OUT))
+
+PKGS := libsodium libprotobuf-c libserialport sqlite3 jansson libconfuse libmicrohttpd libcurl gnutls libutf8proc
+PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+
+WARN := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wvla -Wundef -Wstrict-prototypes \
+	-Wmissing-prototypes -Wcast-qual -Wformat=2 -Wswitch-enum -Wimplicit-fallthrough
+CPPFLAGS += -D_GNU_SOURCE -I. -I$(GEN)
+BASE_CFLAGS := -std=c11 -g -fno-strict-aliasing $(WARN)
+
+ifeq ($(FLAVOUR),release)
+FLAVOUR_CFLAGS := -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+FLAVOUR_LDFLAGS := -pie -Wl,-z,relro,-z,now
+else ifeq ($(FLAVOUR),gcc-san)
+CC := gcc
+FLAVOUR_CFLAGS := -O1 -Werror -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+FLAVOUR_LDFLAGS := -fsanitize=address,undefined
+else ifeq ($(FLAVOUR),clang-san)
+CC := clang
+FLAVOUR_CFLAGS := -O1 -Werror -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+FLAVOUR_LDFLAGS := -fsanitize=address,undefined
+else
+$(error unknown FLAVOUR '$(FLAVOUR)': release, gcc-san or clang-san)
+endif
+ALL_CFLAGS = $(BASE_CFLAGS) $(FLAVOUR_CFLAGS) $(PKG_CFLAGS) $(CFLAGS)
+
+# ---- rooms: every program's main file is named here, all else is a library -----
+PROGRAMS := kengd keng keng-gateway keng-province keng-air
+MAIN_kengd := node/kengd.c
+MAIN_keng := node/keng.c
+MAIN_keng-gateway := gateway/keng-gateway.c
+MAIN_keng-province := gateway/keng-province.c
+MAIN_keng-air := hw/keng-air.c
+MAINS := $(foreach p,$(PROGRAMS),$(MAIN_$(p)))
+
+PROTO_SRCS := $(wildcard proto/*.c)
+CORE_SRCS := $(wildcard node/core/*.c)
+HW_SRCS := $(filter-out $(MAINS),$(wildcard hw/*.c))
+NODE_SRCS := $(filter-out $(MAINS),$(wildcard node/*.c))
+GATEWAY_SRCS := $(filter-out $(MAINS),$(wildcard gateway/*.c))
+GATEWAY_ASM := $(wildcard gateway/*.S)
+SUPPORT_SRCS := $(wildcard tests/support/*.c)
+UNIT_SRCS := $(wildcard tests/unit/test_*.c)
+TOOL_SRCS := $(wildcard tests/bench/*.c tests/crash/*.c)
+
+objs = $(patsubst %.c,$(OUT)/%.o,$(filter %.c,$(1))) $(patsubst %.S,$(OUT)/%.o,$(filter %.S,$(1)))
+PROTO_OBJS := $(call objs,$(PROTO_SRCS)) $(OUT)/gen/keng.pb-c.o
+CORE_OBJS := $(call objs,$(CORE_SRCS))
+# Who may link whom is the order of the rooms in node/DESIGN.md.
+LIB_proto := $(OUT)/libkeng-proto.a
+LIB_core := $(OUT)/libkeng-core.a
+LIB_hw := $(OUT)/libkeng-hw.a
+LIB_node := $(OUT)/libkeng-node.a
+LIB_gateway := $(OUT)/libkeng-gateway.a
+LIB_support := $(OUT)/libkeng-support.a
+LIBS_ALL := $(LIB_support) $(LIB_gateway) $(LIB_node) $(LIB_hw) $(LIB_core) $(LIB_proto)
+
+libs = $(shell pkg-config --libs $(1) 2>/dev/null)
+SYS_BASE = $(call libs,libsodium libprotobuf-c libutf8proc)
+LINK_kengd := $(LIB_node) $(LIB_hw) $(LIB_core) $(LIB_proto)
+SYS_kengd = $(SYS_BASE) $(call libs,sqlite3 jansson libconfuse libserialport)
+LINK_keng := $(LIB_node) $(LIB_hw) $(LIB_core) $(LIB_proto)
+SYS_keng = $(SYS_BASE) $(call libs,sqlite3 jansson libconfuse libserialport gnutls)
+LINK_keng-gateway := $(LIB_gateway) $(LIB_node) $(LIB_hw) $(LIB_core) $(LIB_proto)
+SYS_keng-gateway = $(SYS_BASE) $(call libs,sqlite3 jansson libconfuse libmicrohttpd libcurl gnutls libserialport)
+LINK_keng-province := $(LINK_keng-gateway)
+SYS_keng-province = $(SYS_keng-gateway)
+LINK_keng-air := $(LIB_hw) $(LIB_proto)
+SYS_keng-air = $(SYS_BASE) $(call libs,jansson libserialport)
+SYS_ALL = $(SYS_BASE) $(call libs,$(PKGS) cmocka) -lm
+
+.PHONY: all
+all: $(addprefix $(PROGRAM_DIR)/,$(PROGRAMS)) ## build the programs into build/
+
+define program_rule
+$(PROGRAM_DIR)/$(1): $(call objs,$(MAIN_$(1))) $(LINK_$(1))
+	@mkdir -p $$(@D)
+	$$(CC) $(FLAVOUR_LDFLAGS) $$(LDFLAGS) -o $$@ $$< -Wl,--as-needed -Wl,--start-group $(LINK_$(1)) -Wl,--end-group $$(SYS_$(1)) -lm
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
+
+define library_rule
+$(1): $(2)
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$$(AR) rcs $$@ $(2)
+endef
+$(eval $(call library_rule,$(LIB_proto),$(PROTO_OBJS)))
+$(eval $(call library_rule,$(LIB_core),$(CORE_OBJS)))
+$(eval $(call library_rule,$(LIB_hw),$(call objs,$(HW_SRCS))))
+$(eval $(call library_rule,$(LIB_node),$(call objs,$(NODE_SRCS))))
+$(eval $(call library_rule,$(LIB_gateway),$(call objs,$(GATEWAY_SRCS) $(GATEWAY_ASM))))
+$(eval $(call library_rule,$(LIB_support),$(call objs,$(SUPPORT_SRCS))))
+
+$(OUT)/%.o: %.c | $(GEN)/keng.pb-c.h
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+$(OUT)/%.o: %.S
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+# Generated code is not ours to lint.
+$(OUT)/gen/keng.pb-c.o: $(GEN)/keng.pb-c.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -std=c11 -g $(filter-out -Werror,$(FLAVOUR_CFLAGS)) $(PKG_CFLAGS) -fno-sanitize=undefined -c -o $@ $<
+$(GEN)/keng.pb-c.c $(GEN)/keng.pb-c.h &: proto/keng.proto
+	@mkdir -p $(GEN)
+	protoc-c --c_out=$(GEN) --proto_path=proto $<
+
+# ---- tests --------------------------------------------------------------------
+UNIT_BINS := $(patsubst tests/%.c,$(OUT)/tests/%,$(UNIT_SRCS))
+TOOL_BINS := $(patsubst tests/%.c,$(OUT)/tests/%,$(TOOL_SRCS))
+$(UNIT_BINS) $(TOOL_BINS): $(OUT)/tests/%: $(OUT)/tests/%.o $(LIBS_ALL)
+	$(CC) $(FLAVOUR_LDFLAGS) $(LDFLAGS) -o $@ $< -Wl,--as-needed -Wl,--start-group $(LIBS_ALL) -Wl,--end-group $(SYS_ALL)
+.PHONY: unit
+unit: $(UNIT_BINS) ## build the unit tests of this FLAVOUR
+.PHONY: clean
+clean: ## remove everything that was built
+	rm -rf build
+.PHONY: help
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
+
+.SECONDARY:
+-include $(shell find build -name '*.d' 2>/dev/null)
