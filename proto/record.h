@@ -17,7 +17,8 @@
  * sent, BLAKE2b-256(body), BLAKE2b-256(sealed) or 32 zeros.  So a sealed part can be erased
  * later while the signature still verifies.
  *
- * Decoding looks at form only, never at truth: verify before believing.
+ * Decoding looks at form only, never at truth: verify before believing (proto/sign.h).
+ * Pure functions: the core uses them as they are.
  * Memory: views borrow the bytes they were decoded from.
  */
 #ifndef KENG_PROTO_RECORD_H
@@ -120,26 +121,6 @@ struct record_draft {
 /* Header and body into buf (at least RECORD_LEN_MAX bytes), leaving room for the signature.
  * Returns the length so far (add KENG_SIG_LEN for the whole record), or a negative error. */
 int record_encode(const struct record_draft *draft, uint8_t *buf, size_t cap);
-
-/* Signs in place a record that record_encode() wrote: puts the signature at buf + len_unsigned.
- * Returns the whole length.  network_id and secret_key (libsodium's 64-byte form) are borrowed. */
-size_t record_sign(uint8_t *buf, size_t len_unsigned, size_t header_len,
-                   const uint8_t network_id[static KENG_NETWORK_ID_LEN],
-                   const uint8_t secret_key[static KENG_SIG_LEN]);
-
-/* Is the signature that of key, over these bytes in this network? */
-bool record_verify(const struct record_view *view,
-                   const uint8_t network_id[static KENG_NETWORK_ID_LEN],
-                   const uint8_t key[static KENG_KEY_LEN]);
-
-/* BLAKE2b-256 of "keng network v1\0" and the root's public key: names the commune. */
-void network_id_of_root(const uint8_t root_key[static KENG_KEY_LEN],
-                        uint8_t network_id_out[static KENG_NETWORK_ID_LEN]);
-
-/* First FRAME_TAG_LEN bytes of keyed BLAKE2b-256 over "keng frame v1\0", header without tag, sections. */
-void frame_tag(const uint8_t network_key[static KENG_NETWORK_KEY_LEN], const uint8_t *head,
-               size_t head_len, const uint8_t *rest, size_t rest_len,
-               uint8_t tag_out[static FRAME_TAG_LEN]);
 
 /* English word for a kind ("damage", ...), or NULL. */
 const char *record_kind_name(uint8_t kind);
