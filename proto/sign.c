@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <sodium.h>
+#include <string.h>
 
 static_assert(KENG_SIG_LEN == crypto_sign_BYTES, "signature length");
 static_assert(KENG_SIG_LEN == crypto_sign_SECRETKEYBYTES, "secret key length");

@@ -24,7 +24,8 @@ bool record_verify(const struct record_view *view,
 void network_id_of_root(const uint8_t root_key[static KENG_KEY_LEN],
                         uint8_t network_id_out[static KENG_NETWORK_ID_LEN]);
 
-/* First FRAME_TAG_LEN bytes of keyed BLAKE2b-256 over "keng frame v1\0", header without tag, sections. */
+/* First FRAME_TAG_LEN bytes of keyed BLAKE2b-256 over "keng frame v1\0" and the frame without
+ * its tag, given as the part before it and the part behind it. */
 void frame_tag(const uint8_t network_key[static KENG_NETWORK_KEY_LEN], const uint8_t *head,
                size_t head_len, const uint8_t *rest, size_t rest_len,
                uint8_t tag_out[static FRAME_TAG_LEN]);

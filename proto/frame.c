@@ -1,0 +1,157 @@
+#include "proto/frame.h"
+
+enum {
+    VERSION_SHIFT = 5,
+    FLAG_MASK = 0x1f,
+    FLAG_RESERVED = FLAG_MASK & ~(FRAME_FLAG_SUMMARY | FRAME_FLAG_WHOLE),
+    HELD_MAX = RECORD_SEQ_MAX,
+};
+
+static bool read_entry(struct bytes_reader *r, uint32_t *log, bool first, struct frame_entry *e)
+{
+    uint32_t step = (uint32_t)read_varint(r, FRAME_LOG_MAX);
+    uint32_t value = (uint32_t)read_varint(r, 2 * (uint64_t)HELD_MAX + 1);
+    /* Rising order: one set of holdings has one encoding. */
+    if (r->failed || (!first && step == 0) || step > FRAME_LOG_MAX - *log)
+        return false;
+    *log += step;
+    e->log = *log;
+    e->held = value >> 1;
+    e->run_count = 0;
+    if (!(value & 1))
+        return true;
+    uint8_t run_count = read_u8(r);
+    if (r->failed || run_count == 0 || run_count > FRAME_RUN_COUNT_MAX)
+        return false;
+    uint64_t at = e->held;
+    for (uint8_t i = 0; i < run_count; i++) {
+        e->runs[i].gap = (uint32_t)read_varint(r, HELD_MAX);
+        e->runs[i].held = (uint32_t)read_varint(r, HELD_MAX);
+        at += (uint64_t)e->runs[i].gap + e->runs[i].held;
+        if (r->failed || e->runs[i].gap == 0 || e->runs[i].held == 0 || at > HELD_MAX)
+            return false;
+    }
+    e->run_count = run_count;
+    return true;
+}
+
+static bool decode_summary(struct bytes_reader *r, struct frame_view *v)
+{
+    v->entry_count = read_u8(r);
+    if (v->flags & FRAME_FLAG_WHOLE) {
+        v->whole_from = (uint32_t)read_varint(r, FRAME_LOG_MAX);
+        v->whole_to = (uint32_t)read_varint(r, FRAME_LOG_MAX);
+    }
+    if (r->failed || v->entry_count > FRAME_ENTRY_COUNT_MAX || v->whole_from > v->whole_to)
+        return false;
+    v->entries = *r;
+    uint32_t log = 0;
+    struct frame_entry e;
+    for (size_t i = 0; i < v->entry_count; i++)
+        if (!read_entry(r, &log, i == 0, &e))
+            return false;
+    return true;
+}
+
+int frame_decode(const uint8_t *buf, size_t len, struct frame_view *view_out)
+{
+    if (len < FRAME_HEADER_LEN || len > FRAME_LEN_MAX)
+        return FRAME_EFORM;
+    if (buf[0] >> VERSION_SHIFT != KENG_PROTOCOL_VERSION)
+        return FRAME_EVERSION;
+    struct frame_view v = { .flags = buf[0] & FLAG_MASK, .tag = buf + 1 };
+    v.signed_part = buf + 1 + FRAME_TAG_LEN;
+    v.signed_len = len - 1 - FRAME_TAG_LEN;
+    struct bytes_reader r = bytes_reader(v.signed_part, v.signed_len);
+    v.sender = read_u16(&r);
+    v.digest = read_u24(&r);
+    if ((v.flags & FLAG_RESERVED) || v.flags == FRAME_FLAG_WHOLE || v.sender == AUTHOR_NONE)
+        return FRAME_EFORM;
+    if ((v.flags & FRAME_FLAG_SUMMARY) && !decode_summary(&r, &v))
+        return FRAME_EFORM;
+    v.records = r;
+    while (bytes_left(&r) > 0) {
+        uint8_t record_len = read_u8(&r);
+        read_bytes(&r, record_len);
+        if (r.failed || record_len == 0)
+            return FRAME_EFORM;
+    }
+    *view_out = v;
+    return FRAME_OK;
+}
+
+bool frame_next_entry(struct frame_view *v, struct frame_entry *entry_out)
+{
+    if (v->entry_count == 0)
+        return false;
+    /* frame_decode() read the same bytes and refused a zero step; the first may be zero. */
+    read_entry(&v->entries, &v->entry_log, true, entry_out);
+    v->entry_count--;
+    return true;
+}
+
+bool frame_next_record(struct frame_view *v, const uint8_t **record_out, size_t *len_out)
+{
+    if (bytes_left(&v->records) == 0)
+        return false;
+    *len_out = read_u8(&v->records);
+    *record_out = read_bytes(&v->records, *len_out);
+    return *record_out != NULL;
+}
+
+void frame_begin(struct frame_builder *b, uint8_t *buf, size_t cap, uint16_t sender, uint32_t digest)
+{
+    static const uint8_t no_tag[FRAME_TAG_LEN];
+    *b = (struct frame_builder){ .w = bytes_writer(buf, cap), .flags = buf };
+    write_u8(&b->w, KENG_PROTOCOL_VERSION << VERSION_SHIFT);
+    write_bytes(&b->w, no_tag, sizeof no_tag);
+    write_u16(&b->w, sender);
+    write_u24(&b->w, digest & 0xffffffu);
+}
+
+void frame_begin_summary(struct frame_builder *b, bool whole, uint32_t from, uint32_t to)
+{
+    *b->flags |= FRAME_FLAG_SUMMARY | (whole ? FRAME_FLAG_WHOLE : 0);
+    b->entry_count = b->w.at;
+    write_u8(&b->w, 0);
+    if (whole) {
+        write_varint(&b->w, from);
+        write_varint(&b->w, to);
+    }
+}
+
+bool frame_add_entry(struct frame_builder *b, const struct frame_entry *entry)
+{
+    if (*b->entry_count == FRAME_ENTRY_COUNT_MAX)
+        return false;
+    struct bytes_writer w = b->w;
+    write_varint(&w, entry->log - b->entry_log);
+    write_varint(&w, (uint64_t)entry->held << 1 | (entry->run_count > 0));
+    if (entry->run_count > 0) {
+        write_u8(&w, entry->run_count);
+        for (uint8_t i = 0; i < entry->run_count; i++) {
+            write_varint(&w, entry->runs[i].gap);
+            write_varint(&w, entry->runs[i].held);
+        }
+    }
+    if (w.failed)
+        return false;
+    b->w = w;
+    b->entry_log = entry->log;
+    ++*b->entry_count;
+    return true;
+}
+
+bool frame_add_record(struct frame_builder *b, const uint8_t *record, size_t len)
+{
+    if (len == 0 || len > UINT8_MAX || bytes_room(&b->w) < len + 1)
+        return false;
+    write_u8(&b->w, (uint8_t)len);
+    write_bytes(&b->w, record, len);
+    return true;
+}
+
+size_t frame_finish(struct frame_builder *b)
+{
+    return b->w.failed ? 0 : bytes_written(&b->w);
+}

@@ -1,0 +1,85 @@
+/* frame.h - what one transmission carries: what I hold, and records.
+ *
+ *   version and flags  1   bits 5-7 version 1; bit 0 summary, bit 1 the summary is a piece of
+ *                          the whole, bits 2-4 zero
+ *   tag                4   keyed hash of all the rest under the network key (sign.h)
+ *   sender             2   node number
+ *   digest             3   of everything the sender holds: equal digests, equal holdings
+ *   summary            -   if bit 0: entry count, [if bit 1: from, to], entries
+ *   records            -   to the end: length 1, record
+ *
+ * A summary entry is a log number (author x 8 + lane; the first absolute, then the difference
+ * from the one before), held x 2 + more, and if `more` is set a count of runs, each run the
+ * length of a gap and the length of what is held behind it.  Bit 1 says that logs numbered from
+ * `from` to `to` that are not listed are empty at the sender.
+ *
+ * Pure functions over the caller's buffers.  frame_decode() walks the whole frame before it says
+ * yes, so the iterators afterwards cannot fail.
+ */
+#ifndef KENG_PROTO_FRAME_H
+#define KENG_PROTO_FRAME_H
+
+#include "proto/bytes.h"
+#include "proto/limits.h"
+
+enum {
+    FRAME_FLAG_SUMMARY = 0x01,
+    FRAME_FLAG_WHOLE = 0x02,
+    FRAME_RUN_COUNT_MAX = 8,
+    FRAME_ENTRY_COUNT_MAX = 127,
+    FRAME_LOG_MAX = 65536 * LANE_COUNT - 1,
+};
+
+enum frame_err {
+    FRAME_OK = 0,
+    FRAME_EFORM = -1,    /* cannot be read */
+    FRAME_EVERSION = -2, /* a version we do not speak */
+};
+
+struct frame_run {
+    uint32_t gap;  /* numbers missing, at least 1 */
+    uint32_t held; /* numbers held behind them, at least 1 */
+};
+
+struct frame_entry {
+    uint32_t log;  /* author x LANE_COUNT + lane */
+    uint32_t held; /* all numbers up to this; in a superseding lane the newest */
+    uint8_t run_count;
+    struct frame_run runs[FRAME_RUN_COUNT_MAX];
+};
+
+struct frame_view {
+    uint8_t flags;
+    uint16_t sender;
+    uint32_t digest; /* 24 bits */
+    const uint8_t *tag;
+    const uint8_t *signed_part; /* what follows the tag */
+    size_t signed_len;
+    size_t entry_count;
+    uint32_t whole_from, whole_to; /* with FRAME_FLAG_WHOLE */
+    struct bytes_reader entries;   /* iterate with frame_next_entry() */
+    uint32_t entry_log;            /* iterator's memory */
+    struct bytes_reader records;   /* iterate with frame_next_record() */
+};
+
+int frame_decode(const uint8_t *buf, size_t len, struct frame_view *view_out);
+bool frame_next_entry(struct frame_view *v, struct frame_entry *entry_out);
+bool frame_next_record(struct frame_view *v, const uint8_t **record_out, size_t *len_out);
+
+/* Builder: begin, [summary], records, finish; the caller then puts the tag at buf + 1. */
+struct frame_builder {
+    struct bytes_writer w;
+    uint8_t *flags, *entry_count;
+    uint32_t entry_log;
+};
+
+void frame_begin(struct frame_builder *b, uint8_t *buf, size_t cap, uint16_t sender, uint32_t digest);
+/* Starts the summary, at most once and before any record.  whole: bit 1 with the range. */
+void frame_begin_summary(struct frame_builder *b, bool whole, uint32_t from, uint32_t to);
+/* Appends an entry (rising log numbers).  False, and nothing written, if it does not fit. */
+bool frame_add_entry(struct frame_builder *b, const struct frame_entry *entry);
+/* Appends a record.  False, and nothing written, if it does not fit. */
+bool frame_add_record(struct frame_builder *b, const uint8_t *record, size_t len);
+size_t frame_finish(struct frame_builder *b);
+
+#endif
