@@ -1,0 +1,195 @@
+/* db.h - the ledger's storage: every verified record of every known commune.
+ *
+ * The only module that knows SQL.  All statements stand in one table of operations (db.c), so that
+ * a second database engine is a second table.  Rows hold the signed bytes as they came; columns
+ * beside them are copies for searching and can be computed again from the bytes.
+ *
+ * Durable   A transaction is on the disk when db_commit() returned 0, across power loss as far as
+ *           the disk honours a sync.  Confirm nothing before that.
+ * Schema    Append-only migrations, each in one transaction with its version number.  A database
+ *           written by a newer program is refused.
+ * Memory    One handle, prepared statements kept.  Byte pointers handed to a callback live until
+ *           it returns.  A callback may not call db functions that use the same operation.
+ * Errors    0 (or a count) or a negative enum db_err; db_error() then has one line for a person.
+ *           After an error inside a transaction, call db_rollback().
+ */
+#ifndef KENG_GATEWAY_DB_H
+#define KENG_GATEWAY_DB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/limits.h"
+#include "proto/record.h"
+
+struct db;
+
+enum db_err {
+    DB_OK = 0,
+    DB_EDISK = -1,     /* full, read-only, I/O error, corrupt */
+    DB_ENEWER = -2,    /* written by a newer program */
+    DB_EBUSY = -3,     /* another process holds it */
+    DB_ECONFLICT = -4, /* the row is already there */
+    DB_ENOTFOUND = -5,
+    DB_ENOMEM = -6,
+};
+
+enum {
+    DB_ERR_LEN = 256,
+    DB_NAME_LEN = 64,         /* of a commune, NUL included */
+    DB_URL_LEN = 256,
+    DB_COMMUNE_COUNT_MAX = 4096,
+    DB_VARIANT_COUNT_MAX = 2, /* two different records under one number prove a fork */
+    DB_PENDING_COUNT_MAX = 1024, /* per commune: records held back until their author is known */
+    DB_TEXT_LEN_MAX = REPORT_TEXT_LEN_MAX + 1,
+};
+
+struct db_commune {
+    int64_t id;
+    uint8_t network_id[KENG_NETWORK_ID_LEN];
+    uint8_t root_key[KENG_KEY_LEN];
+    char name[DB_NAME_LEN]; /* from the newest profile; may be empty */
+};
+
+struct db_record {
+    int64_t arrival; /* rises with every record stored here; never reused */
+    int64_t commune;
+    int64_t received_ms; /* Unix time by the receiving clock, which may be wrong; 0: unknown */
+    struct record_ref ref;
+    uint32_t created_min;
+    uint32_t village; /* where a report speaks of, the author's own already put in; 0: none */
+    uint32_t event;
+    uint8_t kind, priority;
+    uint8_t variant; /* 0, or 1 for the second record under one number */
+    bool own_village; /* the report left the village to the roster */
+    bool clock_set;
+    bool readable; /* the body could be decoded */
+    bool drill;
+    const uint8_t *bytes;
+    size_t len;
+    /* From the newest review of this record; 0: none. */
+    uint8_t review_state;
+    uint16_t review_author;
+    const char *review_text;
+};
+
+int db_open(const char *path, struct db **db_out, char err[static DB_ERR_LEN]);
+void db_close(struct db *db);
+const char *db_error(const struct db *db);
+
+int db_begin(struct db *db);
+int db_commit(struct db *db);
+void db_rollback(struct db *db);
+
+/* Communes.  put: trusts a root key, or does nothing if it is trusted already. */
+int db_commune_put(struct db *db, const uint8_t network_id[static KENG_NETWORK_ID_LEN],
+                   const uint8_t root_key[static KENG_KEY_LEN], int64_t *id_out);
+int db_commune_rename(struct db *db, int64_t id, const char *name);
+int db_commune_find(struct db *db, const uint8_t network_id[static KENG_NETWORK_ID_LEN],
+                    struct db_commune *commune_out);
+/* In order of id.  Returns the count written. */
+int db_commune_list(struct db *db, struct db_commune *communes_out, size_t cap);
+
+/* Records.  A callback returns 0 to go on, anything else to stop (returned as it is). */
+typedef int (*db_record_fn)(void *ctx, const struct db_record *record);
+/* Adds; variant and arrival of *record are set.  DB_ECONFLICT: that variant is there already. */
+int db_record_insert(struct db *db, struct db_record *record);
+/* Forgets variant 0 of older numbers in a superseding lane. */
+int db_record_supersede(struct db *db, int64_t commune, const struct record_ref *ref);
+/* All variants under one number. */
+int db_record_variants(struct db *db, int64_t commune, const struct record_ref *ref,
+                       db_record_fn fn, void *ctx);
+/* Highest number of an author's lane; 0 if none. */
+int db_record_newest(struct db *db, int64_t commune, uint16_t author, uint8_t lane,
+                     uint32_t *seq_out);
+/* The root's log, by number. */
+int db_record_root_log(struct db *db, int64_t commune, db_record_fn fn, void *ctx);
+/* Variant 0 of lane 0 (author, seq), for finding gaps; bytes are not filled. */
+int db_record_numbers(struct db *db, int64_t commune, db_record_fn fn, void *ctx);
+/* Readable reports of a commune with their review state, by author and number. */
+int db_record_reports(struct db *db, int64_t commune, db_record_fn fn, void *ctx);
+/* Records under whose number there are two. */
+int db_record_forks(struct db *db, int64_t commune, db_record_fn fn, void *ctx);
+/* An author's village changed: reports that left it to the roster follow. */
+int db_record_rehome(struct db *db, int64_t commune, uint16_t author, uint32_t village);
+int db_record_get(struct db *db, int64_t arrival, db_record_fn fn, void *ctx);
+int db_record_last_arrival(struct db *db, int64_t *arrival_out);
+
+/* What the console lists: not yet reviewed first, urgent before others, then newest first. */
+struct db_list_filter {
+    int64_t commune;  /* 0: all */
+    int64_t village;  /* -1: all */
+    unsigned kind;    /* 0: all reports */
+    bool waiting_only; /* without a review */
+    uint32_t offset, limit;
+};
+int db_record_list(struct db *db, const struct db_list_filter *filter, db_record_fn fn, void *ctx);
+/* Reports that match and of these how many wait for a review. */
+int db_record_count(struct db *db, const struct db_list_filter *filter, int64_t *total_out,
+                    int64_t *waiting_out);
+
+/* Reviews, as decoded from records of that kind: the newest counts. */
+struct db_review {
+    int64_t commune;
+    struct record_ref ref; /* the record it speaks of */
+    uint8_t state;
+    uint16_t author;
+    uint32_t seq; /* the review's own number */
+    const char *text;
+};
+int db_review_put(struct db *db, const struct db_review *review);
+
+/* Records of an author who is not enrolled yet.  full_out: nothing was kept, the limit is reached. */
+int db_pending_put(struct db *db, int64_t commune, uint16_t author, int64_t received_ms,
+                   const uint8_t *bytes, size_t len, bool *full_out);
+typedef int (*db_pending_fn)(void *ctx, int64_t id, int64_t received_ms, const uint8_t *bytes,
+                             size_t len);
+int db_pending_of(struct db *db, int64_t commune, uint16_t author, db_pending_fn fn, void *ctx);
+int db_pending_delete(struct db *db, int64_t id);
+
+/* Refusals: a counter per reason and the newest sample. */
+int db_refused_add(struct db *db, int64_t commune, const char *reason, int64_t now_ms,
+                   const uint8_t *bytes, size_t len);
+typedef int (*db_refused_fn)(void *ctx, int64_t commune, const char *reason, int64_t count,
+                             int64_t last_ms);
+int db_refused_list(struct db *db, db_refused_fn fn, void *ctx);
+
+/* Small durable numbers by name; a missing one reads as 0. */
+int db_meta_get(struct db *db, const char *key, int64_t *value_out);
+int db_meta_set(struct db *db, const char *key, int64_t value);
+
+/* Outbox of one target: everything up to `cursor` was answered, and single rows beyond it. */
+typedef int (*db_outbox_fn)(void *ctx, const struct db_record *record);
+/* Makes the target known and returns its id. */
+int db_outbox_target(struct db *db, const char *url, int64_t commune, int64_t *id_out);
+/* Not yet answered: the root's log first, then urgent before others, then in order of arrival. */
+int db_outbox_waiting(struct db *db, int64_t target, db_record_fn fn, void *ctx);
+int db_outbox_count(struct db *db, int64_t target, int64_t *waiting_out);
+/* reason NULL: the receiver holds it; otherwise it never will, and this is why. */
+int db_outbox_answered(struct db *db, int64_t target, int64_t arrival, const char *reason);
+/* Moves the cursor over answered rows. */
+int db_outbox_settle(struct db *db, int64_t target);
+/* The receiver does not hold this one after all. */
+int db_outbox_reopen(struct db *db, int64_t target, int64_t from_arrival);
+/* Answered as held, lane 0, in order of arrival; bytes are not filled. */
+int db_outbox_held(struct db *db, int64_t target, db_record_fn fn, void *ctx);
+typedef int (*db_outbox_refused_fn)(void *ctx, const struct db_record *record, const char *reason);
+int db_outbox_refused(struct db *db, int64_t target, db_outbox_refused_fn fn, void *ctx);
+
+/* Reviews written at the console and not yet in the node's log: durable first, then submitted. */
+struct db_outgoing {
+    int64_t id;
+    int64_t commune;
+    struct record_ref ref;
+    uint8_t state;
+    const char *text;
+    const char *error; /* why the node would not take it, or "" */
+};
+typedef int (*db_outgoing_fn)(void *ctx, const struct db_outgoing *outgoing);
+int db_outgoing_add(struct db *db, const struct db_outgoing *outgoing, int64_t *id_out);
+int db_outgoing_list(struct db *db, db_outgoing_fn fn, void *ctx);
+int db_outgoing_error(struct db *db, int64_t id, const char *error);
+int db_outgoing_delete(struct db *db, int64_t id);
+
+#endif
