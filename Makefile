@@ -20,7 +20,8 @@ GEN := build/gen
 PROGRAM_DIR := $(if $(filter release,$(FLAVOUR)),build,$(OUT))
 
 PKGS := libsodium libprotobuf-c libserialport sqlite3 jansson libconfuse libmicrohttpd libcurl gnutls libutf8proc
-PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+# Asked once, and only when something is compiled: `make deps` must work before pkg-config exists.
+PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
 
 WARN := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wvla -Wundef -Wstrict-prototypes \
 	-Wmissing-prototypes -Wcast-qual -Wformat=2 -Wswitch-enum -Wimplicit-fallthrough
@@ -74,7 +75,7 @@ LIB_gateway := $(OUT)/libkeng-gateway.a
 LIB_support := $(OUT)/libkeng-support.a
 LIBS_ALL := $(LIB_support) $(LIB_gateway) $(LIB_node) $(LIB_hw) $(LIB_core) $(LIB_proto)
 
-libs = $(shell pkg-config --libs $(1) 2>/dev/null)
+libs = $(shell pkg-config --libs $(1))
 SYS_BASE = $(call libs,libsodium libprotobuf-c libutf8proc)
 LINK_kengd := $(LIB_node) $(LIB_hw) $(LIB_core) $(LIB_proto)
 SYS_kengd = $(SYS_BASE) $(call libs,sqlite3 jansson libconfuse libserialport)
@@ -132,6 +133,49 @@ $(UNIT_BINS) $(TOOL_BINS): $(OUT)/tests/%: $(OUT)/tests/%.o $(LIBS_ALL)
 	$(CC) $(FLAVOUR_LDFLAGS) $(LDFLAGS) -o $@ $< -Wl,--as-needed -Wl,--start-group $(LIBS_ALL) -Wl,--end-group $(SYS_ALL)
 .PHONY: unit
 unit: $(UNIT_BINS) ## build the unit tests of this FLAVOUR
+# `make test` and `make demo` start on a machine that may lack the compiler: they install what is
+# missing and only then let a second make look at libraries and sources.
+INSTALLED = dpkg-query -W -f '$${db:Status-Status}\n' $$p 2>/dev/null | grep -q '^installed'
+.PHONY: deps
+deps: ## install the Debian packages that are missing (as root or with sudo)
+	@missing=; for p in $(PACKAGES); do $(INSTALLED) || missing="$$missing $$p"; done; \
+	 test -z "$$missing" && exit 0; \
+	 echo "installing:$$missing"; \
+	 as_root=; test "$$(id -u)" = 0 || as_root=sudo; \
+	 run() { $$as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$$@"; }; \
+	 log=$$(mktemp); { run update && run install -y --no-install-recommends $$missing; } >$$log 2>&1 \
+	 || { tail -n 20 $$log; rm -f $$log; echo "deps: could not install:$$missing" >&2; exit 1; }; rm -f $$log
+
+.PHONY: test check tidy core-purity
+test: deps ## everything: both sanitised builds, house rules, end to end (installs packages)
+	@MAKE='$(MAKE)' sh tests/run.sh all
+check: ## the quick part of test, for every commit; installs nothing
+	@MAKE='$(MAKE)' sh tests/run.sh quick
+tidy: ## include directions, banned calls, lengths, layout
+	@sh tests/tidy.sh
+# On release objects, since sanitisers add symbols of their own.
+core-purity: ## the core calls nothing but tests/core-symbols.txt
+ifeq ($(FLAVOUR),release)
+core-purity: $(CORE_OBJS)
+	@sh tests/core-purity.sh tests/core-symbols.txt $(CORE_OBJS)
+else
+	@$(MAKE) --no-print-directory FLAVOUR=release core-purity
+endif
+
+# ---- seen to work ---------------------------------------------------------------
+.PHONY: demo demo-built crash-demo bench-size bench-node
+demo: deps ## handheld, two villages, gateway, province: a storm in three minutes (installs packages)
+	@$(MAKE) --no-print-directory demo-built
+demo-built:
+	@$(MAKE) --no-print-directory -s -j2 all
+	@python3 tests/demo.py
+crash-demo: all ## kill -9 at 100 random moments of a four-node exchange
+	@python3 tests/crash/crash.py --kills 100
+bench-size: $(OUT)/tests/bench/size ## bytes on air of each reference report
+	@$(OUT)/tests/bench/size
+bench-node: all $(OUT)/tests/bench/fill ## memory, idle CPU and start of kengd with 10,000 records
+	@FILL=$(OUT)/tests/bench/fill sh tests/bench/node.sh
+
 .PHONY: clean
 clean: ## remove everything that was built
 	rm -rf build

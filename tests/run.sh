@@ -1,0 +1,140 @@
+#!/bin/sh
+# run.sh - runs the tests and counts what they said.
+#
+#   tests/run.sh all     everything: builds, unit tests under gcc and clang with sanitisers,
+#                        house rules, end-to-end scripts on the release build
+#   tests/run.sh quick   house rules and the unit tests of one sanitised build
+#
+# A step either speaks TAP (unit tests, end-to-end scripts) or is judged by its exit status.
+# Saying nothing is failing: a TAP step must print its plan, as many results as planned, and
+# exit with 0 exactly when all of them are good.  The last line is "N passed, N failed, N skipped".
+set -u
+cd "$(dirname "$0")/.." || exit 2
+mode=${1:-all}
+case $mode in all | quick) ;; *)
+    echo "run.sh: unknown mode '$mode': all or quick" >&2
+    exit 2
+    ;;
+esac
+MAKE=${MAKE:-make}
+export CMOCKA_MESSAGE_OUTPUT=TAP
+export UBSAN_OPTIONS=print_stacktrace=1
+export ASAN_OPTIONS=detect_stack_use_after_return=1
+# The tests compare words and dates; where they run must not matter.
+export LC_ALL=C.UTF-8 TZ=Asia/Ho_Chi_Minh
+unset KENG_LANG KENG_HOME KENG_DATA LANGUAGE
+
+logs=build/test-logs
+rm -rf "$logs" && mkdir -p "$logs" || exit 2
+passed=0 failed=0 skipped=0 failures=
+
+# count NAME PASSED FAILED SKIPPED LOG SECONDS
+count()
+{
+    passed=$((passed + $2)) failed=$((failed + $3)) skipped=$((skipped + $4))
+    printf '%-44s %4d ok' "$1" "$2"
+    [ "$4" -gt 0 ] && printf ' %3d skipped' "$4"
+    [ "$3" -gt 0 ] && printf ' %3d FAILED' "$3"
+    printf '  %s s\n' "$6"
+    [ "$4" -gt 0 ] && grep -i '# skip' "$5" | sed 's/^/    /'
+    if [ "$3" -gt 0 ]; then
+        failures="$failures $1"
+        echo "---- $1: $5"
+        grep -a '^not ok' "$5" | grep -vi '# skip' | head -20
+        tail -n 25 "$5"
+        echo '----'
+    fi
+}
+
+log_of()
+{
+    echo "$logs/$(echo "$1" | tr -c 'A-Za-z0-9._\n-' '_').log"
+}
+
+# step_status NAME TIMEOUT_S COMMAND...: one result, the exit status
+step_status()
+{
+    name=$1 limit_s=$2
+    shift 2
+    log=$(log_of "$name") began=$(date +%s)
+    timeout -k 10 "$limit_s" "$@" >"$log" 2>&1 </dev/null
+    status=$?
+    [ $status = 124 ] && echo "no end within $limit_s s" >>"$log"
+    took=$(($(date +%s) - began))
+    if [ $status = 0 ]; then
+        count "$name" 1 0 0 "$log" $took
+    else
+        count "$name" 0 1 0 "$log" $took
+    fi
+    return $status
+}
+
+# step_tap NAME TIMEOUT_S COMMAND...: as many results as the step planned
+step_tap()
+{
+    name=$1 limit_s=$2
+    shift 2
+    log=$(log_of "$name") began=$(date +%s)
+    timeout -k 10 "$limit_s" "$@" >"$log" 2>&1 </dev/null
+    status=$?
+    [ $status = 124 ] && echo "no end within $limit_s s" >>"$log"
+    took=$(($(date +%s) - began))
+    set -- $(LC_ALL=C awk -v status=$status '
+        /^1\.\.[0-9]+/ { split($1, p, /\.\./); planned += p[2]; plans++ }
+        /^(not )?ok/ {
+            if (toupper($0) ~ /# *SKIP/) skip++
+            else if ($1 == "ok") good++
+            else bad++
+        }
+        END {
+            seen = good + bad + skip
+            if (plans == 0) bad++                       # said nothing: no result
+            else if (seen < planned) bad += planned - seen
+            else if (seen > planned) bad++              # a plan that is not kept is no plan
+            if (status != 0 && bad == 0) bad++          # died after its last result
+            if (status == 0 && bad > 0 && plans > 0) late = 1
+            print good + 0, bad + 0, skip + 0, late + 0
+        }' "$log")
+    [ "$4" = 1 ] && echo "# exit status 0 although not all is well" >>"$log"
+    [ "$2" -gt 0 ] && echo "# exit status $status" >>"$log"
+    count "$name" "$1" "$2" "$3" "$log" $took
+    [ "$2" = 0 ]
+}
+
+# unit FLAVOUR: the list comes from the sources, so that a program that was not built is missed.
+unit()
+{
+    step_status "build $1" 420 "$MAKE" -s -k -j2 FLAVOUR="$1" unit
+    for src in tests/unit/test_*.c; do
+        test_name=$(basename "$src" .c)
+        step_tap "$1 $test_name" 120 "build/$1/tests/unit/$test_name"
+    done
+}
+
+began_all=$(date +%s)
+step_status 'tidy' 60 sh tests/tidy.sh
+step_tap 'tidy notices violations' 60 sh tests/tidy.sh --self-test
+if [ "$mode" = quick ]; then
+    unit gcc-san
+    step_status 'core-purity' 120 "$MAKE" -s core-purity
+else
+    step_status 'build release' 420 "$MAKE" -s -k -j2 all
+    step_status 'core-purity' 60 "$MAKE" -s core-purity
+    step_tap 'manuals agree with --help' 60 sh tests/manuals.sh
+    unit gcc-san
+    unit clang-san
+    for script in tests/e2e/*.sh tests/e2e/*.py tests/browser/*.sh; do
+        [ -e "$script" ] || continue
+        case $script in
+        */lib.sh | */rig.py) continue ;;
+        *.py) step_tap "$script" 240 python3 "$script" ;;
+        *) step_tap "$script" 240 sh "$script" ;;
+        esac
+    done
+fi
+
+[ -n "$failures" ] && echo "failed:$failures"
+echo "took $(($(date +%s) - began_all)) s"
+[ $((passed + failed)) -gt 0 ] || failed=1
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]
