@@ -16,7 +16,8 @@ enum {
 };
 
 /* What the signature covers, so that a file of any size is signed over 46 bytes. */
-static void signed_message(const uint8_t *bytes, size_t len, uint8_t message_out[static MESSAGE_LEN])
+static void signed_message(const uint8_t *bytes, size_t len,
+                           uint8_t message_out[static MESSAGE_LEN])
 {
     memcpy(message_out, sign_domain, sizeof sign_domain);
     crypto_generichash(message_out + sizeof sign_domain, KENG_HASH_LEN, bytes, len, NULL, 0);
@@ -78,12 +79,13 @@ int batch_verify(const struct batch_reader *r, const uint8_t source_key[static K
     size_t signed_len = r->len - KENG_SIG_LEN;
 
     signed_message(r->bytes, signed_len, message);
-    if (crypto_sign_verify_detached(r->bytes + signed_len, message, sizeof message, source_key) != 0)
-        return BATCH_ESIG;
-    return BATCH_OK;
+    int bad = crypto_sign_verify_detached(r->bytes + signed_len, message, sizeof message,
+                                          source_key);
+    return bad ? BATCH_ESIG : BATCH_OK;
 }
 
-int batch_begin(struct batch_builder *b, uint8_t *buf, size_t cap, const struct batch_header *header)
+int batch_begin(struct batch_builder *b, uint8_t *buf, size_t cap,
+                const struct batch_header *header)
 {
     if (cap < BATCH_HEADER_LEN + KENG_SIG_LEN)
         return BATCH_EFULL;
