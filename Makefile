@@ -174,7 +174,7 @@ crash-demo: all ## kill -9 at 100 random moments of a four-node exchange
 bench-size: $(OUT)/tests/bench/size ## bytes on air of each reference report
 	@$(OUT)/tests/bench/size
 bench-node: all $(OUT)/tests/bench/fill ## memory, idle CPU and start of kengd with 10,000 records
-	@FILL=$(OUT)/tests/bench/fill sh tests/bench/node.sh
+	@FILL=$(CURDIR)/$(OUT)/tests/bench/fill python3 tests/bench/node.py
 
 .PHONY: clean
 clean: ## remove everything that was built
