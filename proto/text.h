@@ -14,7 +14,7 @@
  * keyboards produce decomposed letters.
  *
  * Time      Linear in the text, times a constant table walk for each syllable.
- * Memory    The caller's buffers; about 8 kB of stack.  No heap.
+ * Memory    The caller's buffers; about 12 kB of stack.  No heap.
  * Errors    0 or a negative enum text_err; outputs are not to be used after an error.
  */
 #ifndef KENG_PROTO_TEXT_H
