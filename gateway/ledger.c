@@ -1,0 +1,500 @@
+#include "gateway/ledger.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/batch.h"
+#include "proto/report.h"
+#include "proto/sign.h"
+
+static const char *const VERDICT_NAMES[LEDGER_VERDICT_COUNT] = {
+    [LEDGER_NEW] = "new",
+    [LEDGER_DUPLICATE] = "duplicate",
+    [LEDGER_SUPERSEDED] = "superseded",
+    [LEDGER_BAD_BODY] = "bad-body",
+    [LEDGER_FORK] = "fork",
+    [LEDGER_UNKNOWN_AUTHOR] = "unknown-author",
+    [LEDGER_PENDING_FULL] = "full",
+    [LEDGER_BAD_SIGNATURE] = "bad-signature",
+    [LEDGER_MALFORMED] = "malformed",
+    [LEDGER_REVOKED] = "revoked",
+    [LEDGER_BAD_ROLE] = "bad-role",
+};
+
+const char *ledger_verdict_name(enum ledger_verdict verdict)
+{
+    return verdict < LEDGER_VERDICT_COUNT ? VERDICT_NAMES[verdict] : "unknown";
+}
+
+enum ledger_verdict ledger_verdict_find(const char *name)
+{
+    for (int i = 0; i < LEDGER_VERDICT_COUNT; i++)
+        if (strcmp(name, VERDICT_NAMES[i]) == 0)
+            return (enum ledger_verdict)i;
+    return LEDGER_VERDICT_COUNT;
+}
+
+bool ledger_verdict_held(enum ledger_verdict verdict)
+{
+    return verdict <= LEDGER_FORK;
+}
+
+/* ---- rosters ---- */
+
+static int apply_root_record(void *ctx, const struct db_record *record)
+{
+    struct roster *roster = ctx;
+    struct record_view view;
+    /* Verified again: rows may have been damaged on the disk, and then say nothing. */
+    if (record->variant != 0 ||
+        roster_verify(roster, record->bytes, record->len, &view) != ROSTER_VALID)
+        return 0;
+    return roster_apply(roster, &view) == ROSTER_ENOMEM ? DB_ENOMEM : 0;
+}
+
+static void forget_rosters(struct ledger *l)
+{
+    for (size_t i = 0; i < l->commune_count; i++)
+        roster_free(&l->communes[i].roster);
+    free(l->communes);
+    l->communes = NULL;
+    l->commune_count = 0;
+}
+
+int ledger_reload(struct ledger *l)
+{
+    forget_rosters(l);
+    struct db_commune *list = calloc(DB_COMMUNE_COUNT_MAX, sizeof *list);
+    if (!list)
+        return DB_ENOMEM;
+    int count = db_commune_list(l->db, list, DB_COMMUNE_COUNT_MAX);
+    int result = count < 0 ? count : 0;
+    if (count > 0 && !(l->communes = calloc((size_t)count, sizeof *l->communes)))
+        result = DB_ENOMEM;
+    for (int i = 0; i < count && result == 0; i++) {
+        struct ledger_commune *c = &l->communes[l->commune_count++];
+        c->info = list[i];
+        roster_init(&c->roster, c->info.root_key);
+        result = db_record_root_log(l->db, c->info.id, apply_root_record, &c->roster);
+    }
+    free(list);
+    return result;
+}
+
+int ledger_init(struct ledger *l, struct db *db)
+{
+    *l = (struct ledger){ .db = db };
+    return ledger_reload(l);
+}
+
+void ledger_free(struct ledger *l)
+{
+    forget_rosters(l);
+}
+
+struct ledger_commune *ledger_find(struct ledger *l,
+                                   const uint8_t network_id[static KENG_NETWORK_ID_LEN])
+{
+    for (size_t i = 0; i < l->commune_count; i++)
+        if (memcmp(l->communes[i].info.network_id, network_id, KENG_NETWORK_ID_LEN) == 0)
+            return &l->communes[i];
+    return NULL;
+}
+
+struct ledger_commune *ledger_get(struct ledger *l, int64_t commune)
+{
+    for (size_t i = 0; i < l->commune_count; i++)
+        if (l->communes[i].info.id == commune)
+            return &l->communes[i];
+    return NULL;
+}
+
+int ledger_trust(struct ledger *l, const uint8_t root_key[static KENG_KEY_LEN], bool *known_out)
+{
+    struct db_commune info = { .id = 0 };
+    memcpy(info.root_key, root_key, KENG_KEY_LEN);
+    network_id_of_root(root_key, info.network_id);
+    *known_out = ledger_find(l, info.network_id) != NULL;
+    if (*known_out)
+        return 0;
+    if (l->commune_count >= DB_COMMUNE_COUNT_MAX)
+        return DB_ENOMEM;
+    struct ledger_commune *grown = realloc(l->communes, (l->commune_count + 1) * sizeof *grown);
+    if (!grown)
+        return DB_ENOMEM;
+    l->communes = grown;
+    int result = db_commune_put(l->db, info.network_id, root_key, &info.id);
+    if (result < 0)
+        return result;
+    struct ledger_commune *c = &l->communes[l->commune_count++];
+    c->info = info;
+    roster_init(&c->roster, root_key);
+    return 0;
+}
+
+/* ---- one record ---- */
+
+struct match {
+    const uint8_t *bytes;
+    size_t len;
+    unsigned count;
+    bool same;
+};
+
+static int compare_variant(void *ctx, const struct db_record *record)
+{
+    struct match *m = ctx;
+    m->count++;
+    if (record->len == m->len && memcmp(record->bytes, m->bytes, m->len) == 0)
+        m->same = true;
+    return 0;
+}
+
+/* Fills the columns that can be read from the body.  False: the body cannot be read. */
+static bool describe_body(const struct ledger_commune *c, const struct record_view *view,
+                          struct db_record *row)
+{
+    if (view->encrypted)
+        return false;
+    if (record_is_report(view->kind)) {
+        struct report report;
+        if (report_decode(view->body, view->body_len, &report) != REPORT_OK)
+            return false;
+        const struct roster_author *author = roster_find(&c->roster, view->ref.author);
+        row->own_village = report.village == 0;
+        row->village = report.village;
+        if (report.village == 0 && author)
+            row->village = author->entry.village;
+        row->event = report.event;
+        row->drill = report.drill;
+    } else if (record_is_ack(view->kind)) {
+        struct ack ack;
+        return ack_decode(view->body, view->body_len, &ack) == REPORT_OK;
+    } else if (view->kind == RECORD_DIRECTIVE) {
+        struct directive directive;
+        return directive_decode(view->body, view->body_len, &directive) == REPORT_OK;
+    } else if (view->kind == RECORD_ROSTER) {
+        struct roster_entry entry;
+        return roster_entry_decode(view->body, view->body_len, &entry) == REPORT_OK;
+    } else if (view->kind == RECORD_PROFILE) {
+        struct profile profile;
+        return profile_decode(view->body, view->body_len, &profile) == REPORT_OK;
+    } else if (view->kind == RECORD_REVIEW) {
+        struct review review;
+        return review_decode(view->body, view->body_len, &review) == REPORT_OK;
+    }
+    return true; /* a kind of a later version: kept for those who know it */
+}
+
+static int note_review(struct ledger *l, const struct ledger_commune *c,
+                       const struct record_view *view)
+{
+    struct review review;
+    if (review_decode(view->body, view->body_len, &review) != REPORT_OK)
+        return 0;
+    for (size_t i = 0; i < review.ref_count; i++) {
+        struct db_review row = {
+            .commune = c->info.id,
+            .ref = review.refs[i],
+            .state = (uint8_t)review.state,
+            .author = view->ref.author,
+            .seq = view->ref.seq,
+            .text = review.text,
+        };
+        int result = db_review_put(l->db, &row);
+        if (result < 0)
+            return result;
+    }
+    return 0;
+}
+
+struct held_record {
+    int64_t id, received_ms;
+    size_t len;
+    uint8_t bytes[RECORD_LEN_MAX];
+};
+struct held_list {
+    struct held_record *list;
+    size_t count, cap;
+};
+
+static int collect_held(void *ctx, int64_t id, int64_t received_ms, const uint8_t *bytes,
+                        size_t len)
+{
+    struct held_list *held = ctx;
+    if (len > RECORD_LEN_MAX)
+        return 0;
+    if (held->count == held->cap) {
+        size_t cap = held->cap ? 2 * held->cap : 16;
+        struct held_record *grown = realloc(held->list, cap * sizeof *grown);
+        if (!grown)
+            return DB_ENOMEM;
+        held->list = grown;
+        held->cap = cap;
+    }
+    struct held_record *h = &held->list[held->count++];
+    h->id = id;
+    h->received_ms = received_ms;
+    h->len = len;
+    memcpy(h->bytes, bytes, len);
+    return 0;
+}
+
+static int ledger_put_depth(struct ledger *l, struct ledger_commune *c, const uint8_t *bytes,
+                            size_t len, int64_t received_ms, bool from_pending);
+
+/* An author became known: what was held back for him is judged now. */
+static int retry_pending(struct ledger *l, struct ledger_commune *c, uint16_t author)
+{
+    struct held_list held = { .list = NULL };
+    int result = db_pending_of(l->db, c->info.id, author, collect_held, &held);
+    for (size_t i = 0; i < held.count && result >= 0; i++) {
+        struct held_record *h = &held.list[i];
+        result = db_pending_delete(l->db, h->id);
+        if (result >= 0)
+            result = ledger_put_depth(l, c, h->bytes, h->len, h->received_ms, true);
+    }
+    free(held.list);
+    return result < 0 ? result : 0;
+}
+
+/* What a stored record of the root's log changes.  Returns a verdict or a db error. */
+static int apply_root(struct ledger *l, struct ledger_commune *c, const struct record_view *view)
+{
+    int applied = roster_apply(&c->roster, view);
+    if (applied == ROSTER_ENOMEM)
+        return DB_ENOMEM;
+    if (applied != ROSTER_VALID)
+        return LEDGER_BAD_BODY;
+    int result = 0;
+    if (view->kind == RECORD_PROFILE)
+        result = db_commune_rename(l->db, c->info.id, c->roster.profile.name);
+    struct roster_entry entry;
+    if (result >= 0 && view->kind == RECORD_ROSTER &&
+        roster_entry_decode(view->body, view->body_len, &entry) == REPORT_OK) {
+        const struct roster_author *author = roster_find(&c->roster, entry.number);
+        if (author)
+            result = db_record_rehome(l->db, c->info.id, entry.number, author->entry.village);
+        if (result >= 0 && author)
+            result = retry_pending(l, c, entry.number);
+    }
+    if (result < 0)
+        return result;
+    if (c->roster.profile_seq != 0) {
+        size_t name_len = strlen(c->roster.profile.name);
+        memcpy(c->info.name, c->roster.profile.name, name_len + 1);
+    }
+    return LEDGER_NEW;
+}
+
+static int store_record(struct ledger *l, struct ledger_commune *c, const struct record_view *view,
+                        int64_t received_ms, uint8_t variant)
+{
+    struct db_record row = {
+        .commune = c->info.id,
+        .received_ms = received_ms,
+        .ref = view->ref,
+        .created_min = view->created_min,
+        .kind = view->kind,
+        .priority = view->priority,
+        .variant = variant,
+        .clock_set = view->clock_set,
+        .bytes = view->bytes,
+        .len = view->len,
+    };
+    row.readable = describe_body(c, view, &row);
+    int result = db_record_insert(l->db, &row);
+    if (result < 0)
+        return result;
+    if (variant != 0)
+        return LEDGER_FORK;
+    if (view->ref.lane != 0)
+        result = db_record_supersede(l->db, c->info.id, &view->ref);
+    if (result >= 0 && view->kind == RECORD_REVIEW && row.readable)
+        result = note_review(l, c, view);
+    if (result < 0)
+        return result;
+    if (!row.readable)
+        return LEDGER_BAD_BODY;
+    return view->ref.author == AUTHOR_ROOT ? apply_root(l, c, view) : LEDGER_NEW;
+}
+
+static int hold_back(struct ledger *l, const struct ledger_commune *c,
+                     const struct record_view *view, int64_t received_ms)
+{
+    bool full;
+    int result = db_pending_put(l->db, c->info.id, view->ref.author, received_ms, view->bytes,
+                                view->len, &full);
+    if (result < 0)
+        return result;
+    return full ? LEDGER_PENDING_FULL : LEDGER_UNKNOWN_AUTHOR;
+}
+
+/* A record whose signature and role hold. */
+static int put_verified(struct ledger *l, struct ledger_commune *c, const struct record_view *view,
+                        int64_t received_ms)
+{
+    struct match match = { .bytes = view->bytes, .len = view->len };
+    int result = db_record_variants(l->db, c->info.id, &view->ref, compare_variant, &match);
+    if (result < 0)
+        return result;
+    if (match.same)
+        return LEDGER_DUPLICATE;
+    if (match.count >= DB_VARIANT_COUNT_MAX)
+        return LEDGER_FORK;
+    if (match.count == 0 && view->ref.lane != 0) {
+        uint32_t newest = 0;
+        result = db_record_newest(l->db, c->info.id, view->ref.author, view->ref.lane, &newest);
+        if (result < 0)
+            return result;
+        if (newest > view->ref.seq)
+            return LEDGER_SUPERSEDED;
+    }
+    return store_record(l, c, view, received_ms, (uint8_t)match.count);
+}
+
+static int judge(struct ledger *l, struct ledger_commune *c, const uint8_t *bytes, size_t len,
+                 int64_t received_ms)
+{
+    struct record_view view;
+    switch ((enum roster_verdict)roster_verify(&c->roster, bytes, len, &view)) {
+    case ROSTER_VALID: return put_verified(l, c, &view, received_ms);
+    case ROSTER_EFORM: return LEDGER_MALFORMED;
+    case ROSTER_EUNKNOWN: return hold_back(l, c, &view, received_ms);
+    case ROSTER_ESIG: return LEDGER_BAD_SIGNATURE;
+    case ROSTER_EREVOKED: return LEDGER_REVOKED;
+    case ROSTER_EROLE: return LEDGER_BAD_ROLE;
+    case ROSTER_EBODY: return LEDGER_BAD_BODY;
+    case ROSTER_ENOMEM: break;
+    }
+    return DB_ENOMEM;
+}
+
+static int ledger_put_depth(struct ledger *l, struct ledger_commune *c, const uint8_t *bytes,
+                            size_t len, int64_t received_ms, bool from_pending)
+{
+    int verdict = judge(l, c, bytes, len, received_ms);
+    if (verdict < 0)
+        return verdict;
+    l->counts[verdict]++;
+    /* Whatever an operator should hear of leaves a counter and its newest example behind. */
+    if (verdict >= LEDGER_BAD_BODY && (verdict != LEDGER_UNKNOWN_AUTHOR || !from_pending)) {
+        int result = db_refused_add(l->db, c->info.id, VERDICT_NAMES[verdict], received_ms, bytes,
+                                    len < RECORD_LEN_MAX ? len : RECORD_LEN_MAX);
+        if (result < 0)
+            return result;
+    }
+    return verdict;
+}
+
+int ledger_put(struct ledger *l, struct ledger_commune *commune, const uint8_t *bytes, size_t len,
+               int64_t received_ms)
+{
+    return ledger_put_depth(l, commune, bytes, len, received_ms, false);
+}
+
+/* ---- a batch ---- */
+
+void ledger_batch_result_free(struct ledger_batch_result *result)
+{
+    free(result->verdicts);
+    *result = (struct ledger_batch_result){ 0 };
+}
+
+static bool is_root_record(const uint8_t *record, size_t len)
+{
+    return len >= 2 && load16_be(record) == AUTHOR_ROOT;
+}
+
+/* One pass over the batch: the root's records, or all others. */
+static int put_pass(struct ledger *l, struct ledger_commune *c, const struct batch_reader *batch,
+                    bool root_pass, int64_t received_ms, struct ledger_batch_result *result)
+{
+    struct batch_reader reader = *batch;
+    const uint8_t *record;
+    size_t len;
+    uint32_t index = 0, index_max = result->count;
+    int more;
+    while ((more = batch_next(&reader, &record, &len)) == 1 && index < index_max) {
+        if (is_root_record(record, len) == root_pass) {
+            int verdict = ledger_put(l, c, record, len, received_ms);
+            if (verdict < 0)
+                return verdict;
+            result->verdicts[index] = (uint8_t)verdict;
+            result->counts[verdict]++;
+        }
+        index++;
+    }
+    result->truncated = more < 0;
+    return (int)index;
+}
+
+static int put_opened(struct ledger *l, struct ledger_commune *c, const struct batch_reader *batch,
+                      bool require_sig, int64_t received_ms, struct ledger_batch_result *result,
+                      bool *sig_ok_out)
+{
+    int put = put_pass(l, c, batch, true, received_ms, result);
+    if (put < 0)
+        return put;
+    const uint8_t *key = roster_key(&c->roster, batch->header.source);
+    *sig_ok_out = key && batch_verify(batch, key) == BATCH_OK;
+    if (require_sig && !key)
+        return LEDGER_BATCH_ESOURCE;
+    if (require_sig && !*sig_ok_out)
+        return LEDGER_BATCH_ESIG;
+    if (require_sig && result->truncated)
+        return LEDGER_BATCH_EFORM;
+    put = put_pass(l, c, batch, false, received_ms, result);
+    if (put < 0)
+        return put;
+    result->count = (uint32_t)put;
+    return 0;
+}
+
+int ledger_put_batch(struct ledger *l, const uint8_t *bytes, size_t len, int64_t received_ms,
+                     bool require_sig, struct ledger_batch_result *result_out, bool *sig_ok_out)
+{
+    struct batch_reader batch;
+    *result_out = (struct ledger_batch_result){ 0 };
+    *sig_ok_out = false;
+    int opened = batch_open(&batch, bytes, len);
+    if (opened != BATCH_OK)
+        return opened == BATCH_EROOT ? LEDGER_BATCH_EROOT : LEDGER_BATCH_EFORM;
+    struct ledger_commune *c = ledger_find(l, batch.header.network_id);
+    if (!c)
+        return LEDGER_BATCH_ETRUST;
+    /* batch_open() has held the count against the length. */
+    struct ledger_batch_result result = { .count = batch.header.count };
+    result.verdicts = calloc((size_t)result.count + 1, 1);
+    if (!result.verdicts)
+        return DB_ENOMEM;
+    uint64_t counts[LEDGER_VERDICT_COUNT];
+    memcpy(counts, l->counts, sizeof counts);
+    int put = db_begin(l->db);
+    if (put == 0)
+        put = put_opened(l, c, &batch, require_sig, received_ms, &result, sig_ok_out);
+    if (put == 0)
+        put = db_commit(l->db);
+    if (put < 0) {
+        db_rollback(l->db);
+        memcpy(l->counts, counts, sizeof counts);
+        ledger_batch_result_free(&result);
+        int reloaded = ledger_reload(l);
+        return reloaded < 0 ? reloaded : put;
+    }
+    *result_out = result;
+    return 0;
+}
+
+const char *ledger_batch_strerror(int err)
+{
+    switch (err) {
+    case LEDGER_BATCH_OK: return "no error";
+    case LEDGER_BATCH_EFORM: return "this is not a whole batch file";
+    case LEDGER_BATCH_EROOT: return "its network id is not that of its root key";
+    case LEDGER_BATCH_ETRUST: return "its commune is not trusted here";
+    case LEDGER_BATCH_ESOURCE: return "its source is not in the commune's roster";
+    case LEDGER_BATCH_ESIG: return "its signature is not its source's";
+    default: return "the database failed";
+    }
+}
