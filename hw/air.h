@@ -10,8 +10,9 @@
  *           overlapped it.  Frames below the sensitivity do not interfere.  Other
  *           tunings are taken as orthogonal.  Links, positions and cuts count as they
  *           are when the frame ends; a cut counts if it touched the frame at all.
- * Time      now_us never goes back (asserted).  Things happen in the order of their times;
- *           at equal times in the order of the transmissions' start.
+ * Time      now_us never goes back (asserted).  Drain air_poll_event up to a moment before
+ *           changing anything later than it: outcomes are worked out when polled.  Events
+ *           come in the order of their times, at equal times in the order of the starts.
  * Chance    Every draw is a hash of the seed and of what it is drawn for (frame,
  *           receiver, purpose), so that neither the order of calls nor the number of
  *           radios shifts another draw.  Same config, same calls: same events.
@@ -151,13 +152,17 @@ void air_cut_tx(struct air *air, uint64_t now_us, uint32_t radio);
 /* Does this radio's carrier sense say busy?  Its own sending counts as busy. */
 bool air_busy(struct air *air, uint64_t now_us, uint32_t radio);
 bool air_sending(const struct air *air, uint64_t now_us, uint32_t radio);
+/* What the radio's receiver measures now: the strongest frame in its channel, or noise. */
+int16_t air_rssi_dbm(const struct air *air, uint64_t now_us, uint32_t radio);
+/* Thermal noise in a receiver of that bandwidth, noise figure 6 dB. */
+int32_t air_noise_dbm_x100(uint32_t bw_hz);
 
 /* When air_poll_event next has something, or AIR_NEVER. */
 uint64_t air_next_event_us(const struct air *air);
 /* Next reception or end of a transmission not later than now_us, or false. */
 bool air_poll_event(struct air *air, uint64_t now_us, struct air_event *event_out);
 
-/* Received power of radio `sender` at `receiver`, fading apart; AIR_NO_LINK if none. */
+/* Path loss from sender to receiver, fading apart; AIR_NO_LINK if none. */
 int32_t air_loss_db_x100(const struct air *air, uint32_t sender, uint32_t receiver);
 /* Sums over all radios, and one radio's share (receptions count at the receiver). */
 void air_counts(const struct air *air, struct air_counts *counts_out);

@@ -1,0 +1,768 @@
+#include "hw/modem_kiss.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "hw/kiss.h"
+#include "hw/kiss_hw.h"
+
+enum {
+    OUT_LEN = 1024,      /* one escaped data frame and a few commands */
+    COMMAND_LEN_MAX = 16,
+    EVENT_COUNT = 8,
+    EVENT_ROOM_MIN = 5,  /* one byte or one deadline makes no more events than this */
+
+    REPLY_TIMEOUT_MS = 1000,
+    RETRY_SOON_MS = 100,
+    TRY_COUNT_MAX = 3,
+    META_TIMEOUT_MS = 100,  /* the report follows its frame at once: 7 bytes, 0.6 ms */
+    BUSY_HOLD_MS = 1000,
+    PING_IDLE_MS = 60000,
+    SILENT_REST_MS_MIN = 1000,
+    SILENT_REST_MS_MAX = 30000,
+    MISMATCH_REST_MS_MIN = 5000,
+    MISMATCH_REST_MS_MAX = 60000,
+    SERIAL_MARGIN_MS = 2000,
+    BUSY_FRAME_COUNT = 6,   /* longest frames of others that one contention may wait for */
+
+    KISS_UNIT_MS = 10,
+    KISS_UNIT_MAX = 255,
+    US_PER_MS = 1000,
+    FREQ_HZ_MIN = 150000000, /* SX126x, SX127x */
+    FREQ_HZ_MAX = 960000000,
+    POWER_DBM_MIN = -9,
+    POWER_DBM_MAX = 22,
+    PREAMBLE_SYMBOLS_MIN = 6,
+    PREAMBLE_SYMBOLS_MAX = 128,
+    AIRTIME_TOLERANCE_MS = 1,
+};
+
+enum mode { MODE_CLOSED, MODE_CONFIGURING, MODE_READY, MODE_RESTING };
+
+/* The command whose answer is awaited. */
+enum step {
+    STEP_IDLE,
+    STEP_PING,
+    STEP_SET_RADIO,
+    STEP_SET_POWER,
+    STEP_SET_REPORT,
+    STEP_GET_RADIO,
+    STEP_GET_POWER,
+    STEP_GET_AIRTIME,
+    STEP_CHECK_RADIO, /* once more, when ready: before a frame, and now and then */
+    STEP_CHECK_POWER,
+};
+
+enum tx_state { TX_NONE, TX_CHECKING, TX_ON_AIR };
+
+struct driver {
+    struct modem_settings settings;
+    struct lora_params lora; /* with the preamble of the firmware */
+    enum mode mode;
+    enum step step;
+    unsigned try_count;
+    uint64_t step_deadline_ms;
+    uint64_t check_at_ms;
+    uint64_t rest_until_ms;
+    uint32_t silent_rest_ms, mismatch_rest_ms;
+
+    enum tx_state tx_state;
+    bool maybe_pending;      /* an older frame may still be in the modem */
+    uint64_t hold_until_ms;  /* no sending before: it said busy */
+    uint64_t tx_deadline_ms;
+    uint32_t tx_airtime_us;
+    uint16_t tx_len;
+    uint8_t tx_frame[KISS_HW_PACKET_LEN_MAX];
+
+    bool rx_held;            /* events[] does not have it yet: its signal report may come */
+    uint64_t rx_held_until_ms;
+    uint16_t rx_len;
+    uint8_t rx_frame[KISS_HW_PACKET_LEN_MAX];
+
+    struct modem_stats stats;
+    struct kiss_decoder decoder;
+    uint16_t out_at, out_len;
+    uint8_t out[OUT_LEN];
+    uint8_t event_first, event_count;
+    struct modem_event events[EVENT_COUNT];
+};
+
+static_assert(sizeof(struct driver) <= MODEM_STATE_LEN, "state fits");
+static_assert(2 * (KISS_HW_PACKET_LEN_MAX + 1) + 2 <= OUT_LEN, "a frame fits");
+
+/* ---- events ------------------------------------------------------------------ */
+
+static struct modem_event *push_event(struct driver *d, enum modem_event_type type)
+{
+    assert(d->event_count < EVENT_COUNT);
+    unsigned index = (d->event_first + d->event_count) % EVENT_COUNT;
+    d->event_count++;
+    d->events[index] = (struct modem_event){ .type = type };
+    return &d->events[index];
+}
+
+static bool has_event_room(const struct driver *d)
+{
+    return d->event_count + EVENT_ROOM_MIN <= EVENT_COUNT;
+}
+
+__attribute__((format(printf, 2, 3)))
+static void set_text(struct modem_event *ev, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(ev->text, sizeof ev->text, format, args); /* cut when too long */
+    va_end(args);
+}
+
+static void flush_rx(struct driver *d, const uint8_t *meta)
+{
+    if (!d->rx_held)
+        return;
+    struct modem_event *ev = push_event(d, MODEM_EV_RX);
+    memcpy(ev->frame, d->rx_frame, d->rx_len);
+    ev->len = d->rx_len;
+    if (meta) {
+        ev->has_signal = true;
+        ev->snr_db_x4 = (int8_t)meta[0];
+        ev->rssi_dbm = (int8_t)meta[1];
+    } else {
+        d->stats.rx_without_signal++;
+    }
+    d->stats.rx_frames++;
+    d->stats.rx_bytes += d->rx_len;
+    d->rx_held = false;
+}
+
+/* ---- output ------------------------------------------------------------------ */
+
+static void put_frame(struct driver *d, uint8_t type, const uint8_t *payload, size_t len)
+{
+    if (d->out_at == d->out_len)
+        d->out_at = d->out_len = 0;
+    size_t n = kiss_encode(type, payload, len, d->out + d->out_len, OUT_LEN - d->out_len);
+    /* No room: the port takes nothing; the command's timeout will tell. */
+    d->out_len = (uint16_t)(d->out_len + n);
+}
+
+static void put_byte(struct driver *d, uint8_t type, uint8_t value)
+{
+    put_frame(d, type, &value, 1);
+}
+
+static uint32_t airtime_us(const struct driver *d, size_t len)
+{
+    return lora_airtime_us(&d->lora, len);
+}
+
+static void store_radio(const struct driver *d, uint8_t out[KISS_HW_RADIO_LEN])
+{
+    kiss_hw_store32(out, d->settings.lora.freq_hz);
+    kiss_hw_store32(out + 4, d->settings.lora.bw_hz);
+    out[8] = d->settings.lora.sf;
+    out[9] = d->settings.lora.cr;
+}
+
+static uint8_t step_command(enum step step)
+{
+    switch (step) {
+    case STEP_PING: return KISS_HW_PING;
+    case STEP_SET_RADIO: return KISS_HW_SET_RADIO;
+    case STEP_SET_POWER: return KISS_HW_SET_TX_POWER;
+    case STEP_SET_REPORT: return KISS_HW_SET_SIGNAL_REPORT;
+    case STEP_GET_RADIO:
+    case STEP_CHECK_RADIO: return KISS_HW_GET_RADIO;
+    case STEP_GET_POWER:
+    case STEP_CHECK_POWER: return KISS_HW_GET_TX_POWER;
+    case STEP_GET_AIRTIME: return KISS_HW_GET_AIRTIME;
+    case STEP_IDLE: break;
+    }
+    assert(step != STEP_IDLE); /* nothing is asked for when idle */
+    return 0;
+}
+
+static uint8_t step_reply(enum step step)
+{
+    if (step == STEP_SET_RADIO || step == STEP_SET_POWER)
+        return KISS_HW_OK;
+    if (step == STEP_SET_REPORT)
+        return KISS_HW_REPLY | KISS_HW_GET_SIGNAL_REPORT;
+    return KISS_HW_REPLY | step_command(step);
+}
+
+static void put_command(struct driver *d)
+{
+    uint8_t buf[COMMAND_LEN_MAX] = { step_command(d->step) };
+    size_t len = 1;
+    if (d->step == STEP_SET_RADIO) {
+        store_radio(d, buf + 1);
+        len += KISS_HW_RADIO_LEN;
+    } else if (d->step == STEP_SET_POWER) {
+        buf[len++] = (uint8_t)d->settings.power_dbm;
+    } else if (d->step == STEP_SET_REPORT) {
+        buf[len++] = 1;
+    } else if (d->step == STEP_GET_AIRTIME) {
+        buf[len++] = KISS_HW_PACKET_LEN_MAX;
+    }
+    put_frame(d, KISS_SET_HARDWARE, buf, len);
+}
+
+static void begin_step(struct driver *d, uint64_t now_ms, enum step step)
+{
+    if (step == STEP_SET_REPORT) {
+        /* Channel access has no answer and no read-back: written with every configuring. */
+        put_byte(d, KISS_TX_DELAY, (uint8_t)(d->settings.tx_delay_ms / KISS_UNIT_MS));
+        put_byte(d, KISS_PERSISTENCE, d->settings.csma_persistence);
+        put_byte(d, KISS_SLOT_TIME, (uint8_t)(d->settings.csma_slot_ms / KISS_UNIT_MS));
+        put_byte(d, KISS_TX_TAIL, 0);
+        put_byte(d, KISS_FULL_DUPLEX, 0);
+    }
+    d->step = step;
+    d->try_count = 1;
+    d->step_deadline_ms = now_ms + REPLY_TIMEOUT_MS;
+    put_command(d);
+}
+
+static void begin_configuring(struct driver *d, uint64_t now_ms)
+{
+    d->mode = MODE_CONFIGURING;
+    begin_step(d, now_ms, STEP_PING);
+}
+
+/* ---- sending ----------------------------------------------------------------- */
+
+static void refuse_tx(struct driver *d, const char *why)
+{
+    if (d->tx_state == TX_ON_AIR) {
+        d->stats.tx_bytes -= d->tx_len;
+        d->stats.tx_airtime_us -= d->tx_airtime_us;
+    }
+    d->tx_state = TX_NONE;
+    d->stats.tx_refused++;
+    set_text(push_event(d, MODEM_EV_REFUSED), "%s", why);
+}
+
+static void end_tx(struct driver *d, enum modem_tx_result result, const char *why)
+{
+    struct modem_event *ev = push_event(d, MODEM_EV_TX_DONE);
+    ev->tx_result = result;
+    ev->airtime_us = d->tx_airtime_us;
+    set_text(ev, "%s", why);
+    d->stats.tx_sent += result == MODEM_TX_SENT;
+    d->stats.tx_failed += result == MODEM_TX_FAILED;
+    d->stats.tx_unknown += result == MODEM_TX_UNKNOWN;
+    d->maybe_pending = result == MODEM_TX_UNKNOWN;
+    d->tx_state = TX_NONE;
+}
+
+/* The longest a frame may take from the port to TxDone, barring a jammed channel. */
+static uint64_t tx_timeout_ms(const struct driver *d)
+{
+    /* Slots until the chance of never having won one falls below one in a million. */
+    uint32_t left_ppm = 1000000;
+    uint32_t slot_count = 0;
+    while (left_ppm > 0 && slot_count < 4096) {
+        left_ppm -= (left_ppm * (d->settings.csma_persistence + 1u) + 255) / 256;
+        slot_count++;
+    }
+    uint64_t longest_us = airtime_us(d, KISS_HW_PACKET_LEN_MAX);
+    uint64_t air_us = longest_us * BUSY_FRAME_COUNT + (uint64_t)d->tx_airtime_us * 3 / 2;
+    return air_us / US_PER_MS + (uint64_t)slot_count * d->settings.csma_slot_ms +
+           d->settings.tx_delay_ms + SERIAL_MARGIN_MS;
+}
+
+static void put_tx(struct driver *d, uint64_t now_ms)
+{
+    uint16_t before = d->out_at == d->out_len ? 0 : d->out_len;
+    put_frame(d, KISS_DATA, d->tx_frame, d->tx_len);
+    if (d->out_len == before) {
+        refuse_tx(d, "the port takes no bytes");
+        return;
+    }
+    d->tx_state = TX_ON_AIR;
+    d->stats.tx_bytes += d->tx_len;
+    d->stats.tx_airtime_us += d->tx_airtime_us;
+    d->tx_deadline_ms = now_ms + tx_timeout_ms(d);
+}
+
+/* ---- trouble ----------------------------------------------------------------- */
+
+static void rest(struct driver *d, uint64_t now_ms, uint32_t *rest_ms, uint32_t max_ms)
+{
+    d->mode = MODE_RESTING;
+    d->step = STEP_IDLE;
+    d->rest_until_ms = now_ms + *rest_ms;
+    *rest_ms = *rest_ms * 2 < max_ms ? *rest_ms * 2 : max_ms;
+}
+
+static void mismatch(struct driver *d, uint64_t now_ms, const struct modem_event *found)
+{
+    d->stats.mismatches++;
+    struct modem_event *ev = push_event(d, MODEM_EV_MISMATCH);
+    set_text(ev, "%s", found->text);
+    rest(d, now_ms, &d->mismatch_rest_ms, MISMATCH_REST_MS_MAX);
+}
+
+static void silent(struct driver *d, uint64_t now_ms)
+{
+    d->stats.silences++;
+    if (d->tx_state == TX_CHECKING)
+        refuse_tx(d, "the modem does not answer; the frame was not sent");
+    struct modem_event *ev = push_event(d, MODEM_EV_SILENT);
+    set_text(ev, "no answer from the modem in %u tries; is it a board with MeshCore's "
+             "KISS modem firmware, and the right port?", (unsigned)TRY_COUNT_MAX);
+    rest(d, now_ms, &d->silent_rest_ms, SILENT_REST_MS_MAX);
+}
+
+/* Ready, but the settings are not what they were: it restarted. */
+static void restarted(struct driver *d, uint64_t now_ms)
+{
+    d->stats.restarts_seen++;
+    if (d->tx_state == TX_CHECKING)
+        refuse_tx(d, "the modem had lost its settings; the frame was not sent");
+    set_text(push_event(d, MODEM_EV_FAULT), "the modem lost its settings (restarted?); "
+             "configuring it again");
+    d->maybe_pending = false;
+    begin_configuring(d, now_ms);
+}
+
+/* ---- answers ----------------------------------------------------------------- */
+
+static bool radio_equal(const struct driver *d, const uint8_t *data)
+{
+    uint8_t wanted[KISS_HW_RADIO_LEN];
+    store_radio(d, wanted);
+    return memcmp(wanted, data, sizeof wanted) == 0;
+}
+
+static void on_radio(struct driver *d, uint64_t now_ms, const uint8_t *data)
+{
+    if (radio_equal(d, data)) {
+        begin_step(d, now_ms, d->step == STEP_GET_RADIO ? STEP_GET_POWER : STEP_CHECK_POWER);
+    } else if (d->step == STEP_CHECK_RADIO) {
+        restarted(d, now_ms);
+    } else {
+        struct modem_event found;
+        set_text(&found, "the modem reads back %" PRIu32 " Hz, %" PRIu32 " Hz wide, SF%u, 4/%u; "
+                 "written were %" PRIu32 ", %" PRIu32 ", SF%u, 4/%u",
+                 kiss_hw_load32(data), kiss_hw_load32(data + 4), data[8], data[9],
+                 d->settings.lora.freq_hz, d->settings.lora.bw_hz, d->settings.lora.sf,
+                 d->settings.lora.cr);
+        mismatch(d, now_ms, &found);
+    }
+}
+
+static void on_power(struct driver *d, uint64_t now_ms, uint8_t raw)
+{
+    int8_t power_dbm = (int8_t)raw;
+    bool checking = d->step == STEP_CHECK_POWER;
+    if (power_dbm != d->settings.power_dbm && checking) {
+        restarted(d, now_ms);
+    } else if (power_dbm != d->settings.power_dbm) {
+        struct modem_event found;
+        set_text(&found, "the modem reads back %d dBm; written were %d dBm", power_dbm,
+                 d->settings.power_dbm);
+        mismatch(d, now_ms, &found);
+    } else if (!checking) {
+        begin_step(d, now_ms, STEP_GET_AIRTIME);
+    } else {
+        d->step = STEP_IDLE;
+        d->check_at_ms = now_ms + d->settings.ping_idle_ms;
+        if (d->tx_state == TX_CHECKING)
+            put_tx(d, now_ms);
+    }
+}
+
+static bool airtime_near(const struct lora_params *lora, uint32_t seen_ms)
+{
+    uint32_t ms = lora_airtime_us(lora, KISS_HW_PACKET_LEN_MAX) / US_PER_MS;
+    return seen_ms + AIRTIME_TOLERANCE_MS >= ms && seen_ms <= ms + AIRTIME_TOLERANCE_MS;
+}
+
+/* The radio chip's own view of bandwidth, SF, coding rate and preamble. */
+static void on_airtime(struct driver *d, uint64_t now_ms, uint32_t seen_ms)
+{
+    struct lora_params lora = d->settings.lora;
+    lora.preamble_symbols = kiss_hw_preamble_symbols(lora.sf);
+    /* Other firmware versions have other preambles: take the longest that fits. */
+    if (!airtime_near(&lora, seen_ms)) {
+        lora.preamble_symbols = PREAMBLE_SYMBOLS_MAX;
+        while (lora.preamble_symbols >= PREAMBLE_SYMBOLS_MIN && !airtime_near(&lora, seen_ms))
+            lora.preamble_symbols--;
+    }
+    if (lora.preamble_symbols < PREAMBLE_SYMBOLS_MIN) {
+        struct modem_event found;
+        set_text(&found, "the radio would take %" PRIu32 " ms for %u bytes, which fits no preamble "
+                 "at SF%u and %" PRIu32 " Hz: it did not take these settings",
+                 seen_ms, (unsigned)KISS_HW_PACKET_LEN_MAX, lora.sf, lora.bw_hz);
+        mismatch(d, now_ms, &found);
+        return;
+    }
+    d->lora = lora;
+    d->mode = MODE_READY;
+    d->step = STEP_IDLE;
+    d->silent_rest_ms = SILENT_REST_MS_MIN;
+    d->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
+    d->check_at_ms = now_ms + d->settings.ping_idle_ms;
+    d->stats.configured++;
+    push_event(d, MODEM_EV_READY)->lora = lora;
+}
+
+static bool reply_len_right(enum step step, size_t len)
+{
+    switch (step) {
+    case STEP_PING:
+    case STEP_SET_RADIO:
+    case STEP_SET_POWER: return len == 0;
+    case STEP_SET_REPORT:
+    case STEP_GET_POWER:
+    case STEP_CHECK_POWER: return len == 1;
+    case STEP_GET_RADIO:
+    case STEP_CHECK_RADIO: return len == KISS_HW_RADIO_LEN;
+    case STEP_GET_AIRTIME: return len == KISS_HW_AIRTIME_LEN;
+    case STEP_IDLE: break;
+    }
+    return false;
+}
+
+static void on_reply(struct driver *d, uint64_t now_ms, const uint8_t *data, size_t len)
+{
+    if (!reply_len_right(d->step, len)) {
+        d->stats.garbled++; /* cut on the line: asked again at the timeout */
+        return;
+    }
+    switch (d->step) {
+    case STEP_PING: begin_step(d, now_ms, STEP_SET_RADIO); break;
+    case STEP_SET_RADIO: begin_step(d, now_ms, STEP_SET_POWER); break;
+    case STEP_SET_POWER: begin_step(d, now_ms, STEP_SET_REPORT); break;
+    case STEP_SET_REPORT: begin_step(d, now_ms, STEP_GET_RADIO); break;
+    case STEP_GET_RADIO:
+    case STEP_CHECK_RADIO: on_radio(d, now_ms, data); break;
+    case STEP_GET_POWER:
+    case STEP_CHECK_POWER: on_power(d, now_ms, data[0]); break;
+    case STEP_GET_AIRTIME: on_airtime(d, now_ms, kiss_hw_load32(data)); break;
+    case STEP_IDLE: break;
+    }
+}
+
+static void on_error(struct driver *d, uint64_t now_ms, uint8_t code)
+{
+    if (d->tx_state == TX_ON_AIR) {
+        if (code == KISS_HW_ERR_BUSY && d->maybe_pending) {
+            refuse_tx(d, "the modem still holds an earlier frame");
+            d->hold_until_ms = now_ms + BUSY_HOLD_MS;
+        } else {
+            d->stats.unexpected++; /* its output was full; TxDone will tell of the frame */
+        }
+    } else if (d->step == STEP_IDLE) {
+        d->stats.unexpected++;
+    } else if (code == KISS_HW_ERR_BUSY || d->mode == MODE_READY) {
+        d->stats.unexpected++;
+        d->step_deadline_ms = now_ms + RETRY_SOON_MS;
+    } else {
+        struct modem_event found;
+        set_text(&found, "the modem refuses command 0x%02x with error 0x%02x: too old a firmware, "
+                 "or a setting it does not know", step_command(d->step), code);
+        mismatch(d, now_ms, &found);
+    }
+}
+
+static void on_tx_done(struct driver *d, bool sent)
+{
+    d->hold_until_ms = 0;
+    if (d->tx_state == TX_ON_AIR) {
+        end_tx(d, sent ? MODEM_TX_SENT : MODEM_TX_FAILED,
+               sent ? "" : "the modem reports that the radio failed to send");
+    } else {
+        d->stats.unexpected++;
+        d->maybe_pending = false;
+    }
+}
+
+static void on_hardware(struct driver *d, uint64_t now_ms, const uint8_t *data, size_t len)
+{
+    uint8_t what = data[0];
+    if (what == KISS_HW_RX_META && len == 1 + KISS_HW_META_LEN) {
+        if (d->rx_held)
+            flush_rx(d, data + 1);
+        else
+            d->stats.unexpected++;
+        return;
+    }
+    /* The report is sent in one go with its frame: after anything else it is lost. */
+    flush_rx(d, NULL);
+    if (what == KISS_HW_TX_DONE && len == 2)
+        on_tx_done(d, data[1] == 1);
+    else if (what == KISS_HW_ERROR && len == 2)
+        on_error(d, now_ms, data[1]);
+    else if (d->step != STEP_IDLE && what == step_reply(d->step))
+        on_reply(d, now_ms, data + 1, len - 1);
+    else
+        d->stats.unexpected++;
+}
+
+static void on_data(struct driver *d, uint64_t now_ms, const uint8_t *data, size_t len)
+{
+    flush_rx(d, NULL);
+    if (len == 0 || len > KISS_HW_PACKET_LEN_MAX) {
+        d->stats.garbled++;
+        return;
+    }
+    /* Before READY it may come from any network on the factory frequency. */
+    if (d->mode != MODE_READY) {
+        d->stats.unexpected++;
+        return;
+    }
+    memcpy(d->rx_frame, data, len);
+    d->rx_len = (uint16_t)len;
+    d->rx_held = true;
+    d->rx_held_until_ms = now_ms + META_TIMEOUT_MS;
+}
+
+static void on_frame(struct driver *d, uint64_t now_ms)
+{
+    const uint8_t *frame = d->decoder.frame;
+    size_t len = d->decoder.frame_len;
+    if (frame[0] == KISS_DATA) {
+        on_data(d, now_ms, frame + 1, len - 1);
+    } else if (frame[0] == KISS_SET_HARDWARE && len > 1) {
+        on_hardware(d, now_ms, frame + 1, len - 1);
+    } else {
+        flush_rx(d, NULL);
+        d->stats.garbled++;
+    }
+}
+
+/* ---- the driver table's functions ---------------------------------------------- */
+
+static bool settings_valid(const struct modem_settings *s)
+{
+    struct lora_params lora = s->lora;
+    lora.preamble_symbols = kiss_hw_preamble_symbols(lora.sf);
+    return lora_params_valid(&lora) && lora.freq_hz >= FREQ_HZ_MIN &&
+           lora.freq_hz <= FREQ_HZ_MAX && s->power_dbm >= POWER_DBM_MIN &&
+           s->power_dbm <= POWER_DBM_MAX && s->csma_slot_ms % KISS_UNIT_MS == 0 &&
+           s->csma_slot_ms >= KISS_UNIT_MS && s->csma_slot_ms <= KISS_UNIT_MS * KISS_UNIT_MAX &&
+           s->tx_delay_ms % KISS_UNIT_MS == 0 && s->tx_delay_ms <= KISS_UNIT_MS * KISS_UNIT_MAX;
+}
+
+static int driver_init(void *state, const struct modem_settings *settings, uint64_t now_ms)
+{
+    struct driver *d = state;
+    (void)now_ms; /* nothing is due before the port is open */
+    if (!settings_valid(settings))
+        return MODEM_ESETTINGS;
+    memset(d, 0, sizeof *d);
+    d->settings = *settings;
+    if (d->settings.ping_idle_ms == 0)
+        d->settings.ping_idle_ms = PING_IDLE_MS;
+    d->lora = settings->lora;
+    d->lora.preamble_symbols = kiss_hw_preamble_symbols(settings->lora.sf);
+    d->silent_rest_ms = SILENT_REST_MS_MIN;
+    d->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
+    d->maybe_pending = true; /* whoever had the modem before may have left one in it */
+    kiss_decoder_init(&d->decoder, KISS_STRICT);
+    return MODEM_OK;
+}
+
+static void driver_on_close(void *state, uint64_t now_ms)
+{
+    struct driver *d = state;
+    (void)now_ms;
+    if (d->rx_held)
+        flush_rx(d, NULL);
+    /* The frame's last byte is what makes the modem send, and it is last in out[]. */
+    bool unsent = d->tx_state == TX_CHECKING || d->out_at < d->out_len;
+    if (d->tx_state != TX_NONE && unsent)
+        refuse_tx(d, "the port closed before the frame was written");
+    else if (d->tx_state != TX_NONE)
+        end_tx(d, MODEM_TX_UNKNOWN, "the port closed before the modem reported the frame sent");
+    d->out_at = d->out_len = 0;
+    d->mode = MODE_CLOSED;
+    d->step = STEP_IDLE;
+    d->hold_until_ms = 0;
+}
+
+static void driver_on_open(void *state, uint64_t now_ms)
+{
+    struct driver *d = state;
+    driver_on_close(d, now_ms);
+    kiss_decoder_init(&d->decoder, KISS_STRICT);
+    d->silent_rest_ms = SILENT_REST_MS_MIN;
+    d->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
+    d->maybe_pending = true;
+    /* Two FENDs end whatever half a frame the modem holds from an earlier life. */
+    d->out[d->out_len++] = KISS_FEND;
+    d->out[d->out_len++] = KISS_FEND;
+    begin_configuring(d, now_ms);
+}
+
+static size_t driver_on_bytes(void *state, uint64_t now_ms, const uint8_t *buf, size_t len)
+{
+    struct driver *d = state;
+    size_t taken = 0;
+    for (; taken < len && has_event_room(d); taken++) {
+        if (d->mode == MODE_CLOSED)
+            continue;
+        enum kiss_verdict verdict = kiss_decode(&d->decoder, buf[taken]);
+        if (verdict == KISS_FRAME)
+            on_frame(d, now_ms);
+        else if (verdict == KISS_GARBLED)
+            d->stats.garbled++;
+    }
+    return taken;
+}
+
+static void on_step_timeout(struct driver *d, uint64_t now_ms)
+{
+    if (d->try_count >= TRY_COUNT_MAX) {
+        silent(d, now_ms);
+        return;
+    }
+    d->try_count++;
+    d->stats.replies_lost++;
+    d->step_deadline_ms = now_ms + REPLY_TIMEOUT_MS;
+    put_command(d);
+}
+
+static void driver_on_time(void *state, uint64_t now_ms)
+{
+    struct driver *d = state;
+    if (d->mode == MODE_CLOSED || !has_event_room(d))
+        return;
+    if (d->rx_held && now_ms >= d->rx_held_until_ms)
+        flush_rx(d, NULL);
+    if (now_ms >= d->hold_until_ms)
+        d->hold_until_ms = 0;
+    if (d->tx_state == TX_ON_AIR && now_ms >= d->tx_deadline_ms) {
+        end_tx(d, MODEM_TX_UNKNOWN, "the modem did not report the frame sent in time");
+        d->check_at_ms = now_ms;
+    }
+    if (d->step != STEP_IDLE && now_ms >= d->step_deadline_ms)
+        on_step_timeout(d, now_ms);
+    if (d->mode == MODE_RESTING && now_ms >= d->rest_until_ms)
+        begin_configuring(d, now_ms);
+    if (d->mode == MODE_READY && d->step == STEP_IDLE && d->tx_state == TX_NONE &&
+        now_ms >= d->check_at_ms)
+        begin_step(d, now_ms, STEP_CHECK_RADIO);
+}
+
+static size_t driver_poll_output(void *state, uint64_t now_ms, uint8_t *buf, size_t cap)
+{
+    struct driver *d = state;
+    (void)now_ms;
+    size_t len = (size_t)(d->out_len - d->out_at);
+    if (len > cap)
+        len = cap;
+    memcpy(buf, d->out + d->out_at, len);
+    d->out_at = (uint16_t)(d->out_at + len);
+    return len;
+}
+
+static bool driver_poll_event(void *state, uint64_t now_ms, struct modem_event *event_out)
+{
+    struct driver *d = state;
+    (void)now_ms;
+    if (d->event_count == 0)
+        return false;
+    *event_out = d->events[d->event_first];
+    d->event_first = (uint8_t)((d->event_first + 1) % EVENT_COUNT);
+    d->event_count--;
+    return true;
+}
+
+static bool driver_can_send(const void *state)
+{
+    const struct driver *d = state;
+    return d->mode == MODE_READY && d->tx_state == TX_NONE && d->hold_until_ms == 0 &&
+           has_event_room(d);
+}
+
+static int driver_send(void *state, uint64_t now_ms, const uint8_t *frame, size_t len)
+{
+    struct driver *d = state;
+    if (len == 0 || len > KISS_HW_PACKET_LEN_MAX)
+        return MODEM_ELEN;
+    if (d->mode != MODE_READY)
+        return MODEM_ENOTREADY;
+    if (!driver_can_send(d))
+        return MODEM_EBUSY;
+    memcpy(d->tx_frame, frame, len);
+    d->tx_len = (uint16_t)len;
+    d->tx_airtime_us = airtime_us(d, len);
+    d->tx_state = TX_CHECKING;
+    if (d->step == STEP_IDLE) /* else the check that is under way serves */
+        begin_step(d, now_ms, STEP_CHECK_RADIO);
+    return MODEM_OK;
+}
+
+static uint64_t earlier(uint64_t a_ms, uint64_t b_ms)
+{
+    return a_ms < b_ms ? a_ms : b_ms;
+}
+
+static uint64_t driver_next_deadline(const void *state)
+{
+    const struct driver *d = state;
+    uint64_t at_ms = MODEM_NEVER;
+    if (d->mode == MODE_CLOSED)
+        return at_ms;
+    if (d->rx_held)
+        at_ms = earlier(at_ms, d->rx_held_until_ms);
+    if (d->hold_until_ms > 0)
+        at_ms = earlier(at_ms, d->hold_until_ms);
+    if (d->tx_state == TX_ON_AIR)
+        at_ms = earlier(at_ms, d->tx_deadline_ms);
+    if (d->step != STEP_IDLE)
+        at_ms = earlier(at_ms, d->step_deadline_ms);
+    if (d->mode == MODE_RESTING)
+        at_ms = earlier(at_ms, d->rest_until_ms);
+    if (d->mode == MODE_READY && d->step == STEP_IDLE && d->tx_state == TX_NONE)
+        at_ms = earlier(at_ms, d->check_at_ms);
+    return at_ms;
+}
+
+static uint32_t driver_airtime_us(const void *state, size_t len)
+{
+    return airtime_us(state, len);
+}
+
+static void driver_stats(const void *state, struct modem_stats *stats_out)
+{
+    const struct driver *d = state;
+    *stats_out = d->stats;
+}
+
+const struct modem_driver modem_kiss_driver = {
+    .name = "meshcore-kiss",
+    .description = "boards with MeshCore's KISS modem firmware, on USB or a serial line",
+    .baud = KISS_HW_BAUD,
+    .caps = {
+        .mtu_len = KISS_HW_PACKET_LEN_MAX,
+        .overhead_len = 0,
+        .tx_pending_count = 1,
+        .cca = MODEM_CCA_IN_MODEM,
+        .keeps_boundary = true,
+        .has_rssi = true,
+        .has_snr = true,
+        .reports_tx_done = true,
+        .reads_back_settings = true,
+        .sets_preamble = false,
+    },
+    .state_len = sizeof(struct driver),
+    .init = driver_init,
+    .on_open = driver_on_open,
+    .on_close = driver_on_close,
+    .on_bytes = driver_on_bytes,
+    .on_time = driver_on_time,
+    .poll_output = driver_poll_output,
+    .poll_event = driver_poll_event,
+    .send = driver_send,
+    .can_send = driver_can_send,
+    .next_deadline = driver_next_deadline,
+    .airtime_us = driver_airtime_us,
+    .stats = driver_stats,
+};
