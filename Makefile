@@ -5,6 +5,7 @@
 
 .DEFAULT_GOAL := all
 SHELL := /bin/sh
+export PYTHONDONTWRITEBYTECODE := 1
 
 # ---- Debian packages: the one list that `make deps` installs when missing ----
 PACKAGES_BUILD := gcc clang llvm make pkg-config libsodium-dev libprotobuf-c-dev protobuf-c-compiler \
@@ -156,8 +157,10 @@ tidy: ## include directions, banned calls, lengths, layout
 # On release objects, since sanitisers add symbols of their own.
 core-purity: ## the core calls nothing but tests/core-symbols.txt
 ifeq ($(FLAVOUR),release)
-core-purity: $(CORE_OBJS)
-	@sh tests/core-purity.sh tests/core-symbols.txt $(CORE_OBJS)
+# With it, the parts of proto/ that it stands on and that go with it onto bare metal.
+PURE_OBJS := $(CORE_OBJS) $(patsubst %,$(OUT)/proto/%.o,airtime frame record)
+core-purity: $(PURE_OBJS)
+	@sh tests/core-purity.sh tests/core-symbols.txt $^
 else
 	@$(MAKE) --no-print-directory FLAVOUR=release core-purity
 endif

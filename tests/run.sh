@@ -21,6 +21,7 @@ export CMOCKA_MESSAGE_OUTPUT=TAP
 export UBSAN_OPTIONS=print_stacktrace=1
 export ASAN_OPTIONS=detect_stack_use_after_return=1
 # The tests compare words and dates; where they run must not matter.
+export PYTHONDONTWRITEBYTECODE=1
 export LC_ALL=C.UTF-8 TZ=Asia/Ho_Chi_Minh
 unset KENG_LANG KENG_HOME KENG_DATA LANGUAGE
 
