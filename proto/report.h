@@ -7,8 +7,8 @@
  * exactly when their bytes are.
  *
  * Time      Linear in the body.
- * Memory    Decoded structs own copies.  protobuf-c works in a fixed arena on the stack (about
- *           8 kB; a body that needs more is refused).  No heap.
+ * Memory    Decoded structs own copies.  protobuf-c works in a fixed arena on the stack; a body
+ *           that needs more is refused.  No heap; about 16 kB of stack with the text codec.
  * Errors    Encoders return the length, or a negative enum report_err; decoders 0 or a negative
  *           one, and then *_out is not to be used.
  */

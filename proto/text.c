@@ -59,8 +59,8 @@ static uint32_t to_lower(uint32_t cp)
 {
     if ((cp >= 'A' && cp <= 'Z') || (cp >= 0xc0 && cp <= 0xdd))
         return cp + 0x20;
-    if (cp == 0x102 || cp == TEXT_D_UPPER || cp == 0x128 || cp == 0x168 || cp == 0x1a0
-        || cp == 0x1af)
+    if (cp == 0x102 || cp == TEXT_D_UPPER || cp == 0x128 || cp == 0x168 || cp == 0x1a0 ||
+        cp == 0x1af)
         return cp + 1;
     if (cp >= 0x1ea0 && cp <= 0x1ef8 && cp % 2 == 0)
         return cp + 1;
@@ -172,8 +172,8 @@ static int final_find(const uint32_t *letters, size_t count, unsigned tone, size
         int index = tone_to_index(class, tone);
         uint32_t rime[WORD_LETTER_COUNT_MAX];
         size_t rime_count = table_letters(text_rimes[r].letters, rime);
-        if (index >= 0 && rime_count == count && !memcmp(rime, letters, count * sizeof *rime)
-            && (tone == 0 || tone_position(rime, count, class) == tone_at))
+        if (index >= 0 && rime_count == count && !memcmp(rime, letters, count * sizeof *rime) &&
+            (tone == 0 || tone_position(rime, count, class) == tone_at))
             return first + index;
         first += (int)class;
     }
@@ -249,8 +249,8 @@ static bool word_syllable(const uint32_t *cps, size_t count, struct syllable *sy
     for (size_t o = 0; o < TEXT_ONSET_COUNT; o++) {
         uint32_t onset[WORD_LETTER_COUNT_MAX];
         size_t n = table_letters(text_onsets[o], onset);
-        if (n >= count || (best >= 0 && n <= best_count) || (tone > 0 && tone_at < n)
-            || memcmp(onset, letters, n * sizeof *onset) != 0)
+        if (n >= count || (best >= 0 && n <= best_count) || (tone > 0 && tone_at < n) ||
+            memcmp(onset, letters, n * sizeof *onset) != 0)
             continue;
         int final = final_find(letters + n, count - n, tone, tone_at - (tone > 0 ? n : 0));
         if (final >= 0) {
@@ -346,8 +346,8 @@ static size_t pack_token(struct packer *p, size_t at)
     struct syllable s;
     bool is_syllable = word_syllable(p->cps + begin, letter_count, &s);
     bool implied = is_syllable ? p->before != BEFORE_GLUE
-                               : p->before == BEFORE_SYLLABLE && begin < p->count
-                                     && is_word_character(p->cps[begin]);
+                               : p->before == BEFORE_SYLLABLE && begin < p->count &&
+                                     is_word_character(p->cps[begin]);
     if (spaced && !implied) {
         pack_character(p, ' ');
         return begin;
