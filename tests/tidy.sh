@@ -150,7 +150,9 @@ for path in $code $prose; do
             gsub(/[\200-\277]/, "", line) # count characters, not bytes
             if (length(line) > 100) say("long line: " length(line) " columns, 100 at most")
         }
-        /FIX[M]E|TO[D]O|XX[X][^X]/ { say("unfinished: do it or say plainly what is not there") }
+        /FIX[M]E|TO[D]O|(^|[^X])XX[X]([^X]|$)/ {
+            say("unfinished: do it or say plainly what is not there")
+        }
         /\/(hom[e]|Users)\/[a-z]|\/roo[t]\/|\/wor[k]\/|\/mn[t]\// { say("machine path") }
     ' "$path" >>"$found"
 done

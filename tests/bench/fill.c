@@ -37,7 +37,8 @@ static int load_keys(const char *dir, struct fill *fill_out)
     free(bytes);
     fill_out->author_count = home_read_identities(dir, fill_out->authors, err);
     if (fill_out->author_count <= 0) {
-        fprintf(stderr, "fill: %s\n", fill_out->author_count < 0 ? err : "no identity to sign with");
+        fprintf(stderr, "fill: %s\n",
+                fill_out->author_count < 0 ? err : "no identity to sign with");
         return -1;
     }
     return 0;

@@ -1,5 +1,5 @@
-"""corpus.py - real input: every line of the sample reports, filed as free text at four nodes, through
-an air that loses every tenth frame, is at the gateway byte for byte (NFC), once each (TAP)."""
+"""corpus.py - real input: every line of the sample reports, filed as free text at four nodes, is at
+the gateway byte for byte (NFC), once each, through an air that loses every tenth frame (TAP)."""
 import json
 import os
 import sys

@@ -101,6 +101,11 @@ def wait_for(what, question, timeout_s, every_s=0.1):
         time.sleep(every_s)
 
 
+def ignore_file_limit_signal():
+    # With the signal ignored a write beyond the limit fails with an error, as on a full disk.
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+
 class Rig:
     def __init__(self, speed=20, seed=1):
         self.dir = tempfile.mkdtemp(prefix="keng-")
@@ -237,16 +242,18 @@ class Rig:
             f.write(f'node = {node}\nrole = "{role}"\n'
                     f'modem = "{self.path("ports", name)}"\ndriver = "meshcore-kiss"\n')
 
-    def start_node(self, name, *options, file_len_max=None, wait=True):
-        """file_len_max: no file of this node may grow longer, as if the disk were full."""
-        def limit():
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (file_len_max, file_len_max))
-
+    def start_node(self, name, *options, wait=True):
         self.start(name, os.path.join(BIN, "kengd"), "--home", self.homes[name],
-                   "--speed", self.speed, *options, before=limit if file_len_max else None)
+                   "--speed", self.speed, *options, before=ignore_file_limit_signal)
         if wait:
             wait_for(f"{name}: kengd answers", lambda: self.status(name), 15)
+
+    def limit_files(self, name, len_max):
+        """No file of this program may grow beyond len_max bytes, as if the disk were full; None
+        lifts the limit.  Works on the running program."""
+        soft = resource.RLIM_INFINITY if len_max is None else len_max
+        resource.prlimit(self.processes[name].pid, resource.RLIMIT_FSIZE,
+                         (soft, resource.RLIM_INFINITY))
 
     def socket(self, name):
         return os.path.join(self.homes[name], "kengd.sock")
