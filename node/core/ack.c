@@ -1,0 +1,242 @@
+/* A gateway's acknowledgements: signed statements of what is durable there, and what they mean here.
+ *
+ * The body is the protobuf message Ack of proto/keng.proto.  It is three packed arrays of numbers,
+ * written and read by hand because the core carries no protobuf library; the tests hold both ways
+ * against protobuf-c.  One statement covers as many logs as fit a record; up to four lanes
+ * share a large roster. */
+#include "node/core/core_internal.h"
+
+enum {
+    TAG_LOGS = 1 << 3 | 2,
+    TAG_HELD = 2 << 3 | 2,
+    TAG_BEYOND = 3 << 3 | 2,
+    TAGS_LEN = 3 * 3, /* three fields: tag and a length of at most two bytes */
+    BEYOND_LEN_MAX = 40,
+    ENTRY_COUNT_MAX = 96,
+};
+
+struct part {
+    uint8_t logs[RECORD_BODY_LEN_MAX], held[RECORD_BODY_LEN_MAX], beyond[BEYOND_LEN_MAX];
+    struct bytes_writer logs_w, held_w, beyond_w;
+    uint32_t last_log;
+    uint32_t count;
+};
+
+static uint64_t hash_bytes(const uint8_t *bytes, size_t len)
+{
+    uint64_t h = len;
+    for (size_t i = 0; i < len; i++)
+        h = core_mix(h ^ bytes[i]);
+    return h;
+}
+
+static void part_begin(struct part *p)
+{
+    *p = (struct part){ 0 };
+    p->logs_w = bytes_writer(p->logs, sizeof p->logs);
+    p->held_w = bytes_writer(p->held, sizeof p->held);
+    p->beyond_w = bytes_writer(p->beyond, sizeof p->beyond);
+}
+
+static size_t part_len(const struct part *p)
+{
+    return TAGS_LEN + bytes_written(&p->logs_w) + bytes_written(&p->held_w) +
+           bytes_written(&p->beyond_w);
+}
+
+/* Records held behind a gap are named one by one: their authors wait for word too. */
+static void part_add_beyond(struct mesh *m, struct part *p, const struct log *log, size_t cap)
+{
+    uint16_t log_index = table_log_index(m, log);
+    for (uint32_t pri = PRIORITY_COUNT; pri-- > 0;) {
+        uint32_t i = m->order_first[pri];
+        for (; i != SLOT_NONE; i = m->slots[i].order_next) {
+            const struct slot *s = &m->slots[i];
+            if (s->log != log_index || s->seq <= log->held)
+                continue;
+            size_t need = varint_len(p->count) + varint_len(s->seq);
+            if (bytes_room(&p->beyond_w) < need || part_len(p) + need > cap)
+                return;
+            write_varint(&p->beyond_w, p->count);
+            write_varint(&p->beyond_w, s->seq);
+        }
+    }
+}
+
+static bool part_add(struct mesh *m, struct part *p, const struct log *log, size_t cap)
+{
+    uint32_t number = (uint32_t)log->author * LANE_COUNT + log->lane;
+    size_t need = varint_len(number - p->last_log) + varint_len(log->held);
+    if (part_len(p) + need > cap || p->count == ENTRY_COUNT_MAX)
+        return false;
+    write_varint(&p->logs_w, number - p->last_log);
+    write_varint(&p->held_w, log->held);
+    if (log->top > log->held)
+        part_add_beyond(m, p, log, cap);
+    p->last_log = number;
+    p->count++;
+    return true;
+}
+
+static size_t part_finish(const struct part *p, uint8_t *body, size_t cap)
+{
+    const struct bytes_writer *fields[] = { &p->logs_w, &p->held_w, &p->beyond_w };
+    static const uint8_t tags[] = { TAG_LOGS, TAG_HELD, TAG_BEYOND };
+    struct bytes_writer w = bytes_writer(body, cap);
+    for (int i = 0; i < 3; i++) {
+        size_t len = bytes_written(fields[i]);
+        if (len == 0)
+            continue;
+        write_u8(&w, tags[i]);
+        write_varint(&w, len);
+        write_bytes(&w, fields[i]->start, len);
+    }
+    assert(!w.failed);
+    return bytes_written(&w);
+}
+
+/* Signs one part if it says anything new.  MESH_EAGAIN: once more, later. */
+static int part_submit(struct mesh *m, const struct part *p, uint32_t part_index)
+{
+    uint8_t body[RECORD_BODY_LEN_MAX];
+    size_t len = part_finish(p, body, sizeof body);
+    uint64_t h = hash_bytes(body, len);
+    if (h == m->ack_hash[part_index])
+        return MESH_OK;
+    uint8_t kind = (uint8_t)(RECORD_ACK_FIRST + part_index);
+    struct record_draft draft = {
+        .ref = { .author = m->cfg.node, .lane = record_lane(kind) },
+        .kind = kind,
+        .priority = PRIORITY_EVACUATION,
+        .clock_set = m->clock_set,
+        .created_min = m->created_min,
+        .body = body,
+        .body_len = len,
+    };
+    struct record_ref ref;
+    int err = mesh_submit(m, m->now_ms, &draft, &ref);
+    if (err == MESH_OK)
+        m->ack_hash[part_index] = h;
+    return err;
+}
+
+static size_t body_cap(const struct mesh *m)
+{
+    size_t overhead = FRAME_HEADER_LEN + 1 + 2 + RECORD_SEQ_LEN_MAX + 1 + 3 + KENG_SIG_LEN;
+    size_t cap = m->cfg.mtu_len - overhead;
+    return cap < RECORD_BODY_LEN_MAX ? cap : RECORD_BODY_LEN_MAX;
+}
+
+void ack_advance(struct mesh *m)
+{
+    if (m->now_ms < m->ack_due_ms)
+        return;
+    struct part p;
+    uint32_t part_index = 0;
+    int err = MESH_OK;
+    part_begin(&p);
+    for (uint16_t i = 0; i < m->author_count && err == MESH_OK; i++) {
+        const struct author_slot *a = &m->authors[i];
+        if (a->log[0] == LOG_NONE || a->author.number == m->cfg.node)
+            continue;
+        const struct log *log = &m->logs[a->log[0]];
+        if (log->top == 0 || part_add(m, &p, log, body_cap(m)))
+            continue;
+        err = part_submit(m, &p, part_index++);
+        if (part_index == ACK_PART_COUNT)
+            break; /* a roster beyond four statements: PROTOCOL.md names the limit */
+        part_begin(&p);
+        part_add(m, &p, log, body_cap(m));
+    }
+    if (err == MESH_OK && p.count > 0 && part_index < ACK_PART_COUNT)
+        err = part_submit(m, &p, part_index);
+    if (err == MESH_OK) {
+        m->ack_due_ms = MESH_NEVER;
+        m->ack_last_ms = m->now_ms;
+    } else {
+        m->ack_due_ms = m->now_ms + (err == MESH_EAGAIN ? 1 : RETRY_MS);
+    }
+}
+
+void ack_on_commit(struct mesh *m, const struct slot *s)
+{
+    const struct log *log = &m->logs[s->log];
+    if (!m->cfg.gateway || log->lane != 0 || log->author == m->cfg.node)
+        return;
+    uint64_t due_ms;
+    if (s->priority == PRIORITY_RESCUE) {
+        due_ms = m->now_ms + ACK_WAIT_RESCUE_UNITS * m->unit_ms;
+    } else {
+        due_ms = m->now_ms + ACK_WAIT_UNITS * m->unit_ms;
+        uint64_t gap_ms = m->ack_last_ms + ACK_GAP_UNITS * m->unit_ms;
+        if (m->ack_last_ms > 0 && due_ms < gap_ms)
+            due_ms = gap_ms;
+    }
+    if (due_ms < m->ack_due_ms)
+        m->ack_due_ms = due_ms;
+}
+
+static bool read_packed(struct bytes_reader *r, uint8_t tag, struct bytes_reader *field_out)
+{
+    *field_out = bytes_reader(r->at, 0);
+    if (bytes_left(r) == 0 || *r->at != tag)
+        return true; /* absent: empty */
+    read_u8(r);
+    size_t len = (size_t)read_varint(r, RECORD_BODY_LEN_MAX);
+    const uint8_t *bytes = read_bytes(r, len);
+    if (!bytes || len == 0)
+        return false;
+    *field_out = bytes_reader(bytes, len);
+    return true;
+}
+
+static void apply_held(struct mesh *m, uint16_t gateway, uint32_t number, uint32_t held)
+{
+    struct log *log = table_get_log(m, (uint16_t)(number / LANE_COUNT),
+                                    (uint8_t)(number % LANE_COUNT));
+    if (!log || held <= log->acked)
+        return;
+    log->acked = held;
+    log->acked_by = gateway;
+    m->stats.state_changes++;
+}
+
+void ack_apply(struct mesh *m, uint16_t gateway, const uint8_t *body, size_t len)
+{
+    struct bytes_reader r = bytes_reader(body, len), logs, held, beyond;
+    if (!read_packed(&r, TAG_LOGS, &logs) || !read_packed(&r, TAG_HELD, &held) ||
+        !read_packed(&r, TAG_BEYOND, &beyond) || bytes_left(&r) > 0)
+        return;
+    uint32_t numbers[ENTRY_COUNT_MAX], count = 0, number = 0;
+    while (bytes_left(&logs) > 0 && count < ENTRY_COUNT_MAX) {
+        number += (uint32_t)read_varint(&logs, FRAME_LOG_MAX);
+        uint32_t up_to = (uint32_t)read_varint(&held, RECORD_SEQ_MAX);
+        if (logs.failed || held.failed || number > FRAME_LOG_MAX)
+            return;
+        numbers[count++] = number;
+        apply_held(m, gateway, number, up_to);
+    }
+    while (bytes_left(&beyond) > 0) {
+        uint32_t i = (uint32_t)read_varint(&beyond, ENTRY_COUNT_MAX);
+        uint32_t seq = (uint32_t)read_varint(&beyond, RECORD_SEQ_MAX);
+        if (beyond.failed || i >= count)
+            return;
+        const struct log *log = table_find_log(m, (uint16_t)(numbers[i] / LANE_COUNT),
+                                               (uint8_t)(numbers[i] % LANE_COUNT));
+        uint32_t index = log ? table_find(m, log, seq) : SLOT_NONE;
+        if (index == SLOT_NONE || (m->slots[index].flags & SLOT_ACKED))
+            continue;
+        m->slots[index].flags |= SLOT_ACKED;
+        m->slots[index].acked_by = gateway;
+        m->stats.state_changes++;
+    }
+}
+
+void mesh_restore_ack(struct mesh *m, const struct record_view *view)
+{
+    if (!record_is_ack(view->kind) || !table_is_gateway(m, view->ref.author))
+        return;
+    ack_apply(m, view->ref.author, view->body, view->body_len);
+    if (view->ref.author == m->cfg.node)
+        m->ack_hash[view->kind - RECORD_ACK_FIRST] = hash_bytes(view->body, view->body_len);
+}

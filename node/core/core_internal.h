@@ -1,0 +1,234 @@
+/* core_internal.h - what the files of the core share.  Nobody outside node/core includes it.
+ *
+ * table.c   logs, records, digest, authors          neigh.c  neighbours and what they hold
+ * rx.c      frames and records heard                tx.c     what to send, when, in which frame
+ * ledger.c  airtime over the sliding window         ack.c    a gateway's acknowledgements
+ * mesh.c    the public calls and the order of work
+ */
+#ifndef KENG_NODE_CORE_INTERNAL_H
+#define KENG_NODE_CORE_INTERNAL_H
+
+#include <assert.h>
+#include <string.h>
+
+#include "node/core/mesh.h"
+#include "proto/frame.h"
+
+enum {
+    SEQ_BLOCK = 8,             /* numbers reserved at a time */
+    LEDGER_SLACK_MINUTES = 2,  /* the running minute, and one for a send that starts late */
+    LEDGER_COUNT = MESH_WINDOW_MINUTES_MAX + LEDGER_SLACK_MINUTES,
+    MS_PER_MINUTE = 60000,
+    EVENT_COUNT = MESH_STAGED_COUNT_MAX + 4, /* records, numbers, airtime, fork evidence */
+    ACK_PART_COUNT = RECORD_ACK_LAST - RECORD_ACK_FIRST + 1,
+    UNCONFIRMED_COUNT_MAX = 32, /* own records nobody is known to hold yet, most urgent kept */
+    FRAME_RECORD_COUNT_MAX = 8,
+
+    /* Timers in units of one full frame's airtime, so that every radio setting has its own pace.
+     * node/DESIGN.md says how each was chosen. */
+    TRICKLE_MIN_UNITS = 8,
+    TRICKLE_MIN_MS_MIN = 3000,
+    TRICKLE_MAX_MS = 900000,
+    TRICKLE_CONSISTENT = 2,    /* summaries like ours heard before ours is needless */
+    WHOLE_AFTER_ROUNDS = 2,    /* rounds of brief summaries before the whole is told */
+    CHANGED_UNITS = 64,        /* a log counts as changed for so long */
+    HEARD_ENOUGH = 2,          /* further copies overheard before we trust that all heard it */
+    SHOUT_UNITS = 16,          /* first repetition of an own record nobody confirmed; doubles */
+    SHOUT_COUNT_MAX = 5,
+    NEIGHBOUR_ALIVE_MS = 3 * TRICKLE_MAX_MS,
+    ACK_WAIT_UNITS = 12,       /* collect before acknowledging */
+    ACK_WAIT_RESCUE_UNITS = 1,
+    ACK_GAP_UNITS = 30,        /* between two acknowledgements, rescue apart */
+    BEHIND_WAIT_MS = 120000,
+    RETRY_MS = 1000,           /* after a store that failed */
+};
+
+#define SLOT_NONE UINT32_MAX
+#define LOG_NONE UINT16_MAX
+
+enum slot_flags {
+    SLOT_USED = 1,
+    SLOT_PENDING = 2, /* not durable yet: known, but neither held nor sent */
+    SLOT_ACKED = 4,   /* acknowledged one by one, past a gap */
+    SLOT_SHOUT = 8,   /* own, and due to be sent whoever is believed to lack it */
+};
+
+struct slot {
+    uint64_t confirmed; /* neighbours that said, or showed, that they hold it */
+    uint64_t told;      /* neighbours that probably heard it from us */
+    uint32_t seq, sig_prefix;
+    uint32_t hash_next;
+    uint32_t order_prev, order_next; /* durable records of one priority, oldest first */
+    uint16_t log, acked_by;
+    uint8_t len, kind, priority, flags;
+    uint8_t heard_count; /* copies overheard after ours */
+    uint8_t sent_count;
+};
+
+struct log {
+    uint64_t changed_ms;
+    uint64_t claimed_ms; /* when somebody first claimed more of a local author than we hold */
+    uint32_t held;       /* durable without a gap up to here; superseding lane: the newest */
+    uint32_t top;        /* highest durable number */
+    uint32_t known;      /* highest number anybody claims to hold */
+    uint32_t reserved;   /* local author: numbers up to here may be used */
+    uint32_t acked;      /* a gateway holds everything up to here */
+    uint32_t newest;     /* superseding lane: slot of the newest */
+    uint32_t pending_count;
+    uint16_t author, acked_by;
+    uint8_t lane;
+    bool local;
+    bool forked;         /* evidence of one fork is kept; more would be an attack on the store */
+};
+
+struct author_slot {
+    struct mesh_author author;
+    uint16_t log[LANE_COUNT]; /* LOG_NONE: nothing heard yet */
+};
+
+struct neighbour {
+    uint64_t heard_ms;
+    uint32_t *held; /* for each log: everything up to this number */
+    uint32_t digest; /* as last heard, 24 bits */
+    uint16_t node;
+    int16_t rssi_dbm, snr_db_x4;
+    bool used, in_sync, summary_known;
+};
+
+struct queued_event {
+    struct mesh_event ev;
+    uint32_t slot;
+    bool used, handed;
+};
+
+struct trickle {
+    uint64_t interval_ms, fire_ms, end_ms;
+    uint32_t rounds;
+    uint32_t consistent_count;
+    bool fired;
+};
+
+enum tx_state { TX_IDLE, TX_CHARGING, TX_READY, TX_ON_AIR };
+
+struct tx {
+    enum tx_state state;
+    uint64_t due_ms;      /* when the next frame may be worth building; MESH_NEVER: nothing to say */
+    uint64_t earliest_ms; /* pause after the last frame */
+    uint32_t charge_event_id;
+    uint64_t minute;      /* where the charge was booked */
+    uint8_t due_priority; /* what due_ms was drawn for */
+    bool held_back;       /* something waits only for airtime */
+    struct mesh_tx frame;
+    uint8_t slot_count;
+    uint32_t slots[FRAME_RECORD_COUNT_MAX]; /* records in the frame */
+    uint32_t seqs[FRAME_RECORD_COUNT_MAX];  /* a slot may be reused while the frame is on air */
+};
+
+struct unconfirmed {
+    uint32_t slot, seq;
+    uint64_t again_ms;
+};
+
+struct mesh {
+    struct mesh_config cfg;
+    uint64_t now_ms, rng;
+    uint64_t digest; /* sum of a hash of each thing held */
+    uint64_t unit_ms;
+    uint32_t next_event_id, next_tx_id;
+    struct mesh_stats stats;
+
+    struct slot *slots;
+    uint32_t *buckets;
+    uint32_t bucket_mask, free_slot;
+    uint32_t order_first[PRIORITY_COUNT], order_last[PRIORITY_COUNT];
+
+    struct author_slot *authors; /* sorted by number */
+    uint16_t author_count;
+    struct log *logs;
+    uint16_t log_count;
+    uint32_t *floors; /* for each log: what every living neighbour is believed to hold */
+    uint8_t scratch[RECORD_LEN_MAX];
+
+    struct neighbour neighbours[MESH_NEIGHBOUR_COUNT_MAX];
+    struct queued_event events[EVENT_COUNT];
+    struct unconfirmed unconfirmed[UNCONFIRMED_COUNT_MAX];
+    uint32_t unconfirmed_count;
+
+    struct trickle trickle;
+    uint64_t reset_digest; /* our digest when the trickle was last reset */
+    bool want_summary, want_whole;
+    uint32_t whole_from;  /* where the next piece of the whole begins */
+    struct tx tx;
+    bool modem_ready, need_dirty;
+
+    uint32_t ledger_us[LEDGER_COUNT]; /* by minute modulo LEDGER_COUNT */
+    uint64_t ledger_minute;           /* newest minute in it */
+
+    uint32_t created_min; /* the claim of time in records the core makes itself */
+    bool clock_set;
+    uint64_t ack_due_ms, ack_last_ms;
+    uint64_t ack_hash[ACK_PART_COUNT];
+};
+
+/* mesh.c */
+uint64_t core_random(struct mesh *m);
+/* Uniform in [lo, hi]. */
+uint64_t core_between(struct mesh *m, uint64_t lo, uint64_t hi);
+struct queued_event *core_queue_event(struct mesh *m, enum mesh_event_type type);
+bool core_event_queued(const struct mesh *m, enum mesh_event_type type,
+                       const struct record_ref *ref);
+uint64_t core_mix(uint64_t x);
+
+/* table.c */
+void table_init(struct mesh *m);
+struct author_slot *table_find_author(const struct mesh *m, uint16_t number);
+struct log *table_find_log(const struct mesh *m, uint16_t author, uint8_t lane);
+/* Creates it when the author is known; NULL when not, or no log is free. */
+struct log *table_get_log(struct mesh *m, uint16_t author, uint8_t lane);
+uint16_t table_log_index(const struct mesh *m, const struct log *log);
+uint32_t table_find(const struct mesh *m, const struct log *log, uint32_t seq);
+/* A pending slot, in the hash but not held.  SLOT_NONE when full. */
+uint32_t table_add(struct mesh *m, struct log *log, const struct record_view *view);
+void table_forget(struct mesh *m, uint32_t index);
+/* The store said yes: the record now is held. */
+void table_commit(struct mesh *m, uint32_t index);
+bool table_is_gateway(const struct mesh *m, uint16_t author);
+uint32_t table_digest24(const struct mesh *m, uint16_t sender);
+
+/* neigh.c */
+struct neighbour *neigh_heard(struct mesh *m, const struct frame_view *frame,
+                              const struct mesh_rx_meta *meta);
+uint64_t neigh_bit(const struct mesh *m, const struct neighbour *n);
+uint64_t neigh_alive_mask(const struct mesh *m);
+void neigh_on_summary(struct mesh *m, struct neighbour *n, struct frame_view *frame);
+void neigh_on_digest(struct mesh *m, struct neighbour *n, uint32_t digest24);
+/* Which of the living are believed to lack this record? */
+uint64_t neigh_lacking(const struct mesh *m, const struct slot *s, uint64_t alive);
+bool neigh_holds(const struct mesh *m, const struct neighbour *n, const struct slot *s);
+
+/* rx.c */
+enum mesh_verdict rx_record(struct mesh *m, const uint8_t *bytes, size_t len, struct neighbour *from);
+
+/* tx.c */
+void tx_advance(struct mesh *m);
+void tx_on_done(struct mesh *m, enum mesh_tx_result result);
+void tx_record_committed(struct mesh *m, uint32_t index, bool own);
+void trickle_reset(struct mesh *m);
+uint64_t tx_next_deadline(const struct mesh *m);
+
+/* ledger.c */
+void ledger_turn(struct mesh *m);
+uint32_t ledger_spent_ms(const struct mesh *m);
+/* May airtime_us be spent now by this class?  parts: its share of the budget in percent. */
+bool ledger_allows(const struct mesh *m, uint32_t airtime_us, uint32_t parts);
+/* When some of what was spent leaves the window. */
+uint64_t ledger_next_relief_ms(const struct mesh *m);
+void ledger_book(struct mesh *m, uint32_t airtime_us);
+void ledger_refund(struct mesh *m, uint64_t minute, uint32_t airtime_us);
+
+/* ack.c */
+void ack_on_commit(struct mesh *m, const struct slot *s);
+void ack_advance(struct mesh *m);
+void ack_apply(struct mesh *m, uint16_t gateway, const uint8_t *body, size_t len);
+
+#endif

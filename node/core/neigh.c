@@ -1,0 +1,261 @@
+/* Neighbours and beliefs about what they hold.
+ *
+ * What a neighbour states (a summary, an equal digest, a record it sends) is taken as true until it
+ * states otherwise.  What we only guess (it probably heard our transmission) is kept apart and
+ * forgotten at its next statement, so that a wrong guess costs one exchange and never a record. */
+#include "node/core/core_internal.h"
+
+uint64_t neigh_bit(const struct mesh *m, const struct neighbour *n)
+{
+    return 1ull << (n - m->neighbours);
+}
+
+static void clear_bit(struct mesh *m, uint64_t bit)
+{
+    for (uint32_t i = 0; i < m->cfg.record_count_max; i++) {
+        m->slots[i].confirmed &= ~bit;
+        m->slots[i].told &= ~bit;
+    }
+}
+
+static struct neighbour *replace_oldest(struct mesh *m)
+{
+    struct neighbour *oldest = NULL;
+    for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++) {
+        struct neighbour *n = &m->neighbours[i];
+        if (!n->used)
+            return n;
+        if (!oldest || n->heard_ms < oldest->heard_ms)
+            oldest = n;
+    }
+    m->stats.neighbours_replaced++;
+    clear_bit(m, neigh_bit(m, oldest));
+    return oldest;
+}
+
+static struct neighbour *find_neighbour(struct mesh *m, uint16_t node)
+{
+    for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++)
+        if (m->neighbours[i].used && m->neighbours[i].node == node)
+            return &m->neighbours[i];
+    return NULL;
+}
+
+struct neighbour *neigh_heard(struct mesh *m, const struct frame_view *frame,
+                              const struct mesh_rx_meta *meta)
+{
+    struct neighbour *n = find_neighbour(m, frame->sender);
+    if (!n) {
+        n = replace_oldest(m);
+        uint32_t *held = n->held;
+        *n = (struct neighbour){ .used = true, .node = frame->sender, .held = held,
+                                 .digest = UINT32_MAX };
+        /* Until it states what it holds, a stranger is not flooded with our whole store. */
+        for (uint16_t i = 0; i < m->log_count; i++)
+            held[i] = m->logs[i].held;
+        for (uint32_t i = m->log_count; i < m->cfg.log_count_max; i++)
+            held[i] = 0;
+    }
+    n->heard_ms = m->now_ms;
+    n->rssi_dbm = meta->rssi_dbm;
+    n->snr_db_x4 = meta->snr_db_x4;
+    return n;
+}
+
+uint64_t neigh_alive_mask(const struct mesh *m)
+{
+    uint64_t mask = 0;
+    for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++) {
+        const struct neighbour *n = &m->neighbours[i];
+        if (n->used && m->now_ms - n->heard_ms < NEIGHBOUR_ALIVE_MS)
+            mask |= 1ull << i;
+    }
+    return mask;
+}
+
+bool neigh_holds(const struct mesh *m, const struct neighbour *n, const struct slot *s)
+{
+    return (s->confirmed & neigh_bit(m, n)) || (n->summary_known && s->seq <= n->held[s->log]);
+}
+
+uint64_t neigh_lacking(const struct mesh *m, const struct slot *s, uint64_t alive)
+{
+    uint64_t maybe = alive & ~(s->confirmed | s->told);
+    for (uint64_t rest = maybe; rest; rest &= rest - 1) {
+        int i = __builtin_ctzll(rest);
+        if (s->seq <= m->neighbours[i].held[s->log])
+            maybe &= ~(1ull << i);
+    }
+    return maybe;
+}
+
+static void state_record(struct slot *s, uint64_t bit, bool holds)
+{
+    if (holds) {
+        s->confirmed |= bit;
+    } else {
+        s->confirmed &= ~bit;
+        s->told &= ~bit;
+    }
+}
+
+/* Is seq among what the entry states behind a gap?  With all runs used up the entry is silent
+ * about what lies behind the last: *silent_out. */
+static bool in_runs(const struct frame_entry *e, uint32_t seq, bool *silent_out)
+{
+    uint32_t at = e->held;
+    *silent_out = false;
+    for (uint8_t i = 0; i < e->run_count; i++) {
+        if (seq <= at + e->runs[i].gap)
+            return false;
+        at += e->runs[i].gap + e->runs[i].held;
+        if (seq <= at)
+            return true;
+    }
+    *silent_out = e->run_count == FRAME_RUN_COUNT_MAX;
+    return false;
+}
+
+static void state_slot(struct slot *s, const struct frame_entry *e, uint64_t bit)
+{
+    bool silent;
+    bool holds = in_runs(e, s->seq, &silent);
+    if (!silent)
+        state_record(s, bit, holds);
+}
+
+/* Everything we hold of the log above what the entry states as complete. */
+static void state_above(struct mesh *m, const struct log *log, const struct frame_entry *e,
+                        uint64_t bit)
+{
+    uint16_t log_index = table_log_index(m, log);
+    if (log->top <= e->held)
+        return;
+    /* A log with wide gaps is cheaper to walk by slots than by numbers. */
+    if (log->top - e->held > m->cfg.record_count_max) {
+        for (uint32_t i = 0; i < m->cfg.record_count_max; i++)
+            if ((m->slots[i].flags & SLOT_USED) && m->slots[i].log == log_index &&
+                m->slots[i].seq > e->held)
+                state_slot(&m->slots[i], e, bit);
+        return;
+    }
+    for (uint32_t seq = e->held + 1; seq <= log->top; seq++) {
+        uint32_t i = table_find(m, log, seq);
+        if (i != SLOT_NONE)
+            state_slot(&m->slots[i], e, bit);
+    }
+}
+
+static void confirm_own(struct mesh *m, const struct log *log, uint32_t held, uint64_t bit)
+{
+    for (uint32_t seq = log->acked + 1; seq <= held && seq <= log->top; seq++) {
+        uint32_t i = table_find(m, log, seq);
+        if (i != SLOT_NONE)
+            m->slots[i].confirmed |= bit;
+    }
+    m->stats.state_changes++;
+}
+
+static void state_log(struct mesh *m, struct neighbour *n, struct log *log,
+                      const struct frame_entry *e)
+{
+    uint64_t bit = neigh_bit(m, n);
+    uint32_t claim = e->held;
+    for (uint8_t i = 0; i < e->run_count; i++)
+        claim += e->runs[i].gap + e->runs[i].held;
+    if (claim > log->known)
+        log->known = claim;
+    if (log->local && claim > log->top && log->claimed_ms == MESH_NEVER)
+        log->claimed_ms = m->now_ms;
+    n->held[table_log_index(m, log)] = e->held;
+    if (log->lane != 0) {
+        if (log->newest != SLOT_NONE)
+            state_record(&m->slots[log->newest], bit, m->slots[log->newest].seq <= e->held);
+        return;
+    }
+    state_above(m, log, e, bit);
+    if (log->local)
+        confirm_own(m, log, e->held, bit);
+}
+
+/* A summary is tagged, not signed: it may open the logs a commune really has, but not every lane
+ * of every author. */
+static struct log *stated_log(struct mesh *m, uint16_t author, uint8_t lane)
+{
+    bool ack_lane = lane >= record_lane(RECORD_ACK_FIRST) && lane <= record_lane(RECORD_ACK_LAST);
+    if (lane == 0 || (ack_lane && table_is_gateway(m, author)))
+        return table_get_log(m, author, lane);
+    return table_find_log(m, author, lane);
+}
+
+void neigh_on_summary(struct mesh *m, struct neighbour *n, struct frame_view *frame)
+{
+    uint8_t listed[MESH_LOG_COUNT_MAX / 8] = { 0 };
+    bool whole = frame->flags & FRAME_FLAG_WHOLE;
+    struct frame_entry e;
+    while (frame_next_entry(frame, &e)) {
+        struct log *log = stated_log(m, (uint16_t)(e.log / LANE_COUNT),
+                                     (uint8_t)(e.log % LANE_COUNT));
+        if (!log) {
+            m->stats.rx[MESH_RX_UNKNOWN_AUTHOR]++;
+            continue;
+        }
+        uint16_t i = table_log_index(m, log);
+        listed[i / 8] |= (uint8_t)(1u << (i % 8));
+        state_log(m, n, log, &e);
+    }
+    for (uint16_t i = 0; whole && i < m->log_count; i++) {
+        struct log *log = &m->logs[i];
+        uint32_t number = (uint32_t)log->author * LANE_COUNT + log->lane;
+        if ((listed[i / 8] & 1u << (i % 8)) || number < frame->whole_from ||
+            number > frame->whole_to)
+            continue;
+        struct frame_entry nothing = { .log = number };
+        state_log(m, n, log, &nothing);
+    }
+    if (whole && frame->whole_from == 0)
+        n->summary_known = true;
+    m->need_dirty = true;
+}
+
+void neigh_on_digest(struct mesh *m, struct neighbour *n, uint32_t digest24)
+{
+    bool same = digest24 == table_digest24(m, n->node);
+    if (same) {
+        if (!n->in_sync) {
+            uint64_t bit = neigh_bit(m, n);
+            for (uint16_t i = 0; i < m->log_count; i++) {
+                struct log *log = &m->logs[i];
+                n->held[i] = log->held;
+                if (log->lane != 0 || log->top == log->held)
+                    continue;
+                for (uint32_t k = 0; k < m->cfg.record_count_max; k++)
+                    if ((m->slots[k].flags & (SLOT_USED | SLOT_PENDING)) == SLOT_USED &&
+                        m->slots[k].log == i)
+                        m->slots[k].confirmed |= bit;
+            }
+            m->stats.state_changes++;
+        }
+        n->summary_known = true;
+        m->trickle.consistent_count++;
+    } else if (digest24 != n->digest || m->digest != m->reset_digest) {
+        /* Something changed since we last compared: exchange summaries soon.  The same difference
+         * heard again does not hurry us, or a long catching-up would drown in summaries. */
+        trickle_reset(m);
+    }
+    n->in_sync = same;
+    n->digest = digest24;
+}
+
+size_t mesh_neighbours(const struct mesh *m, struct mesh_neighbour out[MESH_NEIGHBOUR_COUNT_MAX])
+{
+    size_t count = 0;
+    for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++) {
+        const struct neighbour *n = &m->neighbours[i];
+        if (n->used)
+            out[count++] = (struct mesh_neighbour){
+                .node = n->node, .heard_ms = n->heard_ms, .rssi_dbm = n->rssi_dbm,
+                .snr_db_x4 = n->snr_db_x4, .in_sync = n->in_sync };
+    }
+    return count;
+}

@@ -1,0 +1,165 @@
+/* What was heard: a verdict and a counter for every frame and every record. */
+#include "node/core/core_internal.h"
+
+/* Which kinds an author may write: the roster's roles decide, not the record. */
+static bool role_allows(const struct mesh_author *a, uint8_t kind)
+{
+    bool root = a->number == AUTHOR_ROOT;
+    switch (kind) {
+    case RECORD_ROSTER:
+    case RECORD_PROFILE:
+        return root;
+    case RECORD_REVIEW:
+    case RECORD_DIRECTIVE:
+        return a->roles & (MESH_ROLE_REVIEW | MESH_ROLE_GATEWAY);
+    default:
+        if (record_is_ack(kind))
+            return a->roles & MESH_ROLE_GATEWAY;
+        return !root;
+    }
+}
+
+static enum mesh_verdict verify_record(struct mesh *m, const struct mesh_author *a,
+                                       const struct record_view *v)
+{
+    if (a->last_good_seq != UINT32_MAX && (v->ref.lane != 0 || v->ref.seq > a->last_good_seq))
+        return MESH_RX_REVOKED;
+    if (!role_allows(a, v->kind))
+        return MESH_RX_ROLE;
+    if (!m->cfg.outside.verify(m->cfg.outside.ctx, v, a->key))
+        return MESH_RX_BADSIG;
+    return MESH_RX_NEW;
+}
+
+static struct queued_event *stage(struct mesh *m, enum mesh_event_type type,
+                                  const struct record_view *v, const struct neighbour *from)
+{
+    struct queued_event *q = core_queue_event(m, type);
+    if (!q)
+        return NULL;
+    q->ev.ref = v->ref;
+    q->ev.from_node = from ? from->node : AUTHOR_NONE;
+    q->ev.len = (uint16_t)v->len;
+    memcpy(q->ev.bytes, v->bytes, v->len);
+    return q;
+}
+
+static enum mesh_verdict known_record(struct mesh *m, struct log *log, uint32_t index,
+                                      const struct mesh_author *a, const struct record_view *v,
+                                      const struct neighbour *from)
+{
+    struct slot *s = &m->slots[index];
+    if (s->sig_prefix == load32_be(v->sig)) {
+        if (s->flags & SLOT_PENDING)
+            return MESH_RX_DUPLICATE;
+        if (from && !(s->confirmed & neigh_bit(m, from))) {
+            s->confirmed |= neigh_bit(m, from);
+            m->stats.state_changes += log->local;
+        }
+        if (from && s->heard_count < HEARD_ENOUGH && ++s->heard_count == HEARD_ENOUGH)
+            s->told = UINT64_MAX; /* said often enough around here; summaries mend what is missing */
+        m->need_dirty = true;
+        return MESH_RX_DUPLICATE;
+    }
+    /* Two records under one number: only a valid signature makes it the author's doing. */
+    enum mesh_verdict verdict = verify_record(m, a, v);
+    if (verdict != MESH_RX_NEW)
+        return verdict;
+    struct record_ref ref = v->ref;
+    if (!log->forked && !core_event_queued(m, MESH_EV_FORK, &ref))
+        stage(m, MESH_EV_FORK, v, from);
+    return MESH_RX_FORK;
+}
+
+enum mesh_verdict rx_record(struct mesh *m, const uint8_t *bytes, size_t len, struct neighbour *from)
+{
+    struct record_view v;
+    if (record_decode(bytes, len, &v) != RECORD_OK)
+        return MESH_RX_MALFORMED;
+    const struct author_slot *a = table_find_author(m, v.ref.author);
+    if (!a)
+        return MESH_RX_UNKNOWN_AUTHOR;
+    struct log *log = table_find_log(m, v.ref.author, v.ref.lane);
+    uint32_t index = log ? table_find(m, log, v.ref.seq) : SLOT_NONE;
+    if (index != SLOT_NONE)
+        return known_record(m, log, index, &a->author, &v, from);
+    if (log && v.ref.lane != 0) {
+        if (v.ref.seq <= log->held)
+            return MESH_RX_SUPERSEDED;
+        if (log->pending_count > 0)
+            return MESH_RX_FULL; /* one at a time, so that the store always knows what it replaces */
+    }
+    enum mesh_verdict verdict = verify_record(m, &a->author, &v);
+    if (verdict != MESH_RX_NEW)
+        return verdict;
+
+    log = table_get_log(m, v.ref.author, v.ref.lane);
+    if (!log || m->free_slot == SLOT_NONE)
+        return MESH_RX_FULL;
+    struct queued_event *q = stage(m, MESH_EV_STORE, &v, from);
+    if (!q)
+        return MESH_RX_FULL;
+    q->slot = table_add(m, log, &v);
+    q->ev.replaces_seq = log->lane != 0 ? log->held : 0;
+    if (from)
+        m->slots[q->slot].confirmed |= neigh_bit(m, from);
+    return MESH_RX_NEW;
+}
+
+static enum mesh_verdict admit(struct mesh *m, const uint8_t *buf, size_t len,
+                               struct frame_view *frame_out)
+{
+    int err = frame_decode(buf, len, frame_out);
+    if (err == FRAME_EVERSION)
+        return MESH_RX_VERSION;
+    if (err != FRAME_OK)
+        return MESH_RX_MALFORMED;
+    uint8_t tag[FRAME_TAG_LEN];
+    m->cfg.outside.tag(m->cfg.outside.ctx, buf, 1, frame_out->signed_part, frame_out->signed_len,
+                       tag);
+    uint8_t differs = 0;
+    for (int i = 0; i < FRAME_TAG_LEN; i++)
+        differs |= tag[i] ^ frame_out->tag[i];
+    if (differs)
+        return MESH_RX_FOREIGN;
+    return frame_out->sender == m->cfg.node ? MESH_RX_ECHO : MESH_RX_FRAME;
+}
+
+enum mesh_verdict mesh_on_frame(struct mesh *m, uint64_t now_ms, const uint8_t *frame, size_t len,
+                                const struct mesh_rx_meta *meta)
+{
+    assert(now_ms >= m->now_ms);
+    m->now_ms = now_ms;
+    struct frame_view v;
+    enum mesh_verdict verdict = admit(m, frame, len, &v);
+    m->stats.rx[verdict]++;
+    if (verdict != MESH_RX_FRAME)
+        return verdict;
+
+    struct neighbour *n = neigh_heard(m, &v, meta);
+    if (v.flags & FRAME_FLAG_SUMMARY)
+        neigh_on_summary(m, n, &v);
+    bool news = false;
+    const uint8_t *record;
+    size_t record_len;
+    while (frame_next_record(&v, &record, &record_len)) {
+        enum mesh_verdict each = rx_record(m, record, record_len, n);
+        m->stats.rx[each]++;
+        news = news || each == MESH_RX_NEW;
+    }
+    /* A frame with news comes from a node that is ahead by just that news: no difference to mend. */
+    if (!news)
+        neigh_on_digest(m, n, v.digest);
+    else
+        n->in_sync = false;
+    return verdict;
+}
+
+enum mesh_verdict mesh_on_record(struct mesh *m, uint64_t now_ms, const uint8_t *record, size_t len)
+{
+    assert(now_ms >= m->now_ms);
+    m->now_ms = now_ms;
+    enum mesh_verdict verdict = rx_record(m, record, len, NULL);
+    m->stats.rx[verdict]++;
+    return verdict;
+}

@@ -1,0 +1,219 @@
+/* Authors, logs and records: what this node knows to exist and what it holds. */
+#include "node/core/core_internal.h"
+
+static uint32_t log_number(const struct log *log)
+{
+    return (uint32_t)log->author * LANE_COUNT + log->lane;
+}
+
+static uint64_t held_hash(const struct log *log, uint32_t seq)
+{
+    return core_mix((uint64_t)log_number(log) << 32 | seq);
+}
+
+void table_init(struct mesh *m)
+{
+    for (uint32_t i = 0; i <= m->bucket_mask; i++)
+        m->buckets[i] = SLOT_NONE;
+    for (uint32_t i = 0; i < m->cfg.record_count_max; i++)
+        m->slots[i].hash_next = i + 1 < m->cfg.record_count_max ? i + 1 : SLOT_NONE;
+    m->free_slot = 0;
+    for (int p = 0; p < PRIORITY_COUNT; p++)
+        m->order_first[p] = m->order_last[p] = SLOT_NONE;
+}
+
+/* Where `number` is or would stand among the sorted authors. */
+static uint16_t author_position(const struct mesh *m, uint16_t number)
+{
+    uint16_t lo = 0, hi = m->author_count;
+    while (lo < hi) {
+        uint16_t mid = (uint16_t)((lo + hi) / 2);
+        if (m->authors[mid].author.number < number)
+            lo = (uint16_t)(mid + 1);
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+struct author_slot *table_find_author(const struct mesh *m, uint16_t number)
+{
+    uint16_t at = author_position(m, number);
+    if (at < m->author_count && m->authors[at].author.number == number)
+        return &m->authors[at];
+    return NULL;
+}
+
+int mesh_set_author(struct mesh *m, const struct mesh_author *author)
+{
+    if (author->number == AUTHOR_NONE)
+        return MESH_ECONFIG;
+    struct author_slot *a = table_find_author(m, author->number);
+    if (!a) {
+        if (m->author_count == m->cfg.author_count_max)
+            return MESH_EFULL;
+        uint16_t at = author_position(m, author->number);
+        memmove(&m->authors[at + 1], &m->authors[at],
+                (size_t)(m->author_count - at) * sizeof *m->authors);
+        m->author_count++;
+        a = &m->authors[at];
+        a->author = *author;
+        for (int lane = 0; lane < LANE_COUNT; lane++)
+            a->log[lane] = LOG_NONE;
+    } else if (memcmp(a->author.key, author->key, KENG_KEY_LEN) != 0) {
+        return MESH_ECONFIG;
+    }
+    a->author = *author;
+    for (int lane = 0; lane < LANE_COUNT; lane++)
+        if (a->log[lane] != LOG_NONE)
+            m->logs[a->log[lane]].local = author->local;
+    return MESH_OK;
+}
+
+struct log *table_find_log(const struct mesh *m, uint16_t author, uint8_t lane)
+{
+    const struct author_slot *a = table_find_author(m, author);
+    return a && a->log[lane] != LOG_NONE ? &m->logs[a->log[lane]] : NULL;
+}
+
+struct log *table_get_log(struct mesh *m, uint16_t author, uint8_t lane)
+{
+    struct author_slot *a = table_find_author(m, author);
+    if (!a)
+        return NULL;
+    if (a->log[lane] != LOG_NONE)
+        return &m->logs[a->log[lane]];
+    if (m->log_count == m->cfg.log_count_max)
+        return NULL;
+    struct log *log = &m->logs[m->log_count];
+    *log = (struct log){ .author = author, .lane = lane, .local = a->author.local,
+                         .newest = SLOT_NONE, .acked_by = AUTHOR_NONE, .claimed_ms = MESH_NEVER };
+    a->log[lane] = m->log_count++;
+    return log;
+}
+
+uint16_t table_log_index(const struct mesh *m, const struct log *log)
+{
+    return (uint16_t)(log - m->logs);
+}
+
+static uint32_t *bucket_of(const struct mesh *m, uint16_t log_index, uint32_t seq)
+{
+    return &m->buckets[core_mix((uint64_t)log_index << 32 | seq) & m->bucket_mask];
+}
+
+uint32_t table_find(const struct mesh *m, const struct log *log, uint32_t seq)
+{
+    uint16_t log_index = table_log_index(m, log);
+    uint32_t i = *bucket_of(m, log_index, seq);
+    while (i != SLOT_NONE && (m->slots[i].seq != seq || m->slots[i].log != log_index))
+        i = m->slots[i].hash_next;
+    return i;
+}
+
+uint32_t table_add(struct mesh *m, struct log *log, const struct record_view *view)
+{
+    uint32_t i = m->free_slot;
+    if (i == SLOT_NONE)
+        return SLOT_NONE;
+    struct slot *s = &m->slots[i];
+    m->free_slot = s->hash_next;
+    uint16_t log_index = table_log_index(m, log);
+    uint32_t *bucket = bucket_of(m, log_index, view->ref.seq);
+    *s = (struct slot){ .seq = view->ref.seq, .log = log_index, .len = (uint8_t)view->len,
+                        .kind = view->kind, .priority = view->priority,
+                        .flags = SLOT_USED | SLOT_PENDING, .acked_by = AUTHOR_NONE,
+                        .sig_prefix = load32_be(view->sig), .hash_next = *bucket,
+                        .order_prev = SLOT_NONE, .order_next = SLOT_NONE };
+    *bucket = i;
+    log->pending_count++;
+    return i;
+}
+
+static void order_append(struct mesh *m, uint32_t i)
+{
+    struct slot *s = &m->slots[i];
+    s->order_prev = m->order_last[s->priority];
+    s->order_next = SLOT_NONE;
+    if (s->order_prev != SLOT_NONE)
+        m->slots[s->order_prev].order_next = i;
+    else
+        m->order_first[s->priority] = i;
+    m->order_last[s->priority] = i;
+}
+
+static void order_remove(struct mesh *m, const struct slot *s)
+{
+    if (s->order_prev != SLOT_NONE)
+        m->slots[s->order_prev].order_next = s->order_next;
+    else
+        m->order_first[s->priority] = s->order_next;
+    if (s->order_next != SLOT_NONE)
+        m->slots[s->order_next].order_prev = s->order_prev;
+    else
+        m->order_last[s->priority] = s->order_prev;
+}
+
+void table_forget(struct mesh *m, uint32_t index)
+{
+    struct slot *s = &m->slots[index];
+    struct log *log = &m->logs[s->log];
+    assert(s->flags & SLOT_USED);
+    if (s->flags & SLOT_PENDING) {
+        log->pending_count--;
+    } else {
+        order_remove(m, s);
+        m->digest -= held_hash(log, s->seq);
+        m->stats.records_held--;
+    }
+    uint32_t *link = bucket_of(m, s->log, s->seq);
+    while (*link != index)
+        link = &m->slots[*link].hash_next;
+    *link = s->hash_next;
+    *s = (struct slot){ .hash_next = m->free_slot };
+    m->free_slot = index;
+}
+
+void table_commit(struct mesh *m, uint32_t index)
+{
+    struct slot *s = &m->slots[index];
+    struct log *log = &m->logs[s->log];
+    assert(s->flags & SLOT_PENDING);
+    s->flags &= (uint8_t)~SLOT_PENDING;
+    log->pending_count--;
+    order_append(m, index);
+    m->digest += held_hash(log, s->seq);
+    m->stats.records_held++;
+    m->stats.state_changes++;
+    log->changed_ms = m->now_ms;
+    if (s->seq > log->top)
+        log->top = s->seq;
+    if (s->seq > log->known)
+        log->known = s->seq;
+    if (log->lane != 0) {
+        if (log->newest != SLOT_NONE)
+            table_forget(m, log->newest);
+        log->newest = index;
+        log->held = s->seq;
+        return;
+    }
+    for (;;) {
+        uint32_t next = table_find(m, log, log->held + 1);
+        if (next == SLOT_NONE || (m->slots[next].flags & SLOT_PENDING))
+            break;
+        log->held++;
+    }
+}
+
+bool table_is_gateway(const struct mesh *m, uint16_t author)
+{
+    const struct author_slot *a = table_find_author(m, author);
+    return a && (a->author.roles & MESH_ROLE_GATEWAY);
+}
+
+/* Salted with the sender, so that two different holdings that look alike to one pair of nodes
+ * do not look alike to the next. */
+uint32_t table_digest24(const struct mesh *m, uint16_t sender)
+{
+    return (uint32_t)(core_mix(m->digest + sender) & 0xffffffu);
+}
