@@ -63,7 +63,7 @@ function system_include_ok(h)
     if (h == "utf8proc.h") return room == "proto" || room == "tests"
     if (h ~ /^gnutls\//) return path == "proto/cert.c" || room == "gateway" || room == "tests"
     if (h == "jansson.h")
-        return room == "node" || room == "gateway" || room == "tests" || path ~ /^hw\/keng-air/
+        return room == "node" || room == "gateway" || room == "tests" || path ~ /^hw\/keng[-_]air/
     if (h == "confuse.h") return room == "node" || room == "gateway"
     if (h == "microhttpd.h" || h ~ /^curl\//) return room == "gateway" || room == "tests"
     return 0
