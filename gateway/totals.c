@@ -22,6 +22,7 @@ void totals_free(struct totals *t)
 {
     free(t->claims);
     free(t->rows);
+    free(t->sums);
     *t = (struct totals){ 0 };
 }
 
@@ -93,12 +94,45 @@ static void take_claim(struct totals_row *row, const struct totals_claim *claim,
     row->author_count++;
 }
 
+static int compare_sums(const void *left, const void *right)
+{
+    const struct totals_sum *a = left, *b = right;
+    return compare_keys(&a->key, &b->key);
+}
+
+/* Each row becomes a sum of one village; equal keys are then folded together. */
+static void add_up(struct totals *t)
+{
+    for (size_t i = 0; i < t->row_count; i++) {
+        t->sums[i] = (struct totals_sum){
+            .key = t->rows[i].key, .value = t->rows[i].value, .village_count = 1
+        };
+        t->sums[i].key.village = 0;
+    }
+    if (t->row_count > 0)
+        qsort(t->sums, t->row_count, sizeof *t->sums, compare_sums);
+    t->sum_count = 0;
+    for (size_t i = 0; i < t->row_count; i++) {
+        struct totals_sum *last = t->sum_count ? &t->sums[t->sum_count - 1] : NULL;
+        if (last && compare_keys(&last->key, &t->sums[i].key) == 0) {
+            last->value += t->sums[i].value;
+            last->village_count++;
+        } else {
+            t->sums[t->sum_count++] = t->sums[i];
+        }
+    }
+}
+
 int totals_finish(struct totals *t)
 {
     free(t->rows);
-    t->row_count = 0;
+    free(t->sums);
+    t->row_count = t->sum_count = 0;
+    t->sums = NULL;
     t->rows = calloc(t->claim_count + 1, sizeof *t->rows);
-    if (!t->rows)
+    if (t->rows)
+        t->sums = calloc(t->claim_count + 1, sizeof *t->sums);
+    if (!t->sums)
         return TOTALS_ENOMEM;
     if (t->claim_count > 0)
         qsort(t->claims, t->claim_count, sizeof *t->claims, compare_claims);
@@ -114,6 +148,7 @@ int totals_finish(struct totals *t)
         }
         take_claim(row, claim, &newest_arrival);
     }
+    add_up(t);
     return TOTALS_OK;
 }
 

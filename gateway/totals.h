@@ -10,7 +10,7 @@
  * arrival, which is why it is shown (DESIGN.md, "Totals").
  *
  * Time      n log n in the claims.
- * Memory    Two heap arrays (totals_free).
+ * Memory    Three heap arrays (totals_free).
  * Errors    0 or TOTALS_ENOMEM; then nothing was added.
  */
 #ifndef KENG_GATEWAY_TOTALS_H
@@ -50,11 +50,21 @@ struct totals_row {
     uint16_t author_count;
 };
 
+/* One indicator over all villages of a commune: what the rows add up to.  Meaningless for
+ * indicators with states; whoever shows it asks the catalogue. */
+struct totals_sum {
+    struct totals_key key; /* village 0 */
+    int64_t value;
+    uint32_t village_count;
+};
+
 struct totals {
     struct totals_claim *claims;
     size_t claim_count, claim_cap;
     struct totals_row *rows; /* by commune, village, event, kind, code; after totals_finish() */
     size_t row_count;
+    struct totals_sum *sums; /* by commune, event, kind, code; after totals_finish() */
+    size_t sum_count;
 };
 
 void totals_free(struct totals *t);

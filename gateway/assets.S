@@ -1,0 +1,16 @@
+/* assets.S - the console's static files as read-only data.  The last section keeps the stack of
+ * the program non-executable: an assembled file would otherwise ask for an executable one. */
+    .section .rodata
+    .balign 16
+    .global asset_style_css, asset_style_css_end
+asset_style_css:
+    .incbin "gateway/console/style.css"
+asset_style_css_end:
+    .byte 0
+    .balign 16
+    .global asset_live_js, asset_live_js_end
+asset_live_js:
+    .incbin "gateway/console/live.js"
+asset_live_js_end:
+    .byte 0
+    .section .note.GNU-stack, "", %progbits

@@ -1,0 +1,15 @@
+/* assets.h - the console's static files, linked into the program (assets.S). */
+#ifndef KENG_GATEWAY_ASSETS_H
+#define KENG_GATEWAY_ASSETS_H
+
+#include <stddef.h>
+
+extern const char asset_style_css[], asset_style_css_end[];
+extern const char asset_live_js[], asset_live_js_end[];
+
+static inline size_t asset_len(const char *start, const char *end)
+{
+    return (size_t)(end - start);
+}
+
+#endif

@@ -1,0 +1,87 @@
+/* console.h - what the operator sees: pages from the ledger, and the few buttons on them.
+ *
+ * Pages are complete HTML without a script; a small script only refreshes them when an event
+ * says so.  Whatever a record, a roster or a request holds is escaped where it is written.
+ *
+ * Time      A page costs one pass over the commune's reports (about 3 us each) for the totals.
+ * Memory    One buffer per page.  Everything in struct console is borrowed.
+ * Errors    Answers with the right status and a sentence in the reader's language.
+ */
+#ifndef KENG_GATEWAY_CONSOLE_H
+#define KENG_GATEWAY_CONSOLE_H
+
+#include "gateway/access.h"
+#include "gateway/http.h"
+#include "gateway/lang.h"
+#include "gateway/ledger.h"
+#include "proto/catalogue.h"
+
+enum {
+    CONSOLE_PAGE_COUNT = 60,          /* reports on one page */
+    CONSOLE_TOTALS_ROW_COUNT_MAX = 1500,
+    CONSOLE_GAP_COUNT_MAX = 200,
+    CONSOLE_STATUS_LEN = 160,
+};
+
+/* The node this gateway serves, as last heard. */
+struct console_node {
+    bool configured, connected;
+    int64_t number, held_count, neighbour_count; /* -1: not said */
+    int64_t airtime_used_ms, airtime_allowed_ms; /* -1: not said */
+    char modem[CONSOLE_STATUS_LEN];
+    char error[CONSOLE_STATUS_LEN];
+};
+
+/* The way upward. */
+struct console_sync {
+    bool configured;
+    const char *url;
+    int64_t target;
+    int64_t waiting_count;
+    int64_t last_ok_ms; /* 0: never */
+    char error[CONSOLE_STATUS_LEN]; /* "": the last try worked */
+};
+
+struct console {
+    struct ledger *ledger;
+    struct access *access;
+    const struct catalogue *catalogue; /* NULL: numbers are shown as they are */
+    const struct villages *villages;   /* NULL: the same; of own_commune, or the only commune */
+    int64_t own_commune;               /* 0: no node here, nothing can be reviewed */
+    const struct console_node *node;
+    struct console_sync *sync;
+    const char *const *host_names;
+    size_t host_name_count;
+    bool enabled; /* false: only the receiver answers */
+    void *ctx;
+    void (*review_added)(void *ctx);
+    void (*send_now)(void *ctx);
+};
+
+/* Answers everything but the receiver's paths. */
+void console_handle(struct console *c, const struct http_request *request, int64_t now_ms,
+                    struct http_answer *answer);
+/* The event that tells open pages of a new record. */
+void console_event(int64_t arrival, struct strbuf *event_out);
+
+/* ---- between console.c and console_page.c ---- */
+
+struct console_view {
+    struct console *console;
+    const struct http_request *request;
+    enum language language;
+    struct db_list_filter filter;
+    uint32_t page;
+    bool live; /* false: ?static=1, no script */
+    char token[ACCESS_TOKEN_HEX_LEN];
+    int64_t now_ms;
+};
+void console_page_main(const struct console_view *view, struct strbuf *out);
+void console_page_login(const struct console_view *view, bool wrong, struct strbuf *out);
+void console_page_message(const struct console_view *view, const char *message,
+                          struct strbuf *out);
+/* The present page's address with this language or page number; for links. */
+void console_put_query(const struct console_view *view, enum language language, uint32_t page,
+                       struct strbuf *out);
+
+#endif

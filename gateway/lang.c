@@ -1,0 +1,104 @@
+#include "gateway/lang.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <utf8proc.h>
+
+#include "proto/report.h"
+
+enum { VIETNAM_OFFSET_S = 7 * 3600 };
+
+static const char *const TEXTS[LANG_COUNT][LANG_TEXT_COUNT] = {
+    [LANG_VI] = {
+#define LANG_ROW(id, vi, en) [LANG_##id] = vi,
+        LANG_TEXTS(LANG_ROW)
+#undef LANG_ROW
+    },
+    [LANG_EN] = {
+#define LANG_ROW(id, vi, en) [LANG_##id] = en,
+        LANG_TEXTS(LANG_ROW)
+#undef LANG_ROW
+    },
+};
+
+const char *lang_text(enum language language, enum lang_text text)
+{
+    return TEXTS[language][text];
+}
+
+const char *lang_code(enum language language)
+{
+    return language == LANG_EN ? "en" : "vi";
+}
+
+bool lang_find(const char *code, enum language *language_out)
+{
+    for (int i = 0; i < LANG_COUNT; i++) {
+        if (strcmp(code, lang_code((enum language)i)) == 0) {
+            *language_out = (enum language)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+enum catalogue_language lang_catalogue(enum language language)
+{
+    return language == LANG_EN ? CATALOGUE_EN : CATALOGUE_VI;
+}
+
+const char *lang_kind(enum language language, uint8_t kind)
+{
+    if (kind < RECORD_DAMAGE || kind > RECORD_NOTE)
+        return NULL;
+    return lang_text(language, (enum lang_text)(LANG_KIND_DAMAGE + (kind - RECORD_DAMAGE)));
+}
+
+const char *lang_priority(enum language language, uint8_t priority)
+{
+    if (priority >= PRIORITY_COUNT)
+        priority = PRIORITY_ROUTINE;
+    return lang_text(language, (enum lang_text)(LANG_PRIORITY_ROUTINE + priority));
+}
+
+const char *lang_review(enum language language, uint8_t state)
+{
+    if (state > REVIEW_MET)
+        state = 0;
+    return lang_text(language, (enum lang_text)(LANG_STATE_WAITING + state));
+}
+
+const char *lang_role(enum language language, unsigned role)
+{
+    if (role > ROSTER_OPERATOR)
+        role = 0;
+    return lang_text(language, (enum lang_text)(LANG_ROLE_ROOT + (int)role));
+}
+
+void lang_time(int64_t unix_ms, char text_out[static LANG_TIME_LEN])
+{
+    time_t local_s = (time_t)(unix_ms / 1000 + VIETNAM_OFFSET_S);
+    struct tm tm;
+    if (!gmtime_r(&local_s, &tm) || strftime(text_out, LANG_TIME_LEN, "%H:%M %d/%m", &tm) == 0)
+        snprintf(text_out, LANG_TIME_LEN, "?");
+}
+
+size_t lang_width(const char *text)
+{
+    size_t width = 0;
+    utf8proc_ssize_t left = (utf8proc_ssize_t)strlen(text);
+    while (left > 0) {
+        utf8proc_int32_t code;
+        utf8proc_ssize_t len = utf8proc_iterate((const utf8proc_uint8_t *)text, left, &code);
+        if (len <= 0) { /* ill-formed: a terminal shows one mark per byte */
+            len = 1;
+            width++;
+        } else {
+            width += (size_t)utf8proc_charwidth(code);
+        }
+        text += len;
+        left -= len;
+    }
+    return width;
+}
