@@ -243,6 +243,8 @@ class Demo:
             airtime_s = sum(t["airtime_us"] for t in mine) / 1e6
             print(f"sent by {name}: {len(mine)} frames, {sum(t['len'] for t in mine)} bytes, "
                   f"{airtime_s:.1f} s (36 s an hour allowed, 360 s for the gateway)")
+        self.rig.stop_air()
+        self.check(True, "no frame outside the law: band, power, each box's share of the hour")
         self.check(all(a["frame_len"] <= 110 for (k, *_), a in zip(REPORTS, self.filed)
                        if k != "note"), "every coded report took at most 110 bytes on air")
 

@@ -67,7 +67,7 @@ class Filer(threading.Thread):
 
 def build(rig):
     # The fastest air of the band, so that the lawful share of airtime carries the whole run.
-    rig.init("Xã Cao Minh", "01879", "--sf", "7", "--bw", "500000")
+    rig.init("Xã Cao Minh", "01879", "--sf", "7", "--bw", "500")
     rig.enroll(GATEWAY, 1, "UBND xã", "gateway", 0)
     for name, number, role, member in BOXES:
         if role != "gateway":
@@ -150,6 +150,9 @@ def trial(kills, seed, speed, patience_s):
         build(rig)
         filers, struck = storm(rig, kills, chance)
         confirmed, lost_gateway, lost_home, conflicts, doubled = count(rig, filers, patience_s)
+        for name, *_ in BOXES:
+            rig.stop(name)
+        rig.stop_air()
         unconfirmed = [text for f in filers for text in f.refused]
         for text in sorted(set(unconfirmed)):
             print(f"not confirmed {unconfirmed.count(text)} times: {text}")

@@ -17,7 +17,7 @@ MEMBER, STRANGER = 101, 201
 
 def pair(rig, extra_ports=(), links=None, **air):
     """A village with a member and the gateway, on one air."""
-    rig.init("Xã Cao Minh", "01879", "--sf", "7", "--bw", "250000")
+    rig.init("Xã Cao Minh", "01879", "--sf", "7", "--bw", "250")
     rig.enroll("commune", 1, "UBND xã", "gateway", 0)
     rig.enroll("village", 11, "Trạm Nà Lẹng", "node", 1)
     rig.enroll("village", MEMBER, "Lý Thị Mai", "member", 1)
@@ -46,7 +46,7 @@ def stranger_and_garbage(tap):
     with Rig(speed=20) as rig, Rig(speed=20) as other:
         everyone = ["village", "commune", "stranger"]
         pair(rig, ["stranger"], [(a, b) for a in everyone for b in everyone if a < b])
-        other.init("Xã Khác", "01880", "--sf", "7", "--bw", "250000")
+        other.init("Xã Khác", "01880", "--sf", "7", "--bw", "250")
         other.enroll("stranger", 12, "Trạm lạ", "node", 1)
         other.enroll("stranger", STRANGER, "Người lạ", "member", 1)
         other.write_conf("stranger", 12, "village")

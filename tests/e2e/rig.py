@@ -194,19 +194,21 @@ class Rig:
 
     def enroll(self, home, number, name, role, village):
         self.homes.setdefault(home, self.path(home))
+        place = ["--village", village] if village else []
         self.run("keng", "enroll", "--dir", self.desk, "--number", number, "--name", name,
-                 "--role", role, "--village", village, "--out", self.homes[home])
+                 "--role", role, *place, "--out", self.homes[home])
 
     # ---- the air -------------------------------------------------------------------------
-    def start_air(self, names, links=None, **more):
-        """links: pairs that hear each other; default: a line in the order of the names."""
+    def start_air(self, names, links=None, gateways=("commune",), **more):
+        """links: pairs that hear each other; default: a line in the order of the names.  keng-air
+        holds every frame against the law: band, power, each box's share of every hour."""
         if links is None:
             links = list(zip(names, names[1:]))
-        near = {frozenset(pair) for pair in links}
-        loss_db = [[NEAR_DB if frozenset((a, b)) in near and a != b else None for b in names]
-                   for a in names]
-        config = {"modems": [{"name": name} for name in names],
-                  "propagation": {"model": "matrix", "loss_db": loss_db}, **more}
+        config = {"modems": [{"name": name, "duty_fraction": 0.1 if name in gateways else 0.01}
+                             for name in names],
+                  "links": [[a, b, NEAR_DB] for a, b in links], "sensitivity_dbm": -117,
+                  "law": {"freq_lo_hz": 920000000, "freq_hi_hz": 923000000, "eirp_max_dbm": 16.15,
+                          "duty_fraction": 0.01, "duty_window_s": 3600}, **more}
         with open(self.path("air.json"), "w", encoding="utf-8") as f:
             json.dump(config, f, indent=1)
         os.makedirs(self.path("ports"), exist_ok=True)
@@ -231,6 +233,12 @@ class Rig:
         if answer.startswith("error") or not answer:
             raise Failure(f"keng-air: {command}: {answer or 'no answer'}")
         return answer
+
+    def stop_air(self):
+        """Ends keng-air, which exits with 0 only if every frame was lawful."""
+        status = self.stop("air", signal.SIGTERM)
+        if status != 0:
+            raise Failure(f"keng-air: exit status {status}: {self.log_tail('air')}")
 
     def transmissions(self):
         with open(self.path("air.jsonl"), encoding="utf-8") as f:
