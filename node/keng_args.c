@@ -1,0 +1,328 @@
+#include "node/keng_cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/text.h"
+
+#define BIT(option) (UINT64_C(1) << (option))
+
+static const struct {
+    const char *name;
+    const char *argument; /* NULL: takes none */
+    enum keng_text_id help;
+} options[OPT_COUNT] = {
+    [OPT_LANG] = { "lang", "vi|en", TEXT_OPT_LANG },
+    [OPT_HOME] = { "home", "DIR", TEXT_OPT_HOME },
+    [OPT_SOCKET] = { "socket", "PATH", TEXT_OPT_SOCKET },
+    [OPT_DATA] = { "data", "DIR", TEXT_OPT_DATA },
+    [OPT_JSON] = { "json", NULL, TEXT_OPT_JSON },
+    [OPT_HELP] = { "help", NULL, TEXT_OPT_HELP },
+    [OPT_TEXT] = { "text", "TEXT|-", TEXT_OPT_TEXT },
+    [OPT_LINES] = { "lines", "FILE|-", TEXT_OPT_LINES },
+    [OPT_VILLAGE] = { "village", "VILLAGE", TEXT_OPT_VILLAGE },
+    [OPT_EVENT] = { "event", "N", TEXT_OPT_EVENT },
+    [OPT_HAZARD] = { "hazard", "NAME", TEXT_OPT_HAZARD },
+    [OPT_AT] = { "at", "LAT,LON", TEXT_OPT_AT },
+    [OPT_PRIORITY] = { "priority", "WORD", TEXT_OPT_PRIORITY },
+    [OPT_AS] = { "as", "N", TEXT_OPT_AS },
+    [OPT_DRILL] = { "drill", NULL, TEXT_OPT_DRILL },
+    [OPT_DRY_RUN] = { "dry-run", NULL, TEXT_OPT_DRY_RUN },
+    [OPT_ALL] = { "all", NULL, TEXT_OPT_ALL },
+    [OPT_DIR] = { "dir", "DESK", TEXT_OPT_DIR },
+    [OPT_NAME] = { "name", "NAME", TEXT_OPT_NAME },
+    [OPT_CODE] = { "code", "DIGITS", TEXT_OPT_CODE },
+    [OPT_REGION] = { "region", "REGION", TEXT_OPT_REGION },
+    [OPT_FREQ] = { "freq", "MHZ", TEXT_OPT_FREQ },
+    [OPT_BW] = { "bw", "KHZ", TEXT_OPT_BW },
+    [OPT_SF] = { "sf", "N", TEXT_OPT_SF },
+    [OPT_CR] = { "cr", "N", TEXT_OPT_CR },
+    [OPT_PREAMBLE] = { "preamble", "N", TEXT_OPT_PREAMBLE },
+    [OPT_EIRP] = { "eirp", "DBM", TEXT_OPT_EIRP },
+    [OPT_NUMBER] = { "number", "N", TEXT_OPT_NUMBER },
+    [OPT_ROLE] = { "role", "ROLE", TEXT_OPT_ROLE },
+    [OPT_OUT] = { "out", "DIR", TEXT_OPT_OUT },
+    [OPT_AFTER] = { "after", "SEQ", TEXT_OPT_AFTER },
+};
+
+static const uint64_t options_common = BIT(OPT_LANG) | BIT(OPT_HOME) | BIT(OPT_SOCKET) |
+                                       BIT(OPT_DATA) | BIT(OPT_JSON) | BIT(OPT_HELP);
+
+static const struct keng_command commands[] = {
+    { "report", "bao báo bao-cao báo-cáo gui gửi", "KIND [NAME=VALUE ...]",
+      BIT(OPT_TEXT) | BIT(OPT_LINES) | BIT(OPT_VILLAGE) | BIT(OPT_EVENT) | BIT(OPT_HAZARD) |
+      BIT(OPT_AT) | BIT(OPT_PRIORITY) | BIT(OPT_AS) | BIT(OPT_DRILL) | BIT(OPT_DRY_RUN), 0, true,
+      TEXT_CMD_REPORT, keng_run_report },
+    { "status", "tin tinh-trang tình-trạng", "", BIT(OPT_ALL), 0, false, TEXT_CMD_STATUS,
+      keng_run_status },
+    { "inbox", "hop-thu hộp-thư den đến", "", BIT(OPT_ALL), 0, false, TEXT_CMD_INBOX,
+      keng_run_inbox },
+    { "watch", "theo-doi theo-dõi", "", 0, 0, false, TEXT_CMD_WATCH, keng_run_watch },
+    { "roster", "danh-sach danh-sách", "", 0, 0, false, TEXT_CMD_ROSTER, keng_run_roster },
+    { "node", "may máy", "", 0, 0, false, TEXT_CMD_NODE, keng_run_node },
+    { "import", "nap nạp", "FILE...", 0, 0, true, TEXT_CMD_IMPORT, keng_run_import },
+    { "init", "lap lập", "",
+      BIT(OPT_DIR) | BIT(OPT_NAME) | BIT(OPT_CODE) | BIT(OPT_REGION) | BIT(OPT_FREQ) |
+      BIT(OPT_BW) | BIT(OPT_SF) | BIT(OPT_CR) | BIT(OPT_PREAMBLE) | BIT(OPT_EIRP),
+      BIT(OPT_NAME) | BIT(OPT_CODE), false, TEXT_CMD_INIT, keng_run_init },
+    { "enroll", "cap-so cấp-số", "",
+      BIT(OPT_DIR) | BIT(OPT_NUMBER) | BIT(OPT_NAME) | BIT(OPT_ROLE) | BIT(OPT_VILLAGE) |
+      BIT(OPT_OUT), BIT(OPT_DIR) | BIT(OPT_NUMBER) | BIT(OPT_NAME) | BIT(OPT_ROLE), false,
+      TEXT_CMD_ENROLL, keng_run_enroll },
+    { "revoke", "thu-hoi thu-hồi", "", BIT(OPT_DIR) | BIT(OPT_NUMBER) | BIT(OPT_AFTER),
+      BIT(OPT_DIR) | BIT(OPT_NUMBER) | BIT(OPT_AFTER), false, TEXT_CMD_REVOKE, keng_run_revoke },
+    { "cert", "chung-thu chứng-thư", "NAME [IP|NAME ...]", BIT(OPT_DIR) | BIT(OPT_OUT),
+      BIT(OPT_DIR) | BIT(OPT_OUT), true, TEXT_CMD_CERT, keng_run_cert },
+    { "help", "giup giúp huong-dan hướng-dẫn", "[COMMAND [KIND]]", 0, 0, true, TEXT_CMD_HELP,
+      keng_run_help },
+};
+
+enum { COMMAND_COUNT = sizeof commands / sizeof commands[0], WORD_LEN_MAX = 64 };
+
+/* NFC, ASCII lower case, '-' for '_' and ' '; false when it is too long to be a word of ours. */
+static bool fold_word(const char *text, char word_out[static WORD_LEN_MAX + 1])
+{
+    size_t len = 0;
+
+    if (strlen(text) > WORD_LEN_MAX ||
+        text_normalise(text, strlen(text), word_out, WORD_LEN_MAX, &len) != TEXT_OK)
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        if (word_out[i] >= 'A' && word_out[i] <= 'Z')
+            word_out[i] = (char)(word_out[i] - 'A' + 'a');
+        else if (word_out[i] == '_' || word_out[i] == ' ')
+            word_out[i] = '-';
+    }
+    word_out[len] = '\0';
+    return len > 0;
+}
+
+bool keng_word_in(const char *words, const char *text)
+{
+    char word[WORD_LEN_MAX + 1];
+
+    if (!fold_word(text, word))
+        return false;
+    size_t len = strlen(word);
+    for (const char *p = words; *p != '\0'; p += strcspn(p, " "), p += strspn(p, " ")) {
+        if (strncmp(p, word, len) == 0 && (p[len] == ' ' || p[len] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+uint8_t keng_kind_find(const char *word)
+{
+    static const struct { uint8_t kind; const char *words; } kinds[] = {
+        { RECORD_DAMAGE, "damage thiet-hai thiệt-hại" },
+        { RECORD_NEEDS, "needs nhu-cau nhu-cầu" },
+        { RECORD_EVACUATION, "evacuation so-tan sơ-tán" },
+        { RECORD_RESCUE, "rescue cuu-nan cứu-nạn" },
+        { RECORD_ACCESS, "access duong đường co-lap cô-lập" },
+        { RECORD_SAFE, "safe an-toan an-toàn" },
+        { RECORD_NOTE, "note ghi-chu ghi-chú" },
+    };
+
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (keng_word_in(kinds[i].words, word))
+            return kinds[i].kind;
+    }
+    return 0;
+}
+
+const struct keng_command *keng_command_find(const char *word)
+{
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (keng_word_in(commands[i].name, word) || keng_word_in(commands[i].words, word))
+            return &commands[i];
+    }
+    return NULL;
+}
+
+const char *keng_option_name(enum keng_option option)
+{
+    return options[option].name;
+}
+
+bool keng_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *value_out)
+{
+    uint64_t value = 0;
+    size_t digits = strspn(text, "0123456789");
+
+    if (digits == 0 || digits > 18 || text[digits] != '\0')
+        return false;
+    for (size_t i = 0; i < digits; i++)
+        value = value * 10 + (uint64_t)(text[i] - '0');
+    if (value < min || value > max)
+        return false;
+    *value_out = value;
+    return true;
+}
+
+bool keng_parse_decimal(const char *text, unsigned decimals, int64_t *value_out)
+{
+    bool negative = text[0] == '-';
+    const char *p = text + negative;
+    size_t whole = strspn(p, "0123456789"), fraction = 0;
+    int64_t value = 0;
+
+    if (p[whole] == '.' || p[whole] == ',') {
+        fraction = strspn(p + whole + 1, "0123456789");
+        if (fraction == 0 || p[whole + 1 + fraction] != '\0')
+            return false;
+    } else if (p[whole] != '\0') {
+        return false;
+    }
+    if (whole == 0 || whole + decimals > 17 || fraction > decimals)
+        return false;
+    for (size_t i = 0; i < whole; i++)
+        value = value * 10 + (p[i] - '0');
+    for (size_t i = 0; i < decimals; i++)
+        value = value * 10 + (i < fraction ? p[whole + 1 + i] - '0' : 0);
+    *value_out = negative ? -value : value;
+    return true;
+}
+
+int keng_number_option(const struct keng *k, enum keng_option option, uint64_t min, uint64_t max,
+                       uint64_t *value_out)
+{
+    const char *text = k->option[option];
+
+    if (text == NULL || keng_parse_number(text, min, max, value_out))
+        return KENG_OK;
+    return keng_wrong(k, TEXT_WRONG_NUMBER, KENG_ARGS(options[option].name,
+                      keng_num((int64_t)min).s, keng_num((int64_t)max).s, text));
+}
+
+/* Takes one option at argv[*at], with its value.  Its name is checked against the command later,
+ * because options may stand before it. */
+static int take_option(struct keng *k, int argc, char **argv, int *at)
+{
+    const char *name = argv[*at] + 2;
+    size_t name_len = strcspn(name, "=");
+    const char *value = name[name_len] == '=' ? name + name_len + 1 : NULL;
+
+    for (size_t i = 0; i < OPT_COUNT; i++) {
+        if (strlen(options[i].name) != name_len || strncmp(options[i].name, name, name_len) != 0)
+            continue;
+        if (k->option[i] != NULL)
+            return keng_wrong(k, TEXT_WRONG_OPTION_TWICE, KENG_ARGS(options[i].name));
+        if (options[i].argument == NULL) {
+            k->option[i] = "";
+            return value == NULL ? KENG_OK
+                                 : keng_wrong(k, TEXT_WRONG_OPTION_FLAG, KENG_ARGS(options[i].name));
+        }
+        if (value == NULL && *at + 1 < argc)
+            value = argv[++*at];
+        if (value == NULL)
+            return keng_wrong(k, TEXT_WRONG_OPTION_VALUE, KENG_ARGS(options[i].name));
+        k->option[i] = value;
+        return KENG_OK;
+    }
+    return keng_wrong(k, TEXT_WRONG_OPTION,
+                      KENG_ARGS(argv[*at], k->command == NULL ? "keng" : k->command->name));
+}
+
+static int check_options(const struct keng *k)
+{
+    for (size_t i = 0; i < OPT_COUNT; i++) {
+        if (k->option[i] != NULL && !((k->command->options | options_common) & BIT(i))) {
+            char typed[WORD_LEN_MAX];
+            snprintf(typed, sizeof typed, "--%s", options[i].name);
+            return keng_wrong(k, TEXT_WRONG_OPTION, KENG_ARGS(typed, k->command->name));
+        }
+        if (k->option[i] == NULL && (k->command->required & BIT(i)))
+            return keng_wrong(k, TEXT_WRONG_OPTION_MISSING,
+                              KENG_ARGS(options[i].name, k->command->name));
+    }
+    if (k->operand_count > 0 && !k->command->takes_operands)
+        return keng_wrong(k, TEXT_WRONG_OPERAND, KENG_ARGS(k->operands[0], k->command->name));
+    return KENG_OK;
+}
+
+/* The language must be known before the first complaint. */
+static int find_language(struct keng *k, int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        const char *value = NULL;
+        if (strcmp(argv[i], "--lang") == 0 && i + 1 < argc)
+            value = argv[i + 1];
+        else if (strncmp(argv[i], "--lang=", 7) == 0)
+            value = argv[i] + 7;
+        if (value == NULL)
+            continue;
+        if (strcmp(value, "vi") != 0 && strcmp(value, "en") != 0)
+            return keng_wrong(k, TEXT_WRONG_LANG, KENG_ARGS(value));
+        k->lang = strcmp(value, "vi") == 0 ? KENG_VI : KENG_EN;
+    }
+    return KENG_OK;
+}
+
+int keng_parse(struct keng *k, int argc, char **argv)
+{
+    bool only_operands = false;
+    int status = find_language(k, argc, argv);
+
+    k->operands = calloc((size_t)argc + 1, sizeof k->operands[0]);
+    if (k->operands == NULL)
+        return keng_failed(k, TEXT_FAILED_MEMORY, NULL);
+    for (int i = 1; i < argc && status == KENG_OK; i++) {
+        if (!only_operands && strcmp(argv[i], "--") == 0) {
+            only_operands = true;
+        } else if (!only_operands && strcmp(argv[i], "-h") == 0) {
+            k->option[OPT_HELP] = "";
+        } else if (!only_operands && strncmp(argv[i], "--", 2) == 0) {
+            status = take_option(k, argc, argv, &i);
+        } else if (!only_operands && argv[i][0] == '-' && argv[i][1] != '\0') {
+            status = keng_wrong(k, TEXT_WRONG_OPTION,
+                                KENG_ARGS(argv[i], k->command == NULL ? "keng" : k->command->name));
+        } else if (k->command == NULL) {
+            k->command = keng_command_find(argv[i]);
+            if (k->command == NULL)
+                status = keng_wrong(k, TEXT_WRONG_COMMAND, KENG_ARGS(argv[i]));
+        } else {
+            k->operands[k->operand_count++] = argv[i];
+        }
+    }
+    if (status != KENG_OK || k->option[OPT_HELP] != NULL)
+        return status;
+    if (k->command == NULL)
+        return keng_wrong(k, TEXT_WRONG_NO_COMMAND, NULL);
+    return check_options(k);
+}
+
+static void print_options(const struct keng *k, uint64_t set)
+{
+    printf("\n%s\n", text_get(k->lang, TEXT_OPTIONS));
+    for (size_t i = 0; i < OPT_COUNT; i++) {
+        if (!(set & BIT(i)))
+            continue;
+        char left[WORD_LEN_MAX];
+        snprintf(left, sizeof left, "--%s%s%s", options[i].name,
+                 options[i].argument == NULL ? "" : " ",
+                 options[i].argument == NULL ? "" : options[i].argument);
+        printf("  %-20s %s\n", left, text_get(k->lang, options[i].help));
+    }
+}
+
+int keng_help(struct keng *k)
+{
+    if (k->command == NULL) {
+        printf("%s\n\n%s: keng %s\n\n%s\n", text_get(k->lang, TEXT_ABOUT),
+               text_get(k->lang, TEXT_USAGE), "COMMAND [OPTIONS]", text_get(k->lang, TEXT_COMMANDS));
+        for (size_t i = 0; i < COMMAND_COUNT; i++)
+            printf("  %-20s %s\n", commands[i].name, text_get(k->lang, commands[i].summary));
+        print_options(k, options_common);
+        printf("\n%s\n", text_get(k->lang, TEXT_MORE_HELP));
+        return KENG_OK;
+    }
+    printf("keng %s: %s\n\n%s: keng %s", k->command->name, text_get(k->lang, k->command->summary),
+           text_get(k->lang, TEXT_USAGE), k->command->name);
+    for (size_t i = 0; i < OPT_COUNT; i++) {
+        if (k->command->required & BIT(i))
+            printf(" --%s %s", options[i].name, options[i].argument);
+    }
+    printf(" [OPTIONS]%s%s\n", k->command->operands[0] == '\0' ? "" : " ", k->command->operands);
+    print_options(k, k->command->options | options_common);
+    return KENG_OK;
+}

@@ -1,0 +1,155 @@
+/* keng_cli.h - what the parts of the command line `keng` share.
+ *
+ * One table (keng_args.c) drives commands, options, help and the check of what was typed.  Every
+ * command gets a filled struct keng and returns the exit status: 0 done, 1 could not be done,
+ * 2 wrong input and nothing stored; for 1 and 2 one line was printed to standard error.
+ *
+ * Memory   struct keng owns what it loaded on demand; keng_free() releases it.
+ */
+#ifndef KENG_NODE_KENG_CLI_H
+#define KENG_NODE_KENG_CLI_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "node/client.h"
+#include "node/keng_text.h"
+#include "proto/catalogue.h"
+#include "proto/record.h"
+
+enum {
+    KENG_OK = 0,
+    KENG_FAILED = 1,
+    KENG_WRONG = 2,
+    KENG_PATH_LEN_MAX = 1024,
+    KENG_CALL_TIMEOUT_MS = 20000,
+    KENG_WORDS_LEN = 768, /* one line of help or explanation */
+};
+
+enum keng_option {
+    OPT_LANG, OPT_HOME, OPT_SOCKET, OPT_DATA, OPT_JSON, OPT_HELP,
+    OPT_TEXT, OPT_LINES, OPT_VILLAGE, OPT_EVENT, OPT_HAZARD, OPT_AT, OPT_PRIORITY, OPT_AS,
+    OPT_DRILL, OPT_DRY_RUN, OPT_ALL,
+    OPT_DIR, OPT_NAME, OPT_CODE, OPT_REGION, OPT_FREQ, OPT_BW, OPT_SF, OPT_CR, OPT_PREAMBLE,
+    OPT_EIRP, OPT_NUMBER, OPT_ROLE, OPT_OUT, OPT_AFTER,
+    OPT_COUNT
+};
+
+struct keng;
+
+struct keng_command {
+    const char *name;
+    const char *words; /* other words for it, separated by spaces */
+    const char *operands; /* for the usage line */
+    uint64_t options;     /* bit for each enum keng_option; the common ones are always there */
+    uint64_t required;
+    bool takes_operands;
+    enum keng_text_id summary;
+    int (*run)(struct keng *k);
+};
+
+struct keng {
+    enum keng_lang lang;
+    const struct keng_command *command;
+    const char *option[OPT_COUNT]; /* NULL: not given; "" for one without a value */
+    const char **operands;
+    size_t operand_count;
+    char home[KENG_PATH_LEN_MAX];
+    char socket[KENG_PATH_LEN_MAX];
+    char data[KENG_PATH_LEN_MAX];
+    struct catalogue *catalogue; /* NULL until keng_load_catalogue() */
+    struct villages *villages;
+    json_t *roster; /* kengd's answer, NULL until keng_load_roster() */
+    struct client client;
+};
+
+/* A number as text, for arguments of templates: KENG_NUM(5).s lives as long as the statement. */
+struct keng_num { char s[24]; };
+struct keng_num keng_num(int64_t value);
+/* value / 10^decimals, trailing zeros dropped. */
+struct keng_num keng_decimal(int64_t value, unsigned decimals);
+
+/* Arguments of a template. */
+#define KENG_ARGS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+void keng_say(const struct keng *k, FILE *to, enum keng_text_id id, const char *const *args);
+int keng_wrong(const struct keng *k, enum keng_text_id id, const char *const *args);
+int keng_failed(const struct keng *k, enum keng_text_id id, const char *const *args);
+void keng_print_json(json_t *value); /* steals it */
+
+/* keng_args.c */
+const struct keng_command *keng_command_find(const char *word);
+const char *keng_option_name(enum keng_option option);
+/* Fills k from what was typed.  KENG_OK, or the exit status after saying why. */
+int keng_parse(struct keng *k, int argc, char **argv);
+int keng_help(struct keng *k);
+/* Is text a word of this list, the case of ASCII letters aside, '_' and ' ' like '-', in any normal form? */
+bool keng_word_in(const char *words, const char *text);
+/* A whole number of ASCII digits within the bounds. */
+bool keng_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *value_out);
+/* A plain decimal like 921.5 or -12,25 scaled by 10^decimals; false when it has more decimals. */
+bool keng_parse_decimal(const char *text, unsigned decimals, int64_t *value_out);
+/* Reads a number option; absent leaves *value_out.  KENG_OK or KENG_WRONG after saying why. */
+int keng_number_option(const struct keng *k, enum keng_option option, uint64_t min, uint64_t max,
+                       uint64_t *value_out);
+/* Kind of a report by its English or Vietnamese word, or 0. */
+uint8_t keng_kind_find(const char *word);
+
+/* keng_load.c: loaded on demand, KENG_OK or the exit status after saying why. */
+void keng_free(struct keng *k);
+int keng_load_catalogue(struct keng *k);
+/* Villages of `dir` or, when there are none, of the data directory; k->villages stays NULL when
+ * neither has them. */
+int keng_load_villages(struct keng *k, const char *dir);
+int keng_connect(struct keng *k);
+int keng_call(struct keng *k, json_t *request, json_t **answer_out); /* steals request */
+int keng_load_roster(struct keng *k);
+/* A village by name or number. */
+int keng_village(struct keng *k, const char *text, const char *dir, uint32_t *number_out);
+/* A whole file or standard input ("-"), NUL-ended, on the heap; NULL after saying why. */
+char *keng_read_all(const struct keng *k, const char *path, size_t len_max, size_t *len_out);
+
+/* keng_view.c: how things are called; pure. */
+enum keng_state { STATE_STORED, STATE_CARRIED, STATE_RECEIVED, STATE_READ, STATE_COUNT };
+bool keng_state_find(const char *word, enum keng_state *state_out);
+const char *keng_state_icon(enum keng_state state);
+enum keng_text_id keng_review_text(const char *word);
+enum keng_text_id keng_kind_text(uint8_t kind);
+enum keng_text_id keng_role_text(const char *role);
+/* How long ago, in words.  Clocks may differ by two minutes without remark. */
+void keng_age(enum keng_lang lang, int64_t age_s, char *buf, size_t cap);
+/* "09:02 21/11" in Vietnam's time (UTC+7) of Unix seconds. */
+void keng_clock(int64_t unix_s, char *buf, size_t cap);
+/* Bytes of the frame that carries one unencrypted record of lane 0 alone. */
+size_t keng_frame_len(uint32_t seq, size_t body_len);
+/* 32 hex digits in groups of four, for reading aloud. */
+enum { KENG_FINGERPRINT_LEN = 40 };
+void keng_fingerprint(const uint8_t network_id[KENG_NETWORK_ID_LEN],
+                      char fingerprint_out[KENG_FINGERPRINT_LEN]);
+/* Time until which an author waits before advice helps more than patience. */
+enum { KENG_ADVICE_AGE_S = 3 * 3600, KENG_WAITING_AGE_S = 10 * 60 };
+
+/* keng_message.c: records in words; needs what keng_load_*() loaded, does without what is missing. */
+void keng_author_name(struct keng *k, uint16_t author, char *buf, size_t cap);
+void keng_village_name(const struct keng *k, uint32_t village, char *buf, size_t cap);
+/* Adds to object what the record in hex says; the keys are those of keng(1). */
+void keng_message_decode(struct keng *k, const char *hex, json_t *object);
+void keng_message_print(struct keng *k, const json_t *message, int64_t now_s);
+
+int keng_run_report(struct keng *k);
+int keng_run_status(struct keng *k);
+int keng_run_inbox(struct keng *k);
+int keng_run_watch(struct keng *k);
+int keng_run_roster(struct keng *k);
+int keng_run_node(struct keng *k);
+int keng_run_import(struct keng *k);
+int keng_run_init(struct keng *k);
+int keng_run_enroll(struct keng *k);
+int keng_run_revoke(struct keng *k);
+int keng_run_cert(struct keng *k);
+int keng_run_help(struct keng *k);
+
+#endif

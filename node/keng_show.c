@@ -1,0 +1,386 @@
+/* keng_show.c - status, inbox, watch, roster, node: what the node knows, in words. */
+#include "node/keng_cli.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    SHOWN_COUNT = 20,
+    ALL_COUNT = 10000,
+    MINE_LIMIT = 200,
+    PAGE_LIMIT = 200,
+    RECONNECT_PAUSE_S = 1,
+};
+
+static const char *string_of(const json_t *object, const char *key)
+{
+    const char *s = json_string_value(json_object_get(object, key));
+    return s == NULL ? "" : s;
+}
+
+static int64_t integer_of(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}
+
+/* What makes numbers into names.  Without a catalogue reports are still shown, by number. */
+static int load_names(struct keng *k)
+{
+    int status = keng_load_roster(k);
+
+    if (status == KENG_OK) {
+        keng_load_villages(k, k->home);
+        keng_load_catalogue(k);
+    }
+    return status;
+}
+
+/* "name (village)" of each number in a list, with commas. */
+static void name_list(struct keng *k, const json_t *numbers, char *buf, size_t cap)
+{
+    size_t len = 0;
+
+    buf[0] = '\0';
+    for (size_t i = 0; i < json_array_size(numbers) && len < cap; i++) {
+        char name[128];
+        keng_author_name(k, (uint16_t)json_integer_value(json_array_get(numbers, i)), name,
+                         sizeof name);
+        len += (size_t)snprintf(buf + len, cap - len, "%s%s", i > 0 ? ", " : "", name);
+    }
+}
+
+static void print_state(struct keng *k, const json_t *report, int64_t now_s)
+{
+    enum keng_state state = STATE_STORED;
+    char names[KENG_WORDS_LEN], age[64];
+    int64_t age_s = now_s - integer_of(report, "received_ms") / 1000;
+    const json_t *by = json_object_get(report, "received_by");
+
+    keng_state_find(string_of(report, "state"), &state);
+    printf("    %s ", keng_state_icon(state));
+    switch (state) {
+    case STATE_STORED:
+        keng_say(k, stdout, TEXT_STATE_STORED, NULL);
+        break;
+    case STATE_CARRIED:
+        name_list(k, json_object_get(report, "carried_by"), names, sizeof names);
+        keng_say(k, stdout, TEXT_STATE_CARRIED, KENG_ARGS(names));
+        break;
+    case STATE_RECEIVED:
+        if (json_is_array(by))
+            name_list(k, by, names, sizeof names);
+        else
+            keng_author_name(k, (uint16_t)json_integer_value(by), names, sizeof names);
+        keng_say(k, stdout, TEXT_STATE_RECEIVED, KENG_ARGS(names));
+        break;
+    case STATE_READ:
+        printf("%s", text_get(k->lang, keng_review_text(string_of(report, "review"))));
+        if (string_of(report, "review_text")[0] != '\0')
+            printf(": “%s”", string_of(report, "review_text"));
+        putchar('\n');
+        break;
+    case STATE_COUNT:
+        break;
+    }
+    if (state != STATE_STORED && state != STATE_CARRIED)
+        return;
+    if (age_s >= KENG_WAITING_AGE_S) {
+        keng_age(k->lang, age_s, age, sizeof age);
+        fputs("      ", stdout);
+        keng_say(k, stdout, TEXT_STATE_WAITING, KENG_ARGS(age));
+    }
+    if (age_s >= KENG_ADVICE_AGE_S)
+        printf("      %s\n", text_get(k->lang, TEXT_STATE_ADVICE));
+}
+
+/* The decoded form without the raw bytes. */
+static void decode_in_place(struct keng *k, json_t *message)
+{
+    json_t *hex = json_incref(json_object_get(message, "hex"));
+
+    json_object_del(message, "hex");
+    keng_message_decode(k, json_string_value(hex) == NULL ? "" : json_string_value(hex), message);
+    json_decref(hex);
+}
+
+static void print_node_line(const struct keng *k, const json_t *status)
+{
+    const json_t *neighbours = json_object_get(status, "neighbours");
+    const json_t *airtime = json_object_get(status, "airtime");
+    int64_t near = json_is_array(neighbours) ? (int64_t)json_array_size(neighbours)
+                   : json_integer_value(neighbours);
+    const json_t *modem = json_object_get(status, "modem");
+    const char *modem_state = json_is_object(modem) ? string_of(modem, "state")
+                              : json_string_value(modem);
+
+    keng_say(k, stdout, TEXT_NODE_LINE,
+             KENG_ARGS(keng_num(integer_of(status, "node")).s,
+                       keng_num(integer_of(status, "records")).s, keng_num(near).s,
+                       keng_decimal(integer_of(airtime, "spent_us") / 100000, 1).s,
+                       keng_decimal(integer_of(airtime, "allowed_us") / 100000, 1).s,
+                       modem_state == NULL ? "?" : modem_state));
+}
+
+int keng_run_status(struct keng *k)
+{
+    json_t *mine = NULL, *node = NULL;
+    int64_t now_s = (int64_t)time(NULL);
+    int limit = k->option[OPT_ALL] != NULL ? MINE_LIMIT : SHOWN_COUNT;
+    int status = load_names(k);
+
+    if (status == KENG_OK)
+        status = keng_call(k, json_pack("{s:s,s:i}", "do", "mine", "limit", limit), &mine);
+    if (status == KENG_OK)
+        status = keng_call(k, json_pack("{s:s}", "do", "status"), &node);
+    if (status != KENG_OK)
+        goto out;
+    json_t *reports = json_object_get(mine, "reports");
+    for (size_t i = 0; i < json_array_size(reports); i++)
+        decode_in_place(k, json_array_get(reports, i));
+    if (k->option[OPT_JSON] != NULL) {
+        json_object_del(node, "ok");
+        keng_print_json(json_pack("{s:O,s:O}", "reports", reports, "node", node));
+        goto out;
+    }
+    if (json_array_size(reports) == 0)
+        keng_say(k, stdout, TEXT_NO_REPORTS, NULL);
+    /* The newest last: it is what a person at a terminal sees first. */
+    for (size_t i = json_array_size(reports); i > 0; i--) {
+        keng_message_print(k, json_array_get(reports, i - 1), now_s);
+        print_state(k, json_array_get(reports, i - 1), now_s);
+    }
+    print_node_line(k, node);
+out:
+    json_decref(mine);
+    json_decref(node);
+    return status;
+}
+
+static bool is_local(const struct keng *k, int64_t author)
+{
+    const json_t *local = json_object_get(k->roster, "local");
+
+    for (size_t i = 0; i < json_array_size(local); i++) {
+        if (json_integer_value(json_array_get(local, i)) == author)
+            return true;
+    }
+    return false;
+}
+
+/* Is this for the people at this box: a directive, an answer to them, or somebody else's report? */
+static bool is_for_inbox(const struct keng *k, const json_t *record)
+{
+    uint8_t kind = record_kind_find(string_of(record, "kind"));
+
+    if (kind == RECORD_DIRECTIVE)
+        return true;
+    if (kind == RECORD_REVIEW) {
+        const json_t *refs = json_object_get(record, "refs");
+        for (size_t i = 0; i < json_array_size(refs); i++) {
+            if (is_local(k, integer_of(json_array_get(refs, i), "author")))
+                return true;
+        }
+        return false;
+    }
+    return record_is_report(kind) && !is_local(k, integer_of(record, "author"));
+}
+
+/* Reads on from *after and keeps the newest count_max messages for the inbox. */
+static int collect(struct keng *k, size_t count_max, json_t *messages)
+{
+    int64_t after = 0;
+    size_t got;
+
+    do {
+        json_t *answer = NULL;
+        int status = keng_call(k, json_pack("{s:s,s:I,s:i}", "do", "records", "after",
+                                            (json_int_t)after, "limit", PAGE_LIMIT), &answer);
+        if (status != KENG_OK)
+            return status;
+        json_t *records = json_object_get(answer, "records");
+        got = json_array_size(records);
+        for (size_t i = 0; i < got; i++) {
+            json_t *record = json_array_get(records, i);
+            int64_t arrival = integer_of(record, "arrival");
+            if (arrival <= after) { /* would ask for the same page for ever */
+                json_decref(answer);
+                return keng_failed(k, TEXT_FAILED_ANSWER, NULL);
+            }
+            after = arrival;
+            uint8_t kind = record_kind_find(string_of(record, "kind"));
+            if (kind != RECORD_DIRECTIVE && kind != RECORD_REVIEW && !record_is_report(kind))
+                continue;
+            decode_in_place(k, record);
+            if (!is_for_inbox(k, record))
+                continue;
+            json_array_append(messages, record);
+            if (json_array_size(messages) > count_max)
+                json_array_remove(messages, 0);
+        }
+        json_decref(answer);
+    } while (got > 0);
+    return KENG_OK;
+}
+
+int keng_run_inbox(struct keng *k)
+{
+    json_t *messages = json_array();
+    int64_t now_s = (int64_t)time(NULL);
+    int status = load_names(k);
+
+    if (status == KENG_OK)
+        status = collect(k, k->option[OPT_ALL] != NULL ? ALL_COUNT : SHOWN_COUNT, messages);
+    if (status == KENG_OK && k->option[OPT_JSON] != NULL) {
+        keng_print_json(json_pack("{s:O}", "messages", messages));
+    } else if (status == KENG_OK) {
+        if (json_array_size(messages) == 0)
+            keng_say(k, stdout, TEXT_NO_MESSAGES, NULL);
+        for (size_t i = 0; i < json_array_size(messages); i++)
+            keng_message_print(k, json_array_get(messages, i), now_s);
+    }
+    json_decref(messages);
+    return status;
+}
+
+/* One line of `follow`. */
+static void show_followed(struct keng *k, json_t *line, int64_t *after)
+{
+    json_t *record = json_object_get(line, "record"), *state = json_object_get(line, "state");
+    json_t *message = record != NULL ? record : state;
+    int64_t now_s = (int64_t)time(NULL);
+
+    if (record != NULL)
+        *after = integer_of(record, "arrival");
+    if (!json_is_object(message))
+        return;
+    decode_in_place(k, message);
+    if (k->option[OPT_JSON] != NULL) {
+        keng_print_json(json_incref(line));
+        return;
+    }
+    if (record != NULL && !is_for_inbox(k, record))
+        return;
+    keng_message_print(k, message, now_s);
+    if (state != NULL)
+        print_state(k, state, now_s);
+    fflush(stdout);
+}
+
+/* Follows until the connection breaks; KENG_OK then, with the reason in k->client.err. */
+static int follow(struct keng *k, int64_t *after)
+{
+    json_t *line = NULL;
+    json_t *request = json_pack("{s:s,s:I}", "do", "follow", "after", (json_int_t)*after);
+
+    if (client_call(&k->client, request, KENG_CALL_TIMEOUT_MS, &line) != 0) {
+        bool refused = line != NULL;
+        json_decref(line);
+        return refused ? keng_failed(k, TEXT_FAILED, KENG_ARGS(k->client.err)) : KENG_OK;
+    }
+    json_decref(line);
+    for (;;) {
+        int taken = client_take_line(&k->client, &line);
+        if (taken < 0)
+            return KENG_OK;
+        if (taken == 0) {
+            poll(&(struct pollfd){ .fd = k->client.fd, .events = POLLIN }, 1, -1);
+            continue;
+        }
+        show_followed(k, line, after);
+        json_decref(line);
+        if (ferror(stdout)) /* nobody reads any more */
+            return KENG_FAILED;
+    }
+}
+
+int keng_run_watch(struct keng *k)
+{
+    json_t *answer = NULL;
+    int64_t after;
+    int status = load_names(k);
+
+    if (status == KENG_OK)
+        status = keng_call(k, json_pack("{s:s,s:i,s:i}", "do", "records", "after", 0, "limit", 1),
+                           &answer);
+    if (status != KENG_OK)
+        return status;
+    after = integer_of(answer, "last");
+    json_decref(answer);
+    for (;;) {
+        status = follow(k, &after);
+        if (status != KENG_OK)
+            return status;
+        keng_failed(k, TEXT_FAILED_LOST, KENG_ARGS(k->client.err));
+        client_close(&k->client);
+        while (client_open(&k->client, k->socket) != 0)
+            nanosleep(&(struct timespec){ .tv_sec = RECONNECT_PAUSE_S }, NULL);
+    }
+}
+
+int keng_run_roster(struct keng *k)
+{
+    int status = keng_load_roster(k);
+
+    if (status != KENG_OK)
+        return status;
+    if (k->option[OPT_JSON] != NULL) {
+        json_object_del(k->roster, "ok");
+        keng_print_json(json_incref(k->roster));
+        return KENG_OK;
+    }
+    keng_load_villages(k, k->home);
+    const json_t *authors = json_object_get(k->roster, "authors");
+    for (size_t i = 0; i < json_array_size(authors); i++) {
+        const json_t *a = json_array_get(authors, i);
+        char village[128];
+        keng_village_name(k, (uint32_t)integer_of(a, "village"), village, sizeof village);
+        printf("%5lld  %s · %s%s%s%s%s%s%s\n", (long long)integer_of(a, "number"),
+               string_of(a, "name"), text_get(k->lang, keng_role_text(string_of(a, "role"))),
+               village[0] == '\0' ? "" : " · ", village,
+               is_local(k, integer_of(a, "number")) ? " · " : "",
+               is_local(k, integer_of(a, "number")) ? text_get(k->lang, TEXT_LOCAL_MARK) : "",
+               integer_of(a, "revoked_after") > 0 ? " · " : "",
+               integer_of(a, "revoked_after") > 0 ? text_get(k->lang, TEXT_REVOKED_MARK) : "");
+    }
+    return KENG_OK;
+}
+
+/* One "key: value" a line, keys of nested objects joined by points. */
+static void print_tree(const char *prefix, json_t *value)
+{
+    const char *key;
+    json_t *child;
+
+    if (!json_is_object(value)) {
+        char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+        bool is_string = json_is_string(value);
+        printf("%s: %s\n", prefix, is_string ? json_string_value(value) : text == NULL ? "" : text);
+        free(text);
+        return;
+    }
+    json_object_foreach(value, key, child) {
+        char name[128];
+        snprintf(name, sizeof name, "%s%s%s", prefix, prefix[0] == '\0' ? "" : ".", key);
+        print_tree(name, child);
+    }
+}
+
+int keng_run_node(struct keng *k)
+{
+    json_t *answer = NULL;
+    int status = keng_call(k, json_pack("{s:s}", "do", "status"), &answer);
+
+    if (status != KENG_OK)
+        return status;
+    json_object_del(answer, "ok");
+    if (k->option[OPT_JSON] != NULL) {
+        keng_print_json(answer);
+        return KENG_OK;
+    }
+    print_node_line(k, answer);
+    print_tree("", answer);
+    json_decref(answer);
+    return KENG_OK;
+}

@@ -1,0 +1,272 @@
+/* keng_text.h - every sentence that keng says, in Vietnamese and English.
+ *
+ * A template names its arguments {1} to {9}, so that the two languages may order them as they
+ * need; arguments are texts.  Messages about wrong input say what is wrong and how to mend it, on
+ * one line.
+ *
+ * Time      Linear in the text.
+ * Memory    Templates are constant; text_fill() writes into the caller's buffer.
+ * Errors    None: a text that does not fit is cut at a whole UTF-8 character.
+ */
+#ifndef KENG_NODE_KENG_TEXT_H
+#define KENG_NODE_KENG_TEXT_H
+
+#include <stddef.h>
+
+enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
+
+/* X(name, Vietnamese, English) */
+#define KENG_TEXTS(X) \
+    /* the program and its commands */ \
+    X(ABOUT, "keng: nhắn tin khi mất mạng, mất điện", \
+      "keng: messages when network and power are gone") \
+    X(USAGE, "Cách dùng", "Usage") \
+    X(COMMANDS, "Các lệnh:", "Commands:") \
+    X(OPTIONS, "Tuỳ chọn:", "Options:") \
+    X(MORE_HELP, "Xem thêm: keng help LỆNH; tên chỉ tiêu: keng help report LOẠI", \
+      "More: keng help COMMAND; names of indicators: keng help report KIND") \
+    X(CMD_REPORT, "gửi báo cáo (keng bao ...)", "file a report") \
+    X(CMD_STATUS, "tin của tôi đã đi đến đâu", "how far my reports have come") \
+    X(CMD_INBOX, "chỉ đạo, trả lời và tin mới nghe được", "directives, answers and new reports") \
+    X(CMD_WATCH, "theo dõi tin đến, bấm Ctrl-C để dừng", "follow what arrives, Ctrl-C ends") \
+    X(CMD_ROSTER, "ai có số nào trong xã", "who has which number in the commune") \
+    X(CMD_NODE, "máy này: số tin, hàng xóm, thời gian phát", \
+      "this node: records, neighbours, airtime") \
+    X(CMD_IMPORT, "nạp tin từ tệp .keng (thẻ nhớ, USB)", "feed records of a .keng file to the node") \
+    X(CMD_INIT, "lập bàn khoá của xã", "make a commune's key desk") \
+    X(CMD_ENROLL, "cấp số và khoá cho người hoặc máy", "give a person or box a number and a key") \
+    X(CMD_REVOKE, "thu hồi một số", "take a number back") \
+    X(CMD_CERT, "cấp chứng thư TLS cho máy chủ của xã", "issue a TLS certificate for a server") \
+    X(CMD_HELP, "hướng dẫn", "help on a command or a kind of report") \
+    X(OPT_LANG, "vi hoặc en", "vi or en") \
+    X(OPT_HOME, "thư mục của máy", "directory of the node") \
+    X(OPT_SOCKET, "ổ cắm của kengd", "socket of kengd") \
+    X(OPT_DATA, "thư mục danh mục chỉ tiêu", "directory of the catalogues") \
+    X(OPT_JSON, "in JSON cho chương trình đọc", "print JSON for programs") \
+    X(OPT_HELP, "in hướng dẫn này", "print this help") \
+    X(OPT_TEXT, "lời nhắn; - : đọc từ đầu vào", "free text; - reads it from standard input") \
+    X(OPT_LINES, "mỗi dòng của tệp là một tin; - : đầu vào", \
+      "every line of a file is a report; - reads standard input") \
+    X(OPT_VILLAGE, "thôn, bản: tên hoặc số", "village: name or number") \
+    X(OPT_EVENT, "số của đợt thiên tai", "number of the event") \
+    X(OPT_HAZARD, "loại thiên tai", "hazard") \
+    X(OPT_AT, "toạ độ, ví dụ 22.05,104.27", "place, e.g. 22.05,104.27") \
+    X(OPT_PRIORITY, "mức: rescue evacuation damage routine", \
+      "priority: rescue evacuation damage routine") \
+    X(OPT_AS, "gửi với số của người này", "write as this author") \
+    X(OPT_DRILL, "diễn tập, không tính vào số liệu", "an exercise: never counted") \
+    X(OPT_DRY_RUN, "chỉ kiểm tra, không gửi", "check only, store nothing") \
+    X(OPT_ALL, "tất cả", "all of them") \
+    X(OPT_DIR, "thư mục bàn khoá", "directory of the key desk") \
+    X(OPT_NAME, "tên", "name") \
+    X(OPT_CODE, "mã đơn vị hành chính của xã", "official code of the commune") \
+    X(OPT_REGION, "VN-920 hoặc VN-433", "VN-920 or VN-433") \
+    X(OPT_FREQ, "tần số giữa, MHz", "centre frequency, MHz") \
+    X(OPT_BW, "băng thông, kHz", "bandwidth, kHz") \
+    X(OPT_SF, "hệ số trải phổ 5-12", "spreading factor 5-12") \
+    X(OPT_CR, "mã sửa lỗi 5-8 (4/5 đến 4/8)", "coding rate 5-8 (4/5 to 4/8)") \
+    X(OPT_PREAMBLE, "số ký hiệu mào đầu", "preamble symbols") \
+    X(OPT_EIRP, "công suất bức xạ, dBm, tối đa 16", "radiated power, dBm, 16 at most") \
+    X(OPT_NUMBER, "số của người hoặc máy, 1-65534", "number of the author, 1-65534") \
+    X(OPT_ROLE, "member, node, gateway hoặc operator", "member, node, gateway or operator") \
+    X(OPT_OUT, "thư mục nhận kết quả", "directory that takes the result") \
+    X(OPT_AFTER, "số thứ tự tin cuối cùng còn tin được", "number of the last good record") \
+    /* wrong input: exit status 2 */ \
+    X(WRONG_COMMAND, "không có lệnh '{1}'; xem: keng --help", \
+      "there is no command '{1}'; see: keng --help") \
+    X(WRONG_NO_COMMAND, "thiếu lệnh; xem: keng --help", "a command is missing; see: keng --help") \
+    X(WRONG_OPTION, "lệnh {2} không có tuỳ chọn '{1}'; xem: keng help {2}", \
+      "{2} has no option '{1}'; see: keng help {2}") \
+    X(WRONG_OPTION_VALUE, "tuỳ chọn --{1} cần một giá trị", "option --{1} needs a value") \
+    X(WRONG_OPTION_FLAG, "tuỳ chọn --{1} không nhận giá trị", "option --{1} takes no value") \
+    X(WRONG_OPTION_TWICE, "tuỳ chọn --{1} ghi hai lần", "option --{1} is given twice") \
+    X(WRONG_OPTION_MISSING, "thiếu --{1}; xem: keng help {2}", "--{1} is missing; see: keng help {2}") \
+    X(WRONG_OPTIONS_EXCLUDE, "--{1} và --{2} không đi cùng nhau", \
+      "--{1} and --{2} do not go together") \
+    X(WRONG_OPERAND, "thừa '{1}'; xem: keng help {2}", "'{1}' is too much; see: keng help {2}") \
+    X(WRONG_OPERAND_MISSING, "còn thiếu; cách dùng: {1}", "something is missing; usage: {1}") \
+    X(WRONG_LANG, "--lang phải là vi hoặc en, không phải '{1}'", \
+      "--lang must be vi or en, not '{1}'") \
+    X(WRONG_NUMBER, "--{1} phải là số từ {2} đến {3}, không phải '{4}'", \
+      "--{1} must be a number from {2} to {3}, not '{4}'") \
+    X(WRONG_KIND, "không có loại tin '{1}'; dùng: {2}", "there is no kind '{1}'; use: {2}") \
+    X(WRONG_PAIR, "'{1}' phải có dạng TÊN=SỐ, ví dụ nha-sap=3", \
+      "'{1}' must read NAME=VALUE, e.g. collapsed=3") \
+    X(WRONG_PAIR_TWICE, "'{1}' ghi hai lần; chỉ ghi một tổng số", \
+      "'{1}' is given twice; give one total") \
+    X(WRONG_NAME, "không có chỉ tiêu '{1}'; xem: keng help report {2}", \
+      "there is no indicator '{1}'; see: keng help report {2}") \
+    X(WRONG_NAME_NEAR, "không có chỉ tiêu '{1}'; có phải: {2}?", \
+      "there is no indicator '{1}'; did you mean: {2}?") \
+    X(WRONG_VALUE_NUMBER, "{1}: '{2}' không phải là số; viết như 12 hoặc 2,5", \
+      "{1}: '{2}' is not a number; write 12 or 2.5") \
+    X(WRONG_VALUE_NEGATIVE, "{1}: số không được âm ('{2}')", "{1}: must not be negative ('{2}')") \
+    X(WRONG_VALUE_DECIMALS, "{1}: '{2}' có quá nhiều số lẻ, chỉ nhận {3}; đơn vị là {4}", \
+      "{1}: '{2}' has too many decimals, {3} at most; the unit is {4}") \
+    X(WRONG_VALUE_RANGE, "{1}: số '{2}' quá lớn, xem lại", "{1}: '{2}' is too large, check it") \
+    X(WRONG_VALUE_STATE, "{1}: '{2}' không hợp lệ; dùng: {3}", "{1}: '{2}' is not valid; use: {3}") \
+    X(WRONG_FIGURE_COUNT, "nhiều hơn {1} chỉ tiêu trong một tin; chia thành hai tin", \
+      "more than {1} indicators in one report; make two") \
+    X(WRONG_EMPTY, "tin trống; thêm TÊN=SỐ hoặc --text \"...\"", \
+      "the report is empty; add NAME=VALUE or --text \"...\"") \
+    X(WRONG_TEXT_FORM, "lời nhắn có ký tự không dùng được ({1}); gõ lại bằng chữ thường", \
+      "the text has characters that cannot be used ({1}); type it again in plain letters") \
+    X(WRONG_TEXT_LINE, "dòng {1} có ký tự không dùng được ({2}); sửa dòng đó", \
+      "line {1} has characters that cannot be used ({2}); mend that line") \
+    X(WRONG_TEXT_LONG, "lời nhắn quá dài cho một tin; bớt chữ hoặc chia thành hai tin", \
+      "the text is too long for one report; shorten it or make two") \
+    X(WRONG_LINE_LONG, "dòng {1} quá dài cho một tin; bớt chữ hoặc chia thành hai dòng", \
+      "line {1} is too long for one report; shorten it or make two lines") \
+    X(WRONG_VILLAGE, "không có thôn, bản '{1}'; ghi tên như trong danh sách, hoặc số", \
+      "there is no village '{1}'; use a name of the list, or its number") \
+    X(WRONG_VILLAGE_NEAR, "không có thôn, bản '{1}'; có phải: {2}?", \
+      "there is no village '{1}'; did you mean: {2}?") \
+    X(WRONG_HAZARD, "không có loại thiên tai '{1}'; dùng: {2}", \
+      "there is no hazard '{1}'; use: {2}") \
+    X(WRONG_PLACE, "--at '{1}' phải là VĨ,KINH theo độ, ví dụ 22.05,104.27", \
+      "--at '{1}' must be LAT,LON in degrees, e.g. 22.05,104.27") \
+    X(WRONG_PRIORITY, "không có mức '{1}'; dùng: {2}", "there is no priority '{1}'; use: {2}") \
+    X(WRONG_REPORT, "tin không hợp lệ: {1}", "the report is not valid: {1}") \
+    X(WRONG_REFUSED, "máy không nhận tin: {1}", "the node refused the report: {1}") \
+    X(WRONG_DESK_EXISTS, "'{1}' đã có; chọn thư mục khác, khoá cũ không bị động đến", \
+      "'{1}' exists already; choose another directory, the old keys stay untouched") \
+    X(WRONG_DESK_DIR, "'{1}' không dùng làm bàn khoá được; ghi tên một thư mục mới", \
+      "'{1}' cannot be a key desk; name a new directory") \
+    X(WRONG_PERSON_NAME, "tên '{1}' không dùng được: phải có, một dòng, tối đa {2} byte", \
+      "the name '{1}' cannot be used: one line, not empty, {2} bytes at most") \
+    X(WRONG_CODE, "mã '{1}' phải là chữ số, tối đa {2}", "the code '{1}' must be digits, {2} at most") \
+    X(WRONG_REGION, "không có vùng '{1}'; dùng: {2}", "there is no region '{1}'; use: {2}") \
+    X(WRONG_FREQ, "{1} MHz với băng thông {2} kHz ra ngoài {3}-{4} MHz của {5}", \
+      "{1} MHz with a bandwidth of {2} kHz leaves {3}-{4} MHz of {5}") \
+    X(WRONG_RADIO, "thông số vô tuyến không dùng được; SF 5-12, CR 5-8, băng thông 7.81-500 kHz", \
+      "radio parameters cannot be used; SF 5-12, CR 5-8, bandwidth 7.81-500 kHz") \
+    X(WRONG_EIRP, "công suất phải từ {1} đến {2} dBm (luật: 14 dBm ERP), không phải '{3}'", \
+      "the power must be {1} to {2} dBm (law: 14 dBm ERP), not '{3}'") \
+    X(WRONG_DECIMAL, "--{1}: '{2}' không phải là số, viết như {3}", \
+      "--{1}: '{2}' is not a number, write it like {3}") \
+    X(WRONG_ROLE, "không có vai trò '{1}'; dùng: member node gateway operator", \
+      "there is no role '{1}'; use: member node gateway operator") \
+    X(WRONG_TAKEN, "số {1} đã cấp cho {2}, không dùng lại; số còn trống: {3}", \
+      "number {1} belongs to {2} and is never used again; free: {3}") \
+    X(WRONG_UNKNOWN_NUMBER, "số {1} chưa cấp cho ai trong xã", "number {1} is not in the roster") \
+    X(WRONG_OTHER_NETWORK, "'{1}' là của xã khác; chọn thư mục khác", \
+      "'{1}' belongs to another commune; choose another directory") \
+    X(WRONG_HOME_FULL, "'{1}' đã có {2} khoá; dùng máy khác", \
+      "'{1}' has {2} keys already; use another box") \
+    X(WRONG_CERT, "tên hoặc địa chỉ không dùng được trong chứng thư: {1}", \
+      "a name or address cannot stand in a certificate: {1}") \
+    X(WRONG_FILE, "'{1}' không phải tệp tin của Kẻng: {2}", "'{1}' is not a file of Kẻng: {2}") \
+    X(WRONG_FILE_NETWORK, "'{1}' là tin của xã khác, không nạp", \
+      "'{1}' holds records of another commune, not taken") \
+    /* failures: exit status 1 */ \
+    X(FAILED, "không làm được: {1}", "{1}") \
+    X(FAILED_NO_DAEMON, "chưa gửi gì: {1}", "nothing was stored: {1}") \
+    X(FAILED_UNSURE, "chưa biết máy đã giữ tin chưa, xem keng status: {1}", \
+      "not known whether the node keeps the report, see keng status: {1}") \
+    X(FAILED_REFUSED, "máy chưa giữ được tin: {1}", "the node could not keep the report: {1}") \
+    X(FAILED_READ, "không đọc được '{1}': {2}", "cannot read '{1}': {2}") \
+    X(FAILED_WRITE, "không ghi được '{1}': {2}", "cannot write '{1}': {2}") \
+    X(FAILED_DATA, "không đọc được danh mục: {1}; dùng --data THƯ-MỤC", \
+      "cannot read the catalogue: {1}; use --data DIR") \
+    X(FAILED_ANSWER, "kengd trả lời không hiểu được; keng và kengd có cùng bản không?", \
+      "kengd's answer makes no sense; do keng and kengd match?") \
+    X(FAILED_MEMORY, "hết bộ nhớ", "out of memory") \
+    X(FAILED_IMPORT, "một số tin không nạp được, xem các số ở trên", \
+      "some records were not taken, see the counts above") \
+    X(FAILED_BATCH_SIG, "'{1}': chữ ký của tệp không đúng; chỉ nhận từng tin có chữ ký đúng", \
+      "'{1}': the file's signature does not hold; only records with good signatures are taken") \
+    X(FAILED_LOST, "mất liên lạc với kengd, đang nối lại: {1}", "lost kengd, trying again: {1}") \
+    /* answers */ \
+    X(KEPT, "Máy đã giữ tin số {1} ({2} byte khi phát). Xem tin đi đến đâu: keng status", \
+      "The node keeps report {1} ({2} bytes on air). How far it has come: keng status") \
+    X(KEPT_SHORT, "Máy đã giữ tin số {1} ({2} byte khi phát)", \
+      "The node keeps report {1} ({2} bytes on air)") \
+    X(DRY_RUN, "Tin hợp lệ, {1} byte khi phát. Chưa gửi gì.", \
+      "The report is valid, {1} bytes on air. Nothing was stored.") \
+    X(DESK_MADE, "Đã lập bàn khoá của {1} ({2}) ở {3}.", "The key desk of {1} ({2}) is in {3}.") \
+    X(DESK_FINGERPRINT, "Dấu vân tay của mạng: {1}", "Fingerprint of the network: {1}") \
+    X(DESK_KEEP, "Cất {1} ở nơi kín, không nối mạng. Ai có tệp này là có quyền của xã.", \
+      "Keep {1} locked away and offline. Who has it speaks for the commune.") \
+    X(DESK_RADIO, "Sóng: {1} MHz, băng thông {2} kHz, SF{3}, 4/{4}, {5} dBm EIRP", \
+      "Radio: {1} MHz, bandwidth {2} kHz, SF{3}, 4/{4}, {5} dBm EIRP") \
+    X(ENROLLED, "Đã cấp số {1} cho {2} ({3}). Chép thư mục {4} vào máy.", \
+      "Number {1} is {2} ({3}). Copy {4} to the box.") \
+    X(ENROLLED_BEFORE, "Số {1} đã cấp cho {2} từ trước; đã làm mới {4}.", \
+      "Number {1} was {2} already; {4} is up to date.") \
+    X(REVOKED, "Đã thu hồi số {1} ({2}) sau tin {3}. Nạp {4} vào một máy: keng import", \
+      "Number {1} ({2}) is revoked after record {3}. Feed {4} to a node: keng import") \
+    X(CERT_MADE, "Đã cấp chứng thư ở {1}. Dấu vân tay: {2}", \
+      "The certificate is in {1}. Fingerprint: {2}") \
+    X(IMPORTED, "{1}: {2} tin", "{1}: {2} records") \
+    X(NO_REPORTS, "Chưa có tin nào của máy này.", "This node has no reports of its own yet.") \
+    X(NO_MESSAGES, "Chưa có tin nào đến.", "Nothing has arrived yet.") \
+    X(STATE_STORED, "Máy đã giữ tin – chờ phát", "Kept here – waiting for the air") \
+    X(STATE_CARRIED, "Đã phát – {1} đã giữ hộ", "On its way – carried by {1}") \
+    X(STATE_RECEIVED, "Xã đã nhận ({1})", "Received by the commune ({1})") \
+    X(STATE_WAITING, "chưa có hồi báo, máy vẫn đang gửi lại ({1})", \
+      "no answer yet, the node keeps sending ({1})") \
+    X(STATE_ADVICE, "lâu chưa có hồi báo: thử đưa máy lên chỗ cao, thoáng", \
+      "no answer for long: try the box on high, open ground") \
+    X(REVIEW_SEEN, "Xã đã xem", "Seen by the commune") \
+    X(REVIEW_QUESTION, "Xã cần hỏi lại", "The commune has a question") \
+    X(REVIEW_APPROVED, "Xã đã duyệt", "Approved by the commune") \
+    X(REVIEW_REJECTED, "Xã không duyệt", "Not approved by the commune") \
+    X(REVIEW_MET, "Xã đã đáp ứng", "The commune has met it") \
+    X(AGE_NOW, "vừa xong", "just now") \
+    X(AGE_MIN, "{1} phút trước", "{1} min ago") \
+    X(AGE_HOUR, "{1} giờ trước", "{1} h ago") \
+    X(AGE_DAY, "{1} ngày trước", "{1} days ago") \
+    X(AGE_CLOCK, "đồng hồ lệch", "clocks differ") \
+    X(CLOCK_UNSURE, "giờ chưa chắc", "time not certain") \
+    X(KIND_DAMAGE, "thiệt hại", "damage") \
+    X(KIND_NEEDS, "nhu cầu", "needs") \
+    X(KIND_EVACUATION, "sơ tán", "evacuation") \
+    X(KIND_RESCUE, "CỨU NẠN", "RESCUE") \
+    X(KIND_ACCESS, "đường, cô lập", "access") \
+    X(KIND_SAFE, "an toàn", "safe") \
+    X(KIND_NOTE, "ghi chú", "note") \
+    X(KIND_ROSTER, "danh sách", "roster") \
+    X(KIND_REVIEW, "trả lời", "answer") \
+    X(KIND_DIRECTIVE, "CHỈ ĐẠO", "DIRECTIVE") \
+    X(KIND_PROFILE, "thông số xã", "profile") \
+    X(KIND_ACK, "xác nhận", "acknowledgement") \
+    X(KIND_OTHER, "loại {1}", "kind {1}") \
+    X(ROLE_MEMBER, "người báo tin", "member") \
+    X(ROLE_NODE, "máy chuyển tiếp", "node") \
+    X(ROLE_GATEWAY, "trạm xã", "gateway") \
+    X(ROLE_OPERATOR, "trực ban xã", "operator") \
+    X(AUTHOR_ROOT, "xã (khoá gốc)", "commune (root)") \
+    X(AUTHOR_NUMBER, "số {1}", "number {1}") \
+    X(VILLAGE_NUMBER, "thôn {1}", "village {1}") \
+    X(DRILL, "DIỄN TẬP", "DRILL") \
+    X(HAZARD, "thiên tai: {1}", "hazard: {1}") \
+    X(PLACE, "toạ độ: {1}", "place: {1}") \
+    X(REVOKED_MARK, "đã thu hồi", "revoked") \
+    X(LOCAL_MARK, "ở máy này", "here") \
+    X(UNREADABLE, "(không đọc được nội dung)", "(content cannot be read)") \
+    X(NODE_LINE, "Máy {1}: {2} tin, {3} hàng xóm, đã phát {4}/{5} s trong giờ, modem: {6}", \
+      "Node {1}: {2} records, {3} neighbours, {4}/{5} s of airtime used, modem: {6}") \
+    X(INDICATORS, "Chỉ tiêu của '{1}' (bản {2}): TÊN - nghĩa [đơn vị]", \
+      "Indicators of '{1}' (version {2}): NAME - meaning [unit]") \
+    X(HAZARDS, "Loại thiên tai:", "Hazards:") \
+    X(NO_INDICATORS, "Loại '{1}' không có chỉ tiêu, chỉ có --text.", \
+      "'{1}' has no indicators, only --text.")
+
+enum keng_text_id {
+#define KENG_TEXT_ID(name, vi, en) TEXT_##name,
+    KENG_TEXTS(KENG_TEXT_ID)
+#undef KENG_TEXT_ID
+    TEXT_COUNT
+};
+
+/* The template itself, for texts without arguments. */
+const char *text_get(enum keng_lang lang, enum keng_text_id id);
+
+/* Puts args (ended by NULL) into a template.  Returns the whole length as snprintf() does. */
+size_t text_fill(const char *template, const char *const *args, char *buf, size_t cap);
+
+/* The language that an environment asks for: KENG_LANG alone where it is set, otherwise Vietnamese
+ * if any of LC_ALL, LC_MESSAGES, LANG and LANGUAGE names it, otherwise English. */
+enum keng_lang text_lang_find(const char *(*lookup)(void *ctx, const char *name), void *ctx);
+
+#endif
