@@ -6,13 +6,17 @@ removes the directory.  Waiting is always for a condition and always has a deadl
 import json
 import os
 import resource
+import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
+import tty
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("KENG_BIN", os.path.join(ROOT, "build"))
@@ -104,6 +108,56 @@ def wait_for(what, question, timeout_s, every_s=0.1):
 def ignore_file_limit_signal():
     # With the signal ignored a write beyond the limit fails with an error, as on a full disk.
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+
+class KissModem:
+    """A modem in the hands of somebody who does not play by our rules: sends any bytes."""
+
+    SET_RADIO, SET_TX_POWER, TX_DONE = 0x09, 0x0A, 0xF8
+
+    def __init__(self, path, freq_hz, bw_hz, sf, cr=5):
+        self.fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
+        tty.setraw(self.fd)
+        mode = termios.tcgetattr(self.fd)
+        mode[4] = mode[5] = termios.B115200
+        termios.tcsetattr(self.fd, termios.TCSANOW, mode)
+        self.buf = b""
+        self.heard = []  # frames from the air
+        self.done = 0    # our own that left
+        self.hardware(self.SET_RADIO, struct.pack("<IIBB", freq_hz, bw_hz, sf, cr))
+        self.hardware(self.SET_TX_POWER, bytes([14]))
+
+    def write(self, kind, payload):
+        escaped = payload.replace(b"\xdb", b"\xdb\xdd").replace(b"\xc0", b"\xdb\xdc")
+        os.write(self.fd, b"\xc0" + bytes([kind]) + escaped + b"\xc0")
+
+    def hardware(self, command, payload):
+        self.write(6, bytes([command]) + payload)
+
+    def listen(self, for_s):
+        deadline = time.monotonic() + for_s
+        while (left_s := deadline - time.monotonic()) > 0:
+            if not select.select([self.fd], [], [], left_s)[0]:
+                return
+            self.buf += os.read(self.fd, 4096)
+            *frames, self.buf = self.buf.split(b"\xc0")
+            for frame in frames:
+                frame = frame.replace(b"\xdb\xdc", b"\xc0").replace(b"\xdb\xdd", b"\xdb")
+                if len(frame) > 1 and frame[0] == 0:
+                    self.heard.append(frame[1:])
+                elif len(frame) > 1 and frame[0] == 6 and frame[1] == self.TX_DONE:
+                    self.done += 1
+
+    def send(self, frame, within_s=10.0):
+        before, deadline = self.done, time.monotonic() + within_s
+        self.write(0, frame)
+        while self.done == before:
+            if time.monotonic() > deadline:
+                raise Failure("the attacker's modem does not say that it has sent")
+            self.listen(0.02)
+
+    def close(self):
+        os.close(self.fd)
 
 
 class Rig:
@@ -204,8 +258,9 @@ class Rig:
         holds every frame against the law: band, power, each box's share of every hour."""
         if links is None:
             links = list(zip(names, names[1:]))
-        config = {"modems": [{"name": name, "duty_fraction": 0.1 if name in gateways else 0.01}
-                             for name in names],
+        share = {name: 0.1 if name in gateways else 1 if name == "attacker" else 0.01
+                 for name in names}
+        config = {"modems": [{"name": name, "duty_fraction": share[name]} for name in names],
                   "links": [[a, b, NEAR_DB] for a, b in links], "sensitivity_dbm": -117,
                   "law": {"freq_lo_hz": 920000000, "freq_hi_hz": 923000000, "eirp_max_dbm": 16.15,
                           "duty_fraction": 0.01, "duty_window_s": 3600}, **more}
