@@ -207,6 +207,7 @@ uint64_t neigh_lacking(const struct mesh *m, const struct slot *s, uint64_t aliv
 bool neigh_holds(const struct mesh *m, const struct neighbour *n, const struct slot *s);
 
 /* rx.c */
+bool rx_role_allows(const struct mesh_author *a, uint8_t kind);
 enum mesh_verdict rx_record(struct mesh *m, const uint8_t *bytes, size_t len, struct neighbour *from);
 
 /* tx.c */

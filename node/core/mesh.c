@@ -110,6 +110,15 @@ void mesh_set_clock(struct mesh *m, uint32_t created_min, bool clock_set)
     m->clock_set = clock_set;
 }
 
+int mesh_set_lora(struct mesh *m, const struct lora_params *lora)
+{
+    if (!lora_params_valid(lora))
+        return MESH_ECONFIG;
+    m->cfg.lora = *lora;
+    m->unit_ms = lora_airtime_us(lora, m->cfg.mtu_len) / 1000 + 1;
+    return MESH_OK;
+}
+
 void mesh_set_modem(struct mesh *m, uint64_t now_ms, bool ready)
 {
     assert(now_ms >= m->now_ms);
@@ -310,6 +319,8 @@ int mesh_submit(struct mesh *m, uint64_t now_ms, const struct record_draft *draf
     if (!a || !a->author.local)
         return MESH_EUNKNOWN;
     struct log *log = table_get_log(m, draft->ref.author, lane);
+    if (!rx_role_allows(&a->author, draft->kind))
+        return MESH_EROLE;
     if (!log || m->free_slot == SLOT_NONE || log->top >= RECORD_SEQ_MAX)
         return MESH_EFULL;
     if (log->pending_count > 0)
@@ -430,6 +441,7 @@ const char *mesh_strerror(int err)
     case MESH_EAGAIN: return "busy, try again at once";
     case MESH_EUNKNOWN: return "not known here";
     case MESH_ESIGN: return "signing failed";
+    case MESH_EROLE: return "this author may not write records of this kind";
     case MESH_EBEHIND: return "neighbours hold later numbers of this author; waiting for them";
     }
     return "unknown error";

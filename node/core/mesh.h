@@ -50,6 +50,7 @@ enum mesh_err {
     MESH_EAGAIN = -5,   /* number or staging slot not free yet: drain, then retry */
     MESH_EUNKNOWN = -6, /* no such author, record, event or transmission */
     MESH_ESIGN = -7,    /* sign() failed; nothing was changed */
+    MESH_EROLE = -9,    /* this author may not write this kind */
     MESH_EBEHIND = -8,  /* neighbours hold numbers of this author that we lack: wait for them */
 };
 
@@ -213,6 +214,8 @@ int mesh_on_tx_done(struct mesh *m, uint64_t now_ms, uint32_t tx_id, enum mesh_t
 int mesh_on_persisted(struct mesh *m, uint64_t now_ms, uint32_t event_id, bool durable);
 /* The claim of time put into records the core makes itself (acknowledgements). */
 void mesh_set_clock(struct mesh *m, uint32_t created_min, bool clock_set);
+/* The radio's settings as the modem reports them: airtime is charged by these from now on. */
+int mesh_set_lora(struct mesh *m, const struct lora_params *lora);
 /* Is the modem there?  Without one nothing is built or charged. */
 void mesh_set_modem(struct mesh *m, uint64_t now_ms, bool ready);
 

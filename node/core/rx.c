@@ -2,7 +2,7 @@
 #include "node/core/core_internal.h"
 
 /* Which kinds an author may write: the roster's roles decide, not the record. */
-static bool role_allows(const struct mesh_author *a, uint8_t kind)
+bool rx_role_allows(const struct mesh_author *a, uint8_t kind)
 {
     bool root = a->number == AUTHOR_ROOT;
     switch (kind) {
@@ -24,7 +24,7 @@ static enum mesh_verdict verify_record(struct mesh *m, const struct mesh_author 
 {
     if (a->last_good_seq != UINT32_MAX && (v->ref.lane != 0 || v->ref.seq > a->last_good_seq))
         return MESH_RX_REVOKED;
-    if (!role_allows(a, v->kind))
+    if (!rx_role_allows(a, v->kind))
         return MESH_RX_ROLE;
     if (!m->cfg.outside.verify(m->cfg.outside.ctx, v, a->key))
         return MESH_RX_BADSIG;

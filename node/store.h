@@ -1,0 +1,87 @@
+/* store.h - kengd's durable memory: records, forks, airtime, what became of own reports.
+ *
+ * One SQLite file, opened as power-cut experiments found safe: psow=0, synchronous EXTRA before
+ * WAL, TRUNCATE checkpoint at open.  Writes go in transactions: nothing is durable before
+ * store_commit() returned STORE_OK.
+ *
+ * Memory   struct store owns the handle and its statements; results are copied or borrowed until
+ *          the callback returns.
+ * Errors   Negative enum store_err; store_text() has one line for a person.  After an error inside a
+ *          transaction call store_rollback(): nothing of it stays.
+ */
+#ifndef KENG_NODE_STORE_H
+#define KENG_NODE_STORE_H
+
+#include <stdbool.h>
+
+#include "proto/record.h"
+#include "proto/report.h"
+
+enum { STORE_TEXT_LEN = 256, STORE_ONCE_LEN_MAX = 32 };
+
+enum store_err {
+    STORE_OK = 0,
+    STORE_EIO = -1,     /* cannot write or read: disk full, read-only, broken */
+    STORE_EVERSION = -2, /* written by a newer kengd */
+    STORE_ENETWORK = -3, /* belongs to another commune */
+    STORE_ENONE = -4,   /* no such row */
+};
+
+struct store;
+
+struct store_record {
+    int64_t arrival;     /* rising, per node */
+    int64_t received_ms; /* Unix milliseconds by the node's clock */
+    struct record_ref ref;
+    const uint8_t *bytes;
+    size_t len;
+    uint16_t carried_by; /* first node known to hold it; AUTHOR_NONE: none yet */
+};
+
+struct store_review {
+    uint16_t by;
+    uint8_t state; /* enum review_state */
+    char text[REPORT_TEXT_LEN_MAX + 1];
+};
+
+/* Opens or creates.  network_id is written at creation and compared afterwards. */
+int store_open(const char *path, const uint8_t network_id[static KENG_NETWORK_ID_LEN],
+               struct store **store_out, char text[static STORE_TEXT_LEN]);
+void store_close(struct store *s);
+const char *store_text(const struct store *s);
+
+int store_begin(struct store *s);
+int store_commit(struct store *s);
+void store_rollback(struct store *s);
+
+/* Inside a transaction.  replaces_seq: the older record of a superseding lane, 0 none.  once: NULL or the
+ * client's token.  *arrival_out is the new row's number. */
+int store_put_record(struct store *s, const struct record_view *view, int64_t received_ms,
+                     uint32_t replaces_seq, const char *once, int64_t *arrival_out);
+int store_put_fork(struct store *s, const struct record_view *view, int64_t received_ms);
+int store_put_review(struct store *s, const struct record_ref *of, const struct store_review *review);
+int store_put_carried(struct store *s, const struct record_ref *ref, uint16_t node);
+/* Total airtime of one minute of the clock that boot_id names; older minutes of other boots are dropped
+ * once they are more than a window old by any account. */
+int store_put_airtime(struct store *s, const char *boot_id, uint64_t minute_ms, uint32_t airtime_us);
+
+/* The bytes of a record into buf (RECORD_LEN_MAX): its length, STORE_ENONE or STORE_EIO. */
+int store_load(struct store *s, const struct record_ref *ref, uint8_t *buf);
+int store_find_once(struct store *s, const char *once, struct record_ref *ref_out);
+int store_find_review(struct store *s, const struct record_ref *of, struct store_review *review_out);
+
+/* Callbacks return false to stop.  The order is that of arrival. */
+typedef bool (*store_record_fn)(void *ctx, const struct store_record *record);
+/* All records, the root's first, for a restart. */
+int store_each_record(struct store *s, store_record_fn fn, void *ctx);
+int store_records_after(struct store *s, int64_t after, int limit, store_record_fn fn, void *ctx);
+/* Newest first, lane 0 of one author. */
+int store_records_of(struct store *s, uint16_t author, int limit, store_record_fn fn, void *ctx);
+int64_t store_last_arrival(struct store *s);
+
+typedef void (*store_airtime_fn)(void *ctx, bool same_boot, uint64_t minute_ms, uint32_t airtime_us);
+int store_each_airtime(struct store *s, const char *boot_id, store_airtime_fn fn, void *ctx);
+/* Forgets minutes before minute_ms of this boot and everything of other boots. */
+int store_trim_airtime(struct store *s, const char *boot_id, uint64_t minute_ms);
+
+#endif
