@@ -23,7 +23,6 @@ struct radio {
     struct lora_params lora;
     uint64_t listening_since_us;
     uint64_t sending_until_us; /* 0: never sent */
-    uint64_t cca_count;
     struct air_position at;
     struct air_counts counts;
 };
@@ -374,10 +373,10 @@ bool air_sending(const struct air *air, uint64_t now_us, uint32_t index)
 }
 
 /* The strongest frame in the radio's channel that began at or before begun_us. */
-static bool strongest(const struct air *air, uint64_t now_us, uint32_t index, uint64_t begun_us,
-                      int32_t *power_dbm_x100_out)
+static const struct tx *strongest(const struct air *air, uint64_t now_us, uint32_t index,
+                                  uint64_t begun_us, int32_t *power_dbm_x100_out)
 {
-    bool any = false;
+    const struct tx *best = NULL;
     for (uint32_t i = 0; i < air->tx_count; i++) {
         const struct tx *tx = &air->txs[i];
         int32_t power;
@@ -385,11 +384,12 @@ static bool strongest(const struct air *air, uint64_t now_us, uint32_t index, ui
             !same_tuning(&tx->lora, &air->radios[index].lora) ||
             !received(air, tx, index, &power))
             continue;
-        if (!any || power > *power_dbm_x100_out)
+        if (!best || power > *power_dbm_x100_out) {
             *power_dbm_x100_out = power;
-        any = true;
+            best = tx;
+        }
     }
-    return any;
+    return best;
 }
 
 bool air_busy(struct air *air, uint64_t now_us, uint32_t index)
@@ -397,13 +397,16 @@ bool air_busy(struct air *air, uint64_t now_us, uint32_t index)
     advance(air, now_us);
     if (air_sending(air, now_us, index))
         return true;
-    struct radio *radio = &air->radios[index];
-    int32_t power;
-    if (!radio->on || !radio->tuned || now_us < air->config.cca_blind_us ||
-        !strongest(air, now_us, index, now_us - air->config.cca_blind_us, &power) ||
-        power < air->config.cca_busy_dbm_x100)
+    const struct radio *radio = &air->radios[index];
+    if (!radio->on || !radio->tuned || now_us < air->config.cca_blind_us)
         return false;
-    return !chance(air, air->config.cca_miss_ppm, DRAW_CCA, index, radio->cca_count++);
+    int32_t power;
+    uint64_t begun_us = now_us - air->config.cca_blind_us;
+    const struct tx *tx = strongest(air, now_us, index, begun_us, &power);
+    if (!tx || power < air->config.cca_busy_dbm_x100)
+        return false;
+    /* Drawn for the frame: asking again does not help a radio that cannot sense it. */
+    return !chance(air, air->config.cca_miss_ppm, DRAW_CCA, tx->id, index);
 }
 
 static int16_t round_dbm(int32_t dbm_x100)

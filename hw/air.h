@@ -80,7 +80,7 @@ struct air_config {
     int32_t sensitivity_dbm_x100;
     int32_t capture_db_x100;
     int32_t cca_busy_dbm_x100;
-    uint32_t cca_miss_ppm;     /* chance that air_busy misses a busy channel */
+    uint32_t cca_miss_ppm;     /* chance that a radio cannot sense a frame, once a frame */
     uint32_t cca_blind_us;     /* a frame younger than this cannot be sensed yet */
 
     /* Faults, per frame and receiver. */

@@ -87,11 +87,13 @@ static int make_raw(int fd, const speed_t *speed)
     return 0;
 }
 
-static int claim(int fd)
+static int claim(int fd, bool is_pty)
 {
     if (flock(fd, LOCK_EX | LOCK_NB) < 0)
         return errno == EWOULDBLOCK ? -EBUSY : -errno;
-    if (ioctl(fd, TIOCEXCL) < 0)
+    /* An emulator keeps its pty open for ever, so that TIOCEXCL would outlive a killed
+     * owner and lock out its successor; flock dies with its owner. */
+    if (!is_pty && ioctl(fd, TIOCEXCL) < 0)
         return -errno;
     int flags = fcntl(fd, F_GETFD);
     if (flags < 0 || fcntl(fd, F_SETFD, flags | FD_CLOEXEC) < 0)
@@ -111,7 +113,7 @@ static int open_pty(const char *path, uint32_t baud, struct serial *serial,
     if (serial->fd < 0)
         return fail_errno(path, errno, text);
     serial->is_pty = true;
-    int err = claim(serial->fd);
+    int err = claim(serial->fd, true);
     if (err == 0)
         err = make_raw(serial->fd, &speed);
     return err == 0 ? SERIAL_OK : fail_errno(path, -err, text);
@@ -139,7 +141,7 @@ static int open_port(const char *path, uint32_t baud, struct serial *serial,
         return fail_sp(path, result, text);
     if (sp_get_port_handle(port, &serial->fd) != SP_OK)
         return fail_sp(path, SP_ERR_FAIL, text);
-    int err = claim(serial->fd);
+    int err = claim(serial->fd, false);
     if (err != 0)
         return fail_errno(path, -err, text);
     if ((result = sp_set_baudrate(port, (int)baud)) != SP_OK ||
@@ -229,11 +231,8 @@ int serial_write(struct serial *serial, const uint8_t *buf, size_t len)
 
 void serial_close(struct serial *serial)
 {
-    if (serial->fd >= 0) {
-        /* Without this the next opener, not being root, would get EBUSY from a tty that
-         * another process inherited. */
+    if (serial->fd >= 0)
         (void)ioctl(serial->fd, TIOCNXCL); /* fails on a gone device, where it does not matter */
-    }
     if (serial->port) {
         if (serial->fd >= 0)
             (void)sp_close(serial->port); /* nothing to do about a failure, the handle is freed */

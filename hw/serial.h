@@ -3,8 +3,8 @@
  * Real ports are found, opened and configured through libserialport; a
  * pseudo-terminal, which libserialport refuses, through a short termios path.
  * Either way the result is a raw 8N1 descriptor without flow control, close-on-exec,
- * non-blocking, held exclusively (TIOCEXCL and flock), with VMIN 1 and VTIME 0: only so
- * does read(2) tell "nothing yet" (EAGAIN) from "unplugged" (0).
+ * non-blocking, held exclusively (flock; a real port TIOCEXCL too), with VMIN 1 and
+ * VTIME 0: only so does read(2) tell "nothing yet" (EAGAIN) from "unplugged" (0).
  *
  * Time      No call blocks, apart from open and close of a slow device.
  * Memory    struct serial is the caller's; libserialport's handle inside it is
