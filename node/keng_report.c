@@ -320,7 +320,7 @@ static bool is_word(const char *word, const char *const *list)
 static int submit(struct keng *k, const struct filing *f, const uint8_t *body, size_t body_len,
                   json_t **answer_out)
 {
-    static const char *const passing[] = { "again", "busy", NULL };
+    static const char *const passing[] = { "again", "busy", "behind", NULL };
     static const char *const ours[] = { "bad-request", "bad-body", "too-long", "unknown-author",
                                         NULL };
     int64_t start_ms = now_ms();

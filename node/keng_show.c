@@ -105,22 +105,37 @@ static void decode_in_place(struct keng *k, json_t *message)
     json_decref(hex);
 }
 
+static enum keng_text_id modem_text(const char *state)
+{
+    static const struct { const char *state; enum keng_text_id text; } states[] = {
+        { "none", TEXT_MODEM_NONE }, { "absent", TEXT_MODEM_ABSENT },
+        { "configuring", TEXT_MODEM_CONFIGURING }, { "ready", TEXT_MODEM_READY },
+        { "silent", TEXT_MODEM_SILENT },
+    };
+
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+        if (strcmp(states[i].state, state) == 0)
+            return states[i].text;
+    }
+    return TEXT_MODEM_OTHER;
+}
+
 static void print_node_line(const struct keng *k, const json_t *status)
 {
     const json_t *neighbours = json_object_get(status, "neighbours");
     const json_t *airtime = json_object_get(status, "airtime");
-    int64_t near = json_is_array(neighbours) ? (int64_t)json_array_size(neighbours)
-                   : json_integer_value(neighbours);
     const json_t *modem = json_object_get(status, "modem");
-    const char *modem_state = json_is_object(modem) ? string_of(modem, "state")
-                              : json_string_value(modem);
+    const json_t *store = json_object_get(status, "store");
 
     keng_say(k, stdout, TEXT_NODE_LINE,
              KENG_ARGS(keng_num(integer_of(status, "node")).s,
-                       keng_num(integer_of(status, "records")).s, keng_num(near).s,
-                       keng_decimal(integer_of(airtime, "spent_us") / 100000, 1).s,
-                       keng_decimal(integer_of(airtime, "allowed_us") / 100000, 1).s,
-                       modem_state == NULL ? "?" : modem_state));
+                       keng_num(integer_of(status, "records")).s,
+                       keng_num((int64_t)json_array_size(neighbours)).s,
+                       keng_decimal(integer_of(airtime, "spent_ms") / 100, 1).s,
+                       keng_decimal(integer_of(airtime, "budget_ms") / 100, 1).s,
+                       text_get(k->lang, modem_text(string_of(modem, "state")))));
+    if (strcmp(string_of(store, "state"), "failing") == 0)
+        keng_say(k, stdout, TEXT_STORE_FAILING, KENG_ARGS(string_of(store, "text")));
 }
 
 int keng_run_status(struct keng *k)

@@ -246,6 +246,13 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(UNREADABLE, "(không đọc được nội dung)", "(content cannot be read)") \
     X(NODE_LINE, "Máy {1}: {2} tin, {3} hàng xóm, đã phát {4}/{5} s trong giờ, modem: {6}", \
       "Node {1}: {2} records, {3} neighbours, {4}/{5} s of airtime used, modem: {6}") \
+    X(MODEM_NONE, "chưa chọn cổng", "no port chosen") \
+    X(MODEM_ABSENT, "không thấy, xem lại dây cắm", "not there, check the cable") \
+    X(MODEM_CONFIGURING, "đang cài đặt", "being set up") \
+    X(MODEM_READY, "tốt", "ready") \
+    X(MODEM_SILENT, "không trả lời", "does not answer") \
+    X(MODEM_OTHER, "không rõ", "unknown") \
+    X(STORE_FAILING, "Không ghi được vào bộ nhớ: {1}", "The store cannot be written: {1}") \
     X(INDICATORS, "Chỉ tiêu của '{1}' (bản {2}): TÊN - nghĩa [đơn vị]", \
       "Indicators of '{1}' (version {2}): NAME - meaning [unit]") \
     X(HAZARDS, "Loại thiên tai:", "Hazards:") \
