@@ -124,6 +124,9 @@ else
     step_tap 'manuals agree with --help' 60 sh tests/manuals.sh
     unit gcc-san
     unit clang-san
+    # Hostile input once more, against daemons that a sanitiser watches.
+    step_status 'build gcc-san programs' 420 "$MAKE" -s -k -j2 FLAVOUR=gcc-san all
+    step_tap 'gcc-san tests/e2e/faults.py' 240 env KENG_BIN=build/gcc-san python3 tests/e2e/faults.py
     for script in tests/e2e/*.sh tests/e2e/*.py tests/browser/*.sh; do
         [ -e "$script" ] || continue
         case $script in

@@ -19,7 +19,7 @@ import time
 import tty
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BIN = os.environ.get("KENG_BIN", os.path.join(ROOT, "build"))
+BIN = os.path.abspath(os.environ.get("KENG_BIN", os.path.join(ROOT, "build")))
 
 # Losses for the emulated air: at 16 dBm a neighbour is heard with 20 dB to spare, others never.
 NEAR_DB = 120.0
