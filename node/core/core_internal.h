@@ -15,7 +15,7 @@
 #include "proto/frame.h"
 
 enum {
-    SEQ_BLOCK = 8,             /* numbers reserved at a time */
+    SEQ_BLOCK = 1,             /* numbers reserved at a time: people write few, so each one is */
     LEDGER_SLACK_MINUTES = 2,  /* the running minute, and one for a send that starts late */
     LEDGER_COUNT = MESH_WINDOW_MINUTES_MAX + LEDGER_SLACK_MINUTES,
     MS_PER_MINUTE = 60000,
@@ -78,6 +78,7 @@ struct log {
     uint16_t author, acked_by;
     uint8_t lane;
     bool local;
+    bool lost;           /* the store holds less than was numbered: own records are missing */
     bool forked;         /* evidence of one fork is kept; more would be an attack on the store */
 };
 

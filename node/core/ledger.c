@@ -63,6 +63,11 @@ void ledger_refund(struct mesh *m, uint64_t minute, uint32_t airtime_us)
     *bucket -= airtime_us;
 }
 
+uint32_t mesh_minute_airtime_us(const struct mesh *m)
+{
+    return m->ledger_us[m->ledger_minute % LEDGER_COUNT];
+}
+
 void mesh_restore_airtime(struct mesh *m, uint64_t now_ms, uint64_t age_ms, uint32_t airtime_us)
 {
     assert(now_ms >= m->now_ms);

@@ -301,10 +301,13 @@ static int reserve(struct mesh *m, const struct log *log, uint32_t seq)
     return MESH_EAGAIN;
 }
 
-/* After a restored backup the neighbours may hold numbers that this store has forgotten: wait for
- * them a while.  A claim alone must not silence an author for ever. */
+/* After a restored backup the neighbours may hold numbers that this store has forgotten.  Where our
+ * own note of used numbers says so, nothing is written before they returned; a neighbour's claim
+ * alone makes us wait a while, but must not silence an author for ever. */
 static bool behind(const struct mesh *m, const struct log *log)
 {
+    if (log->lost && log->top + SEQ_BLOCK < log->reserved)
+        return true;
     return log->known > log->top && log->claimed_ms != MESH_NEVER &&
            m->now_ms - log->claimed_ms < BEHIND_WAIT_MS;
 }
@@ -383,6 +386,7 @@ int mesh_restore_reserved(struct mesh *m, uint16_t author, uint8_t lane, uint32_
     if (!log)
         return MESH_EUNKNOWN;
     log->reserved = seq;
+    log->lost = seq > log->top + SEQ_BLOCK;
     return MESH_OK;
 }
 
@@ -442,7 +446,7 @@ const char *mesh_strerror(int err)
     case MESH_EUNKNOWN: return "not known here";
     case MESH_ESIGN: return "signing failed";
     case MESH_EROLE: return "this author may not write records of this kind";
-    case MESH_EBEHIND: return "neighbours hold later numbers of this author; waiting for them";
+    case MESH_EBEHIND: return "this store lacks numbers its author has used; waiting for neighbours to return them";
     }
     return "unknown error";
 }

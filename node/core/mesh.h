@@ -51,7 +51,7 @@ enum mesh_err {
     MESH_EUNKNOWN = -6, /* no such author, record, event or transmission */
     MESH_ESIGN = -7,    /* sign() failed; nothing was changed */
     MESH_EROLE = -9,    /* this author may not write this kind */
-    MESH_EBEHIND = -8,  /* neighbours hold numbers of this author that we lack: wait for them */
+    MESH_EBEHIND = -8,  /* numbers of this author were used that we lack: neighbours may return them */
 };
 
 /* What became of a frame, and of each record in it.  Indexes mesh_stats.rx[]. */
@@ -192,10 +192,12 @@ int mesh_set_author(struct mesh *m, const struct mesh_author *author);
 /* What was durable before a restart, before any other call but mesh_set_author().
  * In order of arrival; views may be of any lane. */
 int mesh_restore_record(struct mesh *m, const struct record_view *view);
-/* The highest number made durable by MESH_EV_RESERVE. */
+/* The highest number made durable by MESH_EV_RESERVE; after the records. */
 int mesh_restore_reserved(struct mesh *m, uint16_t author, uint8_t lane, uint32_t seq);
 /* airtime_us were spent age_ms ago (0 if unknown: counts as just now). */
 void mesh_restore_airtime(struct mesh *m, uint64_t now_ms, uint64_t age_ms, uint32_t airtime_us);
+/* What is booked in the running minute: to be made durable after mesh_restore_airtime(). */
+uint32_t mesh_minute_airtime_us(const struct mesh *m);
 /* A restored acknowledgement takes effect again: call for each durable ack record, in any order. */
 void mesh_restore_ack(struct mesh *m, const struct record_view *view);
 
