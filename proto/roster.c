@@ -98,67 +98,98 @@ int roster_verify(const struct roster *r, const uint8_t *bytes, size_t len,
     return ROSTER_VALID;
 }
 
-static void remove_at(struct roster *r, size_t at)
+/* The heap table: author_cap authors, and behind them room for as many roster entries of the root's
+ * log, in order of number; entry_seq 0 ends them.  All entries are kept, those that lost included,
+ * because one that is heard late may change which of the others hold. */
+static struct roster_author *entry_log(const struct roster *r)
 {
-    r->author_count--;
-    memmove(&r->authors[at], &r->authors[at + 1], (r->author_count - at) * sizeof r->authors[0]);
+    return r->authors == NULL ? NULL : r->authors + r->author_cap;
 }
 
-static int insert_at(struct roster *r, size_t at, const struct roster_author *author)
+static size_t entry_log_count(const struct roster *r)
 {
-    if (r->author_count == r->author_cap) {
-        size_t cap = r->author_cap == 0 ? 16 : 2 * r->author_cap;
-        struct roster_author *authors = realloc(r->authors, cap * sizeof authors[0]);
-        if (authors == NULL)
-            return ROSTER_ENOMEM;
-        r->authors = authors;
-        r->author_cap = cap;
+    const struct roster_author *log = entry_log(r);
+    size_t count = 0;
+
+    while (count < r->author_cap && log[count].entry_seq != 0)
+        count++;
+    return count;
+}
+
+static int grow(struct roster *r)
+{
+    size_t cap = r->author_cap == 0 ? 16 : 2 * r->author_cap;
+    struct roster_author *authors = calloc(2 * cap, sizeof authors[0]);
+
+    if (authors == NULL)
+        return ROSTER_ENOMEM;
+    if (r->author_cap > 0) {
+        memcpy(authors, r->authors, r->author_count * sizeof authors[0]);
+        memcpy(authors + cap, entry_log(r), r->author_cap * sizeof authors[0]);
     }
-    memmove(&r->authors[at + 1], &r->authors[at], (r->author_count - at) * sizeof r->authors[0]);
-    r->authors[at] = *author;
-    r->author_count++;
+    free(r->authors);
+    r->authors = authors;
+    r->author_cap = cap;
     return ROSTER_VALID;
 }
 
-/* Index of the author that has this key, or author_count. */
-static size_t find_key(const struct roster *r, const uint8_t key[static KENG_KEY_LEN])
+/* Is this key already another number's? */
+static bool key_elsewhere(const struct roster *r, const struct roster_entry *entry)
 {
-    size_t at = 0;
+    for (size_t i = 0; i < r->author_count; i++) {
+        if (memcmp(r->authors[i].entry.key, entry->key, KENG_KEY_LEN) == 0)
+            return r->authors[i].entry.number != entry->number;
+    }
+    return false;
+}
 
-    while (at < r->author_count && memcmp(r->authors[at].entry.key, key, KENG_KEY_LEN) != 0)
-        at++;
-    return at;
+/* Takes the root's next entry, in order of its log: what first bound a number to a key holds, and
+ * among entries with that number and key the newest.  There is room for it. */
+static int take_entry(struct roster *r, const struct roster_author *new)
+{
+    size_t at = lower_bound(r, new->entry.number);
+    bool known = at < r->author_count && r->authors[at].entry.number == new->entry.number;
+
+    if (key_elsewhere(r, &new->entry) ||
+        (known && memcmp(r->authors[at].entry.key, new->entry.key, KENG_KEY_LEN) != 0))
+        return ROSTER_EBODY;
+    if (!known) {
+        memmove(&r->authors[at + 1], &r->authors[at],
+                (r->author_count - at) * sizeof r->authors[0]);
+        r->author_count++;
+    }
+    r->authors[at] = *new;
+    return ROSTER_VALID;
 }
 
 static int apply_entry(struct roster *r, const struct record_view *view)
 {
     struct roster_author new = { .entry_seq = view->ref.seq };
+    size_t count = entry_log_count(r), at = count;
+    int verdict = ROSTER_VALID;
 
     if (roster_entry_decode(view->body, view->body_len, &new.entry) != REPORT_OK ||
         memcmp(new.entry.key, r->root_key, KENG_KEY_LEN) == 0)
         return ROSTER_EBODY;
+    while (at > 0 && entry_log(r)[at - 1].entry_seq > new.entry_seq)
+        at--;
+    if (at > 0 && entry_log(r)[at - 1].entry_seq == new.entry_seq)
+        return ROSTER_VALID; /* heard before */
+    if (count == r->author_cap && grow(r) != ROSTER_VALID)
+        return ROSTER_ENOMEM;
 
-    /* Where two entries bind one key to two numbers, or two keys to one number, the one that the
-     * root signed first holds, whichever was heard first. */
-    size_t holder = find_key(r, new.entry.key);
-    bool key_elsewhere = holder < r->author_count &&
-                         r->authors[holder].entry.number != new.entry.number;
-    if (key_elsewhere && r->authors[holder].entry_seq < new.entry_seq)
-        return ROSTER_EBODY;
-    const struct roster_author *old = roster_find(r, new.entry.number);
-    bool other_key = old != NULL && memcmp(old->entry.key, new.entry.key, KENG_KEY_LEN) != 0;
-    if (other_key && old->entry_seq < new.entry_seq)
-        return ROSTER_EBODY;
-    if (old != NULL && !other_key && old->entry_seq >= new.entry_seq)
-        return ROSTER_VALID; /* an older word about the same author: already known better */
-
-    if (key_elsewhere)
-        remove_at(r, holder);
-    size_t at = lower_bound(r, new.entry.number);
-    if (old == NULL)
-        return insert_at(r, at, &new);
-    r->authors[at] = new;
-    return ROSTER_VALID;
+    struct roster_author *log = entry_log(r);
+    memmove(&log[at + 1], &log[at], (count - at) * sizeof log[0]);
+    log[at] = new;
+    if (at == count)
+        return take_entry(r, &new);
+    r->author_count = 0;
+    for (size_t i = 0; i <= count; i++) {
+        int taken = take_entry(r, &log[i]);
+        if (i == at)
+            verdict = taken;
+    }
+    return verdict;
 }
 
 static int apply_profile(struct roster *r, const struct record_view *view)
