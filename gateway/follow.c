@@ -1,0 +1,399 @@
+#include "gateway/follow.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "proto/report.h"
+
+static const char CURSOR_KEY[] = "follow_arrival";
+static const char INSTANCE_KEY[] = "instance";
+
+void follow_init(struct follow *f, struct ledger *l, const char *socket_path)
+{
+    *f = (struct follow){
+        .ledger = l,
+        .socket_path = socket_path,
+        .log = { .fd = -1 },
+        .requests = { .fd = -1 },
+        .node = { .configured = true, .number = -1, .held_count = -1, .neighbour_count = -1,
+                  .airtime_used_ms = -1, .airtime_allowed_ms = -1 },
+        .backoff_ms = FOLLOW_BACKOFF_MS_MIN,
+        .reviewer = AUTHOR_NONE,
+    };
+}
+
+void follow_close(struct follow *f)
+{
+    client_close(&f->log);
+    client_close(&f->requests);
+    f->asked = FOLLOW_IDLE;
+    f->node.connected = false;
+}
+
+static void give_up(struct follow *f, int64_t now_ms, const char *why)
+{
+    snprintf(f->node.error, sizeof f->node.error, "%.*s", (int)sizeof f->node.error - 1, why);
+    follow_close(f);
+    f->retry_ms = now_ms + f->backoff_ms;
+    f->backoff_ms *= 2;
+    if (f->backoff_ms > FOLLOW_BACKOFF_MS_MAX)
+        f->backoff_ms = FOLLOW_BACKOFF_MS_MAX;
+}
+
+static bool ask(struct follow *f, enum follow_request what, json_t *request, int64_t now_ms)
+{
+    if (!request || client_send(&f->requests, request) != 0) {
+        give_up(f, now_ms, request ? f->requests.err : "out of memory");
+        return false;
+    }
+    f->asked = what;
+    f->deadline_ms = now_ms + FOLLOW_ANSWER_TIMEOUT_MS;
+    return true;
+}
+
+static void connect_node(struct follow *f, int64_t now_ms)
+{
+    if (client_open(&f->requests, f->socket_path) != 0) {
+        give_up(f, now_ms, f->requests.err);
+        return;
+    }
+    (void)ask(f, FOLLOW_ROSTER, json_pack("{s:s}", "do", "roster"), now_ms);
+}
+
+/* ---- answers ---- */
+
+static int64_t number_of(const json_t *object, const char *key, int64_t fallback)
+{
+    const json_t *value = json_object_get(object, key);
+    return json_is_integer(value) ? json_integer_value(value) : fallback;
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+/* Who of this box may review: an operator before the gateway itself. */
+static void choose_reviewer(struct follow *f)
+{
+    const struct ledger_commune *c = ledger_get(f->ledger, f->commune);
+    f->reviewer = AUTHOR_NONE;
+    for (size_t i = 0; c && i < f->local_count; i++) {
+        const struct roster_author *author = roster_find(&c->roster, f->local[i]);
+        if (author && author->entry.role == ROSTER_OPERATOR) {
+            f->reviewer = f->local[i];
+            return;
+        }
+        if (author && author->entry.role == ROSTER_GATEWAY && f->reviewer == AUTHOR_NONE)
+            f->reviewer = f->local[i];
+    }
+}
+
+/* Whoever named this socket trusts the node behind it to say which commune it serves. */
+static int on_roster(struct follow *f, const json_t *answer, int64_t now_ms)
+{
+    uint8_t root_key[KENG_KEY_LEN];
+    const json_t *commune = json_object_get(answer, "commune");
+    const json_t *local = json_object_get(answer, "local");
+    if (!strbuf_parse_hex(text_of(commune, "root_key"), root_key, sizeof root_key)) {
+        give_up(f, now_ms, "kengd does not say which commune it serves: do the versions match?");
+        return 0;
+    }
+    bool known;
+    int result = db_begin(f->ledger->db);
+    if (result == 0)
+        result = ledger_trust(f->ledger, root_key, &known);
+    if (result == 0)
+        result = db_commit(f->ledger->db);
+    if (result < 0) {
+        db_rollback(f->ledger->db);
+        int reloaded = ledger_reload(f->ledger);
+        give_up(f, now_ms, db_error(f->ledger->db));
+        return reloaded < 0 ? reloaded : result;
+    }
+    struct roster named;
+    roster_init(&named, root_key);
+    const struct ledger_commune *c = ledger_find(f->ledger, named.network_id);
+    f->commune = c ? c->info.id : 0;
+    roster_free(&named);
+    f->local_count = 0;
+    for (size_t i = 0; i < json_array_size(local) && f->local_count < FOLLOW_LOCAL_COUNT_MAX; i++)
+        f->local[f->local_count++] = (uint16_t)json_integer_value(json_array_get(local, i));
+    choose_reviewer(f);
+    int64_t cursor = 0;
+    result = db_meta_get(f->ledger->db, CURSOR_KEY, &cursor);
+    if (result < 0) {
+        give_up(f, now_ms, db_error(f->ledger->db));
+        return result;
+    }
+    (void)ask(f, FOLLOW_LAST, json_pack("{s:s,s:I,s:i}", "do", "records", "after",
+                                        (json_int_t)cursor, "limit", 1), now_ms);
+    return 0;
+}
+
+/* Now it is known where the node's log ends: a node with a new store counts from 1 again. */
+static int on_last(struct follow *f, const json_t *answer, int64_t now_ms)
+{
+    int64_t cursor = 0;
+    int result = db_meta_get(f->ledger->db, CURSOR_KEY, &cursor);
+    if (result < 0) {
+        give_up(f, now_ms, db_error(f->ledger->db));
+        return result;
+    }
+    if (number_of(answer, "last", 0) < cursor)
+        cursor = 0;
+    if (client_open(&f->log, f->socket_path) != 0 ||
+        client_send(&f->log, json_pack("{s:s,s:I}", "do", "follow", "after",
+                                       (json_int_t)cursor)) != 0) {
+        give_up(f, now_ms, f->log.err);
+        return 0;
+    }
+    f->node.connected = true;
+    f->node.error[0] = '\0';
+    f->backoff_ms = FOLLOW_BACKOFF_MS_MIN;
+    f->status_ms = now_ms;
+    return 0;
+}
+
+static void on_status(struct follow *f, const json_t *answer)
+{
+    const json_t *neighbours = json_object_get(answer, "neighbours");
+    const json_t *airtime = json_object_get(answer, "airtime");
+    const json_t *modem = json_object_get(answer, "modem");
+    const json_t *store = json_object_get(answer, "store");
+    f->node.number = number_of(answer, "node", -1);
+    f->node.held_count = number_of(answer, "records", -1);
+    f->node.neighbour_count =
+        json_is_array(neighbours) ? (int64_t)json_array_size(neighbours) : -1;
+    f->node.airtime_used_ms = number_of(airtime, "spent_ms", -1);
+    f->node.airtime_allowed_ms = number_of(airtime, "budget_ms", -1);
+    snprintf(f->node.modem, sizeof f->node.modem, "%.40s %.80s", text_of(modem, "state"),
+             text_of(modem, "text"));
+    f->node.error[0] = '\0';
+    if (strcmp(text_of(store, "state"), "failing") == 0)
+        snprintf(f->node.error, sizeof f->node.error, "kengd: %.120s", text_of(store, "text"));
+}
+
+/* Is the refusal one that time heals? */
+static bool is_passing(const char *code)
+{
+    static const char *const PASSING[] = { "again", "busy", "behind", "disk", "store-full" };
+    for (size_t i = 0; i < sizeof PASSING / sizeof PASSING[0]; i++)
+        if (strcmp(code, PASSING[i]) == 0)
+            return true;
+    return false;
+}
+
+static int on_submitted(struct follow *f, const json_t *answer, int64_t now_ms)
+{
+    if (json_is_true(json_object_get(answer, "ok")))
+        return db_outgoing_delete(f->ledger->db, f->outgoing_id);
+    f->submit_ms = now_ms + FOLLOW_STATUS_MS;
+    if (is_passing(text_of(answer, "code")))
+        return 0;
+    return db_outgoing_error(f->ledger->db, f->outgoing_id, text_of(answer, "error"));
+}
+
+static int on_answer(struct follow *f, const json_t *answer, int64_t now_ms)
+{
+    enum follow_request asked = f->asked;
+    f->asked = FOLLOW_IDLE;
+    if (asked != FOLLOW_SUBMIT && !json_is_true(json_object_get(answer, "ok"))) {
+        const char *why = text_of(answer, "error");
+        give_up(f, now_ms, *why ? why : "kengd gave an answer without sense");
+        return 0;
+    }
+    switch (asked) {
+    case FOLLOW_IDLE: break; /* an answer nobody asked for */
+    case FOLLOW_ROSTER: return on_roster(f, answer, now_ms);
+    case FOLLOW_LAST: return on_last(f, answer, now_ms);
+    case FOLLOW_STATUS: on_status(f, answer); break;
+    case FOLLOW_SUBMIT: return on_submitted(f, answer, now_ms);
+    }
+    return 0;
+}
+
+/* ---- reviews ---- */
+
+struct next_review {
+    struct db_outgoing outgoing;
+    char text[DB_TEXT_LEN_MAX];
+    bool found;
+};
+
+static int first_unfailed(void *ctx, const struct db_outgoing *outgoing)
+{
+    struct next_review *next = ctx;
+    if (*outgoing->error)
+        return 0;
+    next->outgoing = *outgoing;
+    snprintf(next->text, sizeof next->text, "%s", outgoing->text);
+    next->found = true;
+    return 1;
+}
+
+/* A number that tells this database from one that was deleted and made again. */
+static int instance_number(struct db *db, int64_t *instance_out)
+{
+    int result = db_meta_get(db, INSTANCE_KEY, instance_out);
+    if (result < 0 || *instance_out != 0)
+        return result;
+    uint32_t random[2];
+    randombytes_buf(random, sizeof random);
+    *instance_out = (int64_t)((uint64_t)(random[0] & 0x7fffffffu) << 32 | random[1]) | 1;
+    return db_meta_set(db, INSTANCE_KEY, *instance_out);
+}
+
+static int submit_review(struct follow *f, int64_t now_ms)
+{
+    struct next_review next = { .found = false };
+    int64_t instance;
+    int result = db_outgoing_list(f->ledger->db, first_unfailed, &next);
+    if (result >= 0 && next.found)
+        result = instance_number(f->ledger->db, &instance);
+    if (result < 0 || !next.found)
+        return result < 0 ? result : 0;
+    choose_reviewer(f);
+    f->outgoing_id = next.outgoing.id;
+    if (f->reviewer == AUTHOR_NONE)
+        return db_outgoing_error(f->ledger->db, next.outgoing.id, "neither an operator nor a "
+                                 "gateway is enrolled on this node");
+    struct review review = { .state = (enum review_state)next.outgoing.state, .ref_count = 1,
+                             .refs = { next.outgoing.ref } };
+    review.text_len = strlen(next.text);
+    memcpy(review.text, next.text, review.text_len + 1);
+    uint8_t body[RECORD_BODY_LEN_MAX];
+    int len = review_encode(&review, body, sizeof body);
+    if (len < 0)
+        return db_outgoing_error(f->ledger->db, next.outgoing.id, report_strerror(len));
+    char hex[2 * RECORD_BODY_LEN_MAX + 1], once[40];
+    sodium_bin2hex(hex, sizeof hex, body, (size_t)len);
+    snprintf(once, sizeof once, "%016llx-%lld", (unsigned long long)instance,
+             (long long)next.outgoing.id);
+    (void)ask(f, FOLLOW_SUBMIT, json_pack("{s:s,s:s,s:s,s:i,s:s}", "do", "submit", "kind",
+                                          "review", "body", hex, "author", (int)f->reviewer,
+                                          "once", once), now_ms);
+    return 0;
+}
+
+/* ---- the log ---- */
+
+/* One line of the log inside the open transaction: 1 if its record was new. */
+static int take_record(struct follow *f, const json_t *record, int64_t *cursor)
+{
+    struct ledger_commune *c = ledger_get(f->ledger, f->commune);
+    const char *hex = text_of(record, "hex");
+    size_t len = strlen(hex) / 2;
+    uint8_t bytes[RECORD_LEN_MAX];
+    int64_t arrival = number_of(record, "arrival", 0);
+    if (arrival > *cursor)
+        *cursor = arrival;
+    if (!c || len > sizeof bytes || !strbuf_parse_hex(hex, bytes, len))
+        return 0;
+    int verdict = ledger_put(f->ledger, c, bytes, len, number_of(record, "received_ms", 0));
+    return verdict < 0 ? verdict : verdict == LEDGER_NEW;
+}
+
+/* Takes what is there, at most one group, and makes it durable. */
+static int take_log(struct follow *f, int64_t now_ms)
+{
+    struct db *db = f->ledger->db;
+    int64_t cursor = 0;
+    int fresh = 0, result = 0, lines = 0, took = 0;
+    bool open = false;
+    json_t *line;
+    while (lines < FOLLOW_GROUP_COUNT_MAX && result >= 0 &&
+           (took = client_take_line(&f->log, &line)) == 1) {
+        const json_t *record = json_object_get(line, "record");
+        if (record && !open) {
+            result = db_begin(db);
+            open = result == 0;
+        }
+        if (record && result >= 0)
+            result = take_record(f, record, &cursor);
+        fresh += result == 1;
+        lines++;
+        json_decref(line);
+    }
+    if (open && result >= 0)
+        result = db_meta_set(db, CURSOR_KEY, cursor);
+    if (open && result >= 0)
+        result = db_commit(db);
+    if (result < 0) {
+        char why[DB_ERR_LEN];
+        snprintf(why, sizeof why, "%s", db_error(db));
+        db_rollback(db);
+        give_up(f, now_ms, why);
+        int reloaded = ledger_reload(f->ledger);
+        return reloaded < 0 ? reloaded : result;
+    }
+    if (took < 0)
+        give_up(f, now_ms, f->log.err);
+    else if (lines == FOLLOW_GROUP_COUNT_MAX)
+        f->last_now_ms = now_ms; /* more may be buffered: come back at once */
+    return fresh;
+}
+
+int follow_run(struct follow *f, int64_t now_ms)
+{
+    f->last_now_ms = 0;
+    if (f->requests.fd < 0) {
+        if (now_ms >= f->retry_ms)
+            connect_node(f, now_ms);
+        return 0;
+    }
+    json_t *answer;
+    int took = client_take_line(&f->requests, &answer);
+    if (took < 0) {
+        give_up(f, now_ms, f->requests.err);
+        return 0;
+    }
+    int result = 0;
+    if (took == 1) {
+        result = on_answer(f, answer, now_ms);
+        json_decref(answer);
+    } else if (f->asked != FOLLOW_IDLE && now_ms >= f->deadline_ms) {
+        give_up(f, now_ms, "kengd does not answer: restart it");
+        return 0;
+    }
+    int fresh = 0;
+    if (result >= 0 && f->log.fd >= 0)
+        fresh = take_log(f, now_ms);
+    if (result < 0 || fresh < 0 || f->log.fd < 0 || f->asked != FOLLOW_IDLE)
+        return result < 0 ? result : fresh;
+    if (now_ms >= f->submit_ms) {
+        f->submit_ms = now_ms + FOLLOW_STATUS_MS;
+        result = submit_review(f, now_ms);
+        if (f->asked == FOLLOW_SUBMIT)
+            f->submit_ms = now_ms; /* look for another one right after the answer */
+    }
+    if (result >= 0 && f->asked == FOLLOW_IDLE && f->log.fd >= 0 && now_ms >= f->status_ms) {
+        f->status_ms = now_ms + FOLLOW_STATUS_MS;
+        (void)ask(f, FOLLOW_STATUS, json_pack("{s:s}", "do", "status"), now_ms);
+    }
+    return result < 0 ? result : fresh;
+}
+
+void follow_fds(const struct follow *f, int fds_out[2])
+{
+    fds_out[0] = f->requests.fd;
+    fds_out[1] = f->log.fd;
+}
+
+int64_t follow_deadline_ms(const struct follow *f)
+{
+    if (f->last_now_ms)
+        return f->last_now_ms;
+    if (f->requests.fd < 0)
+        return f->retry_ms;
+    if (f->asked != FOLLOW_IDLE)
+        return f->deadline_ms;
+    return f->status_ms < f->submit_ms ? f->status_ms : f->submit_ms;
+}
+
+void follow_kick(struct follow *f)
+{
+    f->submit_ms = 0;
+}

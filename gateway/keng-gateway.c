@@ -1,0 +1,710 @@
+/* keng-gateway: the operator's console, the way upward and the receiving end of it.
+ *
+ * One thread: one poll over the HTTP server, the node's socket, libcurl and signals.
+ */
+#include <curl/curl.h>
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "gateway/access.h"
+#include "gateway/bundle.h"
+#include "gateway/console.h"
+#include "gateway/follow.h"
+#include "gateway/http.h"
+#include "gateway/outbox.h"
+#include "gateway/receiver.h"
+
+enum {
+    EXIT_USAGE = 2,
+    TRUST_COUNT_MAX = 64,
+    HOST_COUNT_MAX = 16,
+    PATH_LEN_MAX = 4096,
+    LOOP_WAIT_MS_MAX = 60000,
+    DISK_RETRY_MS = 2000,
+    PEM_LEN_MAX = 64 * 1024,
+};
+
+static const char BATCH_PATH[] = "/v1/batch/";
+static const char HAVE_PATH[] = "/v1/have";
+
+struct options {
+    const char *home, *socket, *db, *listen, *cert, *key, *push, *ca, *passphrase, *data, *villages;
+    const char *out;
+    const char *trust[TRUST_COUNT_MAX];
+    const char *hosts[HOST_COUNT_MAX];
+    size_t trust_count, host_count;
+    unsigned push_interval_s;
+    bool no_console;
+};
+
+struct option_row {
+    int key;
+    const char *name, *argument, *help;
+};
+
+/* One table for parsing and for --help. */
+static const struct option_row OPTIONS[] = {
+    { 'H', "home", "DIR", "a node's home: its commune, identity and kengd's socket" },
+    { 's', "socket", "PATH", "kengd's socket (default: HOME/kengd.sock)" },
+    { 'd', "db", "FILE", "the ledger (default: HOME/gateway.db)" },
+    { 'l', "listen", "ADDR:PORT", "where to listen (default: 127.0.0.1:8080)" },
+    { 'c', "tls-cert", "FILE", "certificate, PEM: then HTTPS only" },
+    { 'k', "tls-key", "FILE", "its key, PEM" },
+    { 'p', "push", "URL", "send everything upward to this receiver (needs --home)" },
+    { 'a', "ca", "FILE", "certificate authority the receiver must have" },
+    { 'i', "push-interval-s", "N", "first wait after a failed push (default: 15; at most 40 times it)" },
+    { 't', "trust", "FILE.keng", "receive this commune's records (may be repeated)" },
+    { 'P', "passphrase-file", "FILE", "ask for the passphrase that `passwd` stored there" },
+    { 'n', "host", "NAME", "a name this server is reached by (may be repeated)" },
+    { 'r', "no-console", NULL, "only receive batches, show no pages" },
+    { 'D', "data", "DIR", "data files (default: $KENG_DATA, ./seeds, /usr/share/keng)" },
+    { 'v', "villages", "FILE", "village names (default: HOME/villages.csv, DATA/demo/villages.csv)" },
+    { 'o', "out", "FILE", "for export: the file to write" },
+    { 'h', "help", NULL, "this list" },
+};
+enum { OPTION_COUNT = sizeof OPTIONS / sizeof OPTIONS[0] };
+
+static void print_help(void)
+{
+    printf("usage: keng-gateway --home DIR [OPTION]...          console of a commune's node\n"
+           "       keng-gateway --db FILE --trust FILE.keng ... receiver without a node\n"
+           "       keng-gateway export --home DIR --out FILE    all records as one batch file\n"
+           "       keng-gateway passwd FILE                     store the operator's passphrase\n\n");
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        char left[64];
+        snprintf(left, sizeof left, "--%s%s%s", OPTIONS[i].name, OPTIONS[i].argument ? " " : "",
+                 OPTIONS[i].argument ? OPTIONS[i].argument : "");
+        printf("  %-24s %s\n", left, OPTIONS[i].help);
+    }
+    printf("\nexit status: 0 ended on request, 1 failure, 2 wrong usage\n");
+}
+
+__attribute__((format(printf, 1, 2)))
+static int fail_usage(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fprintf(stderr, "keng-gateway: ");
+    vfprintf(stderr, format, args);
+    fprintf(stderr, "\n");
+    va_end(args);
+    return EXIT_USAGE;
+}
+
+static int fail(const char *why)
+{
+    fprintf(stderr, "keng-gateway: %s\n", why);
+    return EXIT_FAILURE;
+}
+
+static const char **option_slot(struct options *o, int key)
+{
+    switch (key) {
+    case 'H': return &o->home;
+    case 's': return &o->socket;
+    case 'd': return &o->db;
+    case 'l': return &o->listen;
+    case 'c': return &o->cert;
+    case 'k': return &o->key;
+    case 'p': return &o->push;
+    case 'a': return &o->ca;
+    case 'P': return &o->passphrase;
+    case 'D': return &o->data;
+    case 'v': return &o->villages;
+    case 'o': return &o->out;
+    default: return NULL;
+    }
+}
+
+/* 0, EXIT_USAGE, or -1 when help was printed. */
+static int parse_options(int argc, char **argv, struct options *o)
+{
+    struct option longs[OPTION_COUNT + 1] = { { NULL, 0, NULL, 0 } };
+    for (size_t i = 0; i < OPTION_COUNT; i++)
+        longs[i] = (struct option){ OPTIONS[i].name, OPTIONS[i].argument ? required_argument
+                                                                        : no_argument,
+                                    NULL, OPTIONS[i].key };
+    *o = (struct options){ .listen = "127.0.0.1:8080",
+                           .push_interval_s = OUTBOX_INTERVAL_S_DEFAULT };
+    int key;
+    while ((key = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+        const char **slot = option_slot(o, key);
+        char *end;
+        if (slot) {
+            *slot = optarg;
+        } else if (key == 'h') {
+            print_help();
+            return -1;
+        } else if (key == 'r') {
+            o->no_console = true;
+        } else if (key == 't' && o->trust_count < TRUST_COUNT_MAX) {
+            o->trust[o->trust_count++] = optarg;
+        } else if (key == 'n' && o->host_count < HOST_COUNT_MAX) {
+            o->hosts[o->host_count++] = optarg;
+        } else if (key == 'i') {
+            unsigned long value = strtoul(optarg, &end, 10);
+            if (*optarg < '0' || *optarg > '9' || *end || value < 1 || value > 86400)
+                return fail_usage("--push-interval-s %s: expected 1 to 86400", optarg);
+            o->push_interval_s = (unsigned)value;
+        } else if (key == 't' || key == 'n') {
+            return fail_usage("too many --trust or --host; see keng-gateway --help");
+        } else {
+            return fail_usage("see keng-gateway --help");
+        }
+    }
+    return 0;
+}
+
+/* ---- clocks and files ---- */
+
+static int64_t clock_ms(clockid_t id)
+{
+    struct timespec t;
+    clock_gettime(id, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static int64_t now_ms(void)
+{
+    return clock_ms(CLOCK_MONOTONIC);
+}
+
+static int64_t wall_ms(void)
+{
+    return clock_ms(CLOCK_REALTIME);
+}
+
+/* A PEM file as heap text, or NULL with one line in err. */
+static char *read_pem(const char *path, char err[static BUNDLE_ERR_LEN])
+{
+    uint8_t *bytes;
+    size_t len;
+    if (bundle_read(path, &bytes, &len, err) != 0)
+        return NULL;
+    char *text = len > 0 && len < PEM_LEN_MAX ? malloc(len + 1) : NULL;
+    if (text) {
+        memcpy(text, bytes, len);
+        text[len] = '\0';
+    } else {
+        snprintf(err, BUNDLE_ERR_LEN, "%s: this is no PEM file", path);
+    }
+    sodium_memzero(bytes, len);
+    free(bytes);
+    return text;
+}
+
+static bool file_exists(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0;
+}
+
+/* ---- the program ---- */
+
+struct gateway {
+    struct options options;
+    struct db *db;
+    struct ledger ledger;
+    struct access access;
+    struct catalogue *catalogue;
+    struct villages *villages;
+    struct follow follow;
+    struct outbox outbox;
+    struct console_node no_node;
+    struct console_sync no_sync;
+    struct console console;
+    struct http_server *server;
+    CURLM *multi;
+    int signal_fd;
+    bool has_node, has_outbox;
+    int64_t own_commune; /* by --home */
+    int64_t told_arrival; /* open pages know of everything up to here */
+    struct home_identity identities[HOME_IDENTITY_COUNT_MAX];
+    int identity_count;
+    char socket_path[PATH_LEN_MAX], db_path[PATH_LEN_MAX];
+    bool stopping;
+};
+
+static bool answer_receiver(struct gateway *g, const struct http_request *request,
+                            struct http_answer *answer)
+{
+    bool is_batch = strncmp(request->path, BATCH_PATH, sizeof BATCH_PATH - 1) == 0;
+    bool is_have = strcmp(request->path, HAVE_PATH) == 0;
+    if (!is_batch && !is_have)
+        return false;
+    answer->content_type = "application/json";
+    if (is_batch && request->method == HTTP_PUT)
+        answer->status = receiver_put(&g->ledger, request->path + sizeof BATCH_PATH - 1,
+                                      request->body, request->body_len, wall_ms(), &answer->body);
+    else if (is_have && request->method == HTTP_GET)
+        answer->status = receiver_have(&g->ledger, http_query(request, "network"), &answer->body);
+    else
+        answer->status = receiver_error(405, "bad-request", "this path takes PUT (batch) or GET "
+                                        "(have)", &answer->body);
+    return true;
+}
+
+static void handle_request(void *ctx, const struct http_request *request,
+                           struct http_answer *answer)
+{
+    struct gateway *g = ctx;
+    if (answer_receiver(g, request, answer))
+        return;
+    /* A receiver may have learned of more communes since; the page's own one stays. */
+    g->console.own_commune = g->has_node ? g->follow.commune : 0;
+    console_handle(&g->console, request, now_ms(), answer);
+}
+
+static size_t put_len_max(void *ctx, const char *path)
+{
+    (void)ctx;
+    return strncmp(path, BATCH_PATH, sizeof BATCH_PATH - 1) == 0 ? BATCH_LEN_MAX : 0;
+}
+
+static void on_review_added(void *ctx)
+{
+    struct gateway *g = ctx;
+    if (g->has_node)
+        follow_kick(&g->follow);
+}
+
+static void on_send_now(void *ctx)
+{
+    struct gateway *g = ctx;
+    if (g->has_outbox)
+        outbox_send_now(&g->outbox, now_ms());
+}
+
+/* Where names and indicators come from: the first place that has a catalogue. */
+static int load_data(struct gateway *g, char err[static BUNDLE_ERR_LEN])
+{
+    const char *env = getenv("KENG_DATA");
+    const char *places[] = { g->options.data, g->options.data ? NULL : env, "seeds",
+                             "/usr/share/keng" };
+    char path[PATH_LEN_MAX];
+    for (size_t i = 0; i < sizeof places / sizeof places[0] && !g->catalogue; i++) {
+        if (!places[i])
+            continue;
+        snprintf(path, sizeof path, "%s/catalogue", places[i]);
+        if (!file_exists(path) && places[i] != g->options.data)
+            continue;
+        if (catalogue_load(path, &g->catalogue, err, BUNDLE_ERR_LEN) != 0)
+            return -1;
+        snprintf(path, sizeof path, "%s/demo/villages.csv", places[i]);
+    }
+    if (!g->catalogue)
+        fprintf(stderr, "<4>keng-gateway: no catalogue found: indicators are shown as numbers; "
+                        "name it with --data\n");
+    if (g->options.villages)
+        snprintf(path, sizeof path, "%s", g->options.villages);
+    else if (g->options.home) {
+        char at_home[PATH_LEN_MAX];
+        snprintf(at_home, sizeof at_home, "%s/villages.csv", g->options.home);
+        if (file_exists(at_home))
+            snprintf(path, sizeof path, "%s", at_home);
+    }
+    if ((g->options.villages || (g->catalogue && file_exists(path))) &&
+        villages_load(path, &g->villages, err, BUNDLE_ERR_LEN) != 0)
+        return -1;
+    return 0;
+}
+
+/* Opens the ledger and trusts what the options name. */
+static int open_ledger(struct gateway *g, char err[static BUNDLE_ERR_LEN])
+{
+    const struct options *o = &g->options;
+    char db_err[DB_ERR_LEN];
+    if (o->db)
+        snprintf(g->db_path, sizeof g->db_path, "%s", o->db);
+    else
+        snprintf(g->db_path, sizeof g->db_path, "%s/gateway.db", o->home);
+    if (db_open(g->db_path, &g->db, db_err) != 0) {
+        snprintf(err, BUNDLE_ERR_LEN, "%s", db_err);
+        return -1;
+    }
+    if (ledger_init(&g->ledger, g->db) < 0) {
+        snprintf(err, BUNDLE_ERR_LEN, "%s: %s", g->db_path, db_error(g->db));
+        return -1;
+    }
+    int64_t commune;
+    for (size_t i = 0; i < o->trust_count; i++)
+        if (bundle_trust(&g->ledger, o->trust[i], wall_ms(), &commune, err) != 0)
+            return -1;
+    char path[PATH_LEN_MAX];
+    if (o->home) {
+        snprintf(path, sizeof path, "%s/commune.keng", o->home);
+        if (bundle_trust(&g->ledger, path, wall_ms(), &g->own_commune, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Reads the identities of the home and picks the one that signs batches. */
+static const struct home_identity *choose_identity(struct gateway *g,
+                                                   char err[static BUNDLE_ERR_LEN])
+{
+    char home_err[HOME_ERR_LEN];
+    const struct ledger_commune *c = ledger_get(&g->ledger, g->own_commune);
+    g->identity_count = home_read_identities(g->options.home, g->identities, home_err);
+    if (g->identity_count < 0) {
+        snprintf(err, BUNDLE_ERR_LEN, "%s", home_err);
+        return NULL;
+    }
+    const struct home_identity *identity =
+        c ? bundle_choose_identity(&c->roster, g->identities, (size_t)g->identity_count) : NULL;
+    if (!identity)
+        snprintf(err, BUNDLE_ERR_LEN, "%s: no identity there is in the commune's roster: enroll "
+                 "one with `keng enroll`", g->options.home);
+    return identity;
+}
+
+static int start_outbox(struct gateway *g, char err[static BUNDLE_ERR_LEN])
+{
+    const struct options *o = &g->options;
+    char why[OUTBOX_ERR_LEN];
+    const struct home_identity *identity = choose_identity(g, err);
+    if (!identity)
+        return -1;
+    if (o->ca && !file_exists(o->ca)) {
+        snprintf(err, BUNDLE_ERR_LEN, "--ca %s: %s", o->ca, strerror(errno));
+        return -1;
+    }
+    if (outbox_init(&g->outbox, &g->ledger, g->multi, o->push, o->ca, identity, g->own_commune,
+                    o->push_interval_s, why) != 0) {
+        snprintf(err, BUNDLE_ERR_LEN, "%s", why);
+        return -1;
+    }
+    g->has_outbox = true;
+    return 0;
+}
+
+static int start_server(struct gateway *g, char err[static BUNDLE_ERR_LEN])
+{
+    const struct options *o = &g->options;
+    char *cert = NULL, *key = NULL, why[HTTP_ERR_LEN];
+    int result = -1;
+    if (o->cert && (!(cert = read_pem(o->cert, err)) || !(key = read_pem(o->key, err))))
+        goto out;
+    struct http_config config = { .listen = o->listen, .cert_pem = cert, .key_pem = key };
+    struct http_handler handler = { .ctx = g, .handle = handle_request,
+                                    .put_len_max = put_len_max };
+    result = http_server_start(&config, &handler, &g->server, why);
+    if (result != 0)
+        snprintf(err, BUNDLE_ERR_LEN, "%s", why);
+out:
+    if (key)
+        sodium_memzero(key, strlen(key));
+    free(key);
+    free(cert);
+    return result;
+}
+
+static void set_up_console(struct gateway *g)
+{
+    g->console = (struct console){
+        .ledger = &g->ledger,
+        .access = &g->access,
+        .catalogue = g->catalogue,
+        .villages = g->villages,
+        .node = g->has_node ? &g->follow.node : &g->no_node,
+        .sync = g->has_outbox ? &g->outbox.sync : &g->no_sync,
+        .host_names = g->options.hosts,
+        .host_name_count = g->options.host_count,
+        .enabled = !g->options.no_console,
+        .ctx = g,
+        .review_added = on_review_added,
+        .send_now = on_send_now,
+    };
+}
+
+/* ---- the loop ---- */
+
+/* Whatever arrived, by whichever way: pages and the outbox hear of it. */
+static int tell_of_news(struct gateway *g)
+{
+    int64_t last = 0;
+    int result = db_record_last_arrival(g->db, &last);
+    if (result < 0 || last <= g->told_arrival)
+        return result;
+    struct strbuf event = { .text = NULL };
+    console_event(last, &event);
+    if (event.text)
+        http_server_broadcast(g->server, event.text);
+    strbuf_free(&event);
+    g->told_arrival = last;
+    if (g->has_outbox)
+        outbox_kick(&g->outbox, now_ms());
+    return 0;
+}
+
+static int run_curl(struct gateway *g)
+{
+    int running, left, result = 0;
+    curl_multi_perform(g->multi, &running);
+    CURLMsg *message;
+    while ((message = curl_multi_info_read(g->multi, &left)) != NULL)
+        if (message->msg == CURLMSG_DONE && g->has_outbox && message->easy_handle == g->outbox.easy)
+            result = outbox_on_done(&g->outbox, message->data.result, now_ms(), wall_ms());
+    return result;
+}
+
+static int wait_ms(const struct gateway *g, int64_t now)
+{
+    int64_t deadline = now + LOOP_WAIT_MS_MAX;
+    if (g->has_node && follow_deadline_ms(&g->follow) < deadline)
+        deadline = follow_deadline_ms(&g->follow);
+    if (g->has_outbox && outbox_deadline_ms(&g->outbox) < deadline)
+        deadline = outbox_deadline_ms(&g->outbox);
+    int64_t wait = deadline > now ? deadline - now : 0;
+    int http_wait = http_server_timeout_ms(g->server, now);
+    return (int)(http_wait >= 0 && http_wait < wait ? http_wait : wait);
+}
+
+static void wait_for_events(struct gateway *g)
+{
+    struct curl_waitfd fds[4] = {
+        { .fd = http_server_fd(g->server), .events = CURL_WAIT_POLLIN },
+        { .fd = g->signal_fd, .events = CURL_WAIT_POLLIN },
+    };
+    unsigned count = 2;
+    int node_fds[2] = { -1, -1 };
+    if (g->has_node)
+        follow_fds(&g->follow, node_fds);
+    for (size_t i = 0; i < 2; i++)
+        if (node_fds[i] >= 0)
+            fds[count++] = (struct curl_waitfd){ .fd = node_fds[i], .events = CURL_WAIT_POLLIN };
+    curl_multi_poll(g->multi, fds, count, wait_ms(g, now_ms()), NULL);
+    struct signalfd_siginfo info;
+    if (read(g->signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
+        g->stopping = true;
+}
+
+/* Says each new trouble once, not in every round. */
+static void complain(struct gateway *g, int result, char last[static DB_ERR_LEN])
+{
+    if (result < 0 && strcmp(last, db_error(g->db)) != 0) {
+        snprintf(last, DB_ERR_LEN, "%s", db_error(g->db));
+        fprintf(stderr, "<3>keng-gateway: %s\n", last);
+    } else if (result >= 0) {
+        last[0] = '\0';
+    }
+}
+
+static void run_loop(struct gateway *g)
+{
+    char last_complaint[DB_ERR_LEN] = "";
+    while (!g->stopping) {
+        wait_for_events(g);
+        int result = 0;
+        http_server_run(g->server, now_ms());
+        if (g->has_node)
+            result = follow_run(&g->follow, now_ms());
+        int pushed = run_curl(g);
+        if (pushed >= 0 && g->has_outbox)
+            pushed = outbox_run(&g->outbox, now_ms(), wall_ms());
+        int told = tell_of_news(g);
+        complain(g, result < 0 ? result : pushed < 0 ? pushed : told, last_complaint);
+    }
+}
+
+static int open_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+static int start_all(struct gateway *g, char err[static BUNDLE_ERR_LEN])
+{
+    char access_err[ACCESS_ERR_LEN];
+    if (access_init(&g->access, g->options.passphrase, access_err) != 0) {
+        snprintf(err, BUNDLE_ERR_LEN, "%s", access_err);
+        return -1;
+    }
+    g->signal_fd = open_signals();
+    g->multi = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? curl_multi_init() : NULL;
+    if (g->signal_fd < 0 || !g->multi) {
+        snprintf(err, BUNDLE_ERR_LEN, "out of descriptors or memory");
+        return -1;
+    }
+    if (open_ledger(g, err) != 0 || load_data(g, err) != 0)
+        return -1;
+    if (g->options.socket || g->options.home) {
+        if (g->options.socket)
+            snprintf(g->socket_path, sizeof g->socket_path, "%s", g->options.socket);
+        else
+            snprintf(g->socket_path, sizeof g->socket_path, "%s/kengd.sock", g->options.home);
+        follow_init(&g->follow, &g->ledger, g->socket_path);
+        g->follow.commune = g->own_commune;
+        g->has_node = true;
+    }
+    if (g->options.push && start_outbox(g, err) != 0)
+        return -1;
+    set_up_console(g);
+    if (start_server(g, err) != 0)
+        return -1;
+    return db_record_last_arrival(g->db, &g->told_arrival);
+}
+
+static void stop_all(struct gateway *g)
+{
+    http_server_stop(g->server);
+    if (g->has_node)
+        follow_close(&g->follow);
+    if (g->has_outbox)
+        outbox_close(&g->outbox);
+    if (g->multi)
+        curl_multi_cleanup(g->multi);
+    curl_global_cleanup();
+    ledger_free(&g->ledger);
+    db_close(g->db);
+    catalogue_free(g->catalogue);
+    villages_free(g->villages);
+    sodium_memzero(g->identities, sizeof g->identities);
+    if (g->signal_fd >= 0)
+        close(g->signal_fd);
+}
+
+/* What must fit together before anything is opened. */
+static int check_options(const struct options *o)
+{
+    struct sockaddr_storage address;
+    bool loopback;
+    char err[HTTP_ERR_LEN];
+    if (!o->home && !o->db)
+        return fail_usage("name a node's home with --home DIR, or a ledger with --db FILE");
+    if (http_parse_listen(o->listen, &address, &loopback, err) != 0)
+        return fail_usage("%s", err);
+    if ((o->cert == NULL) != (o->key == NULL))
+        return fail_usage("--tls-cert and --tls-key belong together");
+    if (!loopback && !o->no_console && !o->passphrase)
+        return fail_usage("--listen %s can be reached by others: protect the console with "
+                          "--passphrase-file FILE, or leave it out with --no-console", o->listen);
+    if (!loopback && o->passphrase && !o->cert)
+        return fail_usage("--listen %s would send the passphrase in the clear: add --tls-cert and "
+                          "--tls-key", o->listen);
+    if (o->push && !o->home)
+        return fail_usage("--push signs with a node's identity: name its home with --home DIR");
+    if (o->out)
+        return fail_usage("--out belongs to `keng-gateway export`");
+    return 0;
+}
+
+static int serve(const struct options *options)
+{
+    static struct gateway g; /* large: the outbox holds a batch */
+    char err[BUNDLE_ERR_LEN] = "";
+    int status = check_options(options);
+    if (status != 0)
+        return status;
+    g.options = *options;
+    g.signal_fd = -1;
+    if (start_all(&g, err) != 0) {
+        status = fail(err[0] ? err : db_error(g.db));
+    } else {
+        const char *colon = strrchr(options->listen, ':');
+        fprintf(stderr, "keng-gateway: listening on %s://%.*s:%u/\n",
+                options->cert ? "https" : "http", (int)(colon - options->listen), options->listen,
+                (unsigned)http_server_port(g.server));
+        run_loop(&g);
+    }
+    stop_all(&g);
+    return status;
+}
+
+/* ---- the other commands ---- */
+
+static int export_file(const struct options *options)
+{
+    static struct gateway g;
+    char err[BUNDLE_ERR_LEN] = "";
+    int64_t count = -1;
+    g.options = *options;
+    g.signal_fd = -1;
+    if (!options->home || !options->out)
+        return fail_usage("export needs --home DIR and --out FILE");
+    if (open_ledger(&g, err) == 0) {
+        const struct home_identity *identity = choose_identity(&g, err);
+        if (identity)
+            count = bundle_export(&g.ledger, g.own_commune, identity, options->out, wall_ms(), err);
+    }
+    ledger_free(&g.ledger);
+    db_close(g.db);
+    sodium_memzero(g.identities, sizeof g.identities);
+    if (count < 0)
+        return fail(err);
+    printf("%s: %lld records\n", options->out, (long long)count);
+    return EXIT_SUCCESS;
+}
+
+/* One line from the terminal without echo, or from a pipe. */
+static bool read_passphrase(char *line, size_t cap)
+{
+    struct termios old, quiet;
+    bool terminal = tcgetattr(STDIN_FILENO, &old) == 0;
+    if (terminal) {
+        quiet = old;
+        quiet.c_lflag &= (tcflag_t)~ECHO;
+        fprintf(stderr, "passphrase: ");
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+    }
+    bool ok = fgets(line, (int)cap, stdin) != NULL;
+    if (terminal) {
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
+        fprintf(stderr, "\n");
+    }
+    line[strcspn(line, "\r\n")] = '\0';
+    return ok;
+}
+
+static int store_passphrase(const char *path)
+{
+    char line[ACCESS_PASSPHRASE_LEN_MAX + 2] = "", hash[ACCESS_HASH_LEN + 1] = "";
+    char err[ACCESS_ERR_LEN], home_err[HOME_ERR_LEN];
+    if (!path)
+        return fail_usage("passwd needs the FILE to write");
+    if (!read_passphrase(line, sizeof line))
+        return fail("no passphrase was given on standard input");
+    int result = access_hash(line, hash, err);
+    sodium_memzero(line, sizeof line);
+    if (result != 0)
+        return fail_usage("%s", err);
+    size_t len = strlen(hash);
+    hash[len] = '\n';
+    if (home_replace_file(path, (const uint8_t *)hash, len + 1, 0600, home_err) != 0)
+        return fail(home_err);
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    if (sodium_init() < 0)
+        return fail("libsodium cannot start");
+    int parsed = parse_options(argc, argv, &options);
+    if (parsed != 0)
+        return parsed < 0 ? EXIT_SUCCESS : parsed;
+    const char *command = optind < argc ? argv[optind] : NULL;
+    if (!command)
+        return serve(&options);
+    if (strcmp(command, "export") == 0 && optind + 1 == argc)
+        return export_file(&options);
+    if (strcmp(command, "passwd") == 0 && optind + 2 >= argc)
+        return store_passphrase(argv[optind + 1]);
+    return fail_usage("%s: no such command; see keng-gateway --help", command);
+}

@@ -1,0 +1,426 @@
+#include "gateway/outbox.h"
+
+#include <jansson.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/bundle.h"
+#include "gateway/totals.h"
+
+static const char BATCH_NUMBER_KEY[] = "batch_number";
+
+static bool has_prefix(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/* Does the host of an http:// address mean this very machine? */
+static bool is_this_machine(const char *url)
+{
+    static const char *const LOCAL[] = { "http://127.0.0.1", "http://localhost", "http://[::1]" };
+    for (size_t i = 0; i < sizeof LOCAL / sizeof LOCAL[0]; i++) {
+        size_t len = strlen(LOCAL[i]);
+        if (strncmp(url, LOCAL[i], len) == 0 &&
+            (url[len] == '\0' || url[len] == ':' || url[len] == '/'))
+            return true;
+    }
+    return false;
+}
+
+int outbox_init(struct outbox *o, struct ledger *l, CURLM *multi, const char *url,
+                const char *ca_path, const struct home_identity *identity, int64_t commune,
+                unsigned interval_s, char err[static OUTBOX_ERR_LEN])
+{
+    *o = (struct outbox){
+        .ledger = l, .multi = multi, .ca_path = ca_path, .identity = *identity,
+        .commune = commune, .interval_ms = (int64_t)interval_s * 1000,
+    };
+    size_t len = strlen(url);
+    while (len > 0 && url[len - 1] == '/')
+        len--;
+    if (len >= sizeof o->base || strpbrk(url, "?# @") ||
+        (!has_prefix(url, "https://") && !is_this_machine(url))) {
+        snprintf(err, OUTBOX_ERR_LEN, "--push %.100s: expected https://HOST[:PORT][/PATH]; plain "
+                 "http goes only to this machine itself", url);
+        return -1;
+    }
+    memcpy(o->base, url, len);
+    o->backoff_ms = o->interval_ms;
+    o->sync = (struct console_sync){ .configured = true, .url = o->base };
+    if (db_outbox_target(l->db, o->base, commune, &o->sync.target) < 0 ||
+        db_outbox_count(l->db, o->sync.target, &o->sync.waiting_count) < 0) {
+        snprintf(err, OUTBOX_ERR_LEN, "%.200s", db_error(l->db));
+        return -1;
+    }
+    o->headers = curl_slist_append(NULL, "Expect:");
+    struct curl_slist *more =
+        o->headers ? curl_slist_append(o->headers, "Content-Type: application/octet-stream") : NULL;
+    o->easy = more ? curl_easy_init() : NULL;
+    if (!o->easy) {
+        snprintf(err, OUTBOX_ERR_LEN, "out of memory");
+        outbox_close(o);
+        return -1;
+    }
+    return 0;
+}
+
+void outbox_close(struct outbox *o)
+{
+    if (o->easy && o->transfer != OUTBOX_NONE)
+        curl_multi_remove_handle(o->multi, o->easy);
+    if (o->easy)
+        curl_easy_cleanup(o->easy);
+    curl_slist_free_all(o->headers);
+    strbuf_free(&o->answer);
+    sodium_memzero(&o->identity, sizeof o->identity);
+    o->easy = NULL;
+    o->headers = NULL;
+}
+
+static size_t take_answer(char *data, size_t size, size_t count, void *ctx)
+{
+    struct outbox *o = ctx;
+    size_t len = size * count;
+    if (len > OUTBOX_ANSWER_LEN_MAX - o->answer.len)
+        return 0; /* makes the transfer fail: no receiver of ours says so much */
+    strbuf_put_len(&o->answer, data, len);
+    return o->answer.failed ? 0 : len;
+}
+
+static void set_error(struct outbox *o, const char *what, const char *why)
+{
+    snprintf(o->sync.error, sizeof o->sync.error, "%.30s%.120s", what, why);
+}
+
+static void wait_after_failure(struct outbox *o, int64_t now_ms)
+{
+    uint32_t jitter = randombytes_uniform((uint32_t)(o->backoff_ms / 4) + 1);
+    o->next_ms = now_ms + o->backoff_ms + (int64_t)jitter;
+    o->backoff_ms *= 2;
+    if (o->backoff_ms > o->interval_ms * OUTBOX_INTERVAL_FACTOR_MAX)
+        o->backoff_ms = o->interval_ms * OUTBOX_INTERVAL_FACTOR_MAX;
+    o->asked = false;
+}
+
+/* The receiver said no: asking again soon would change nothing. */
+static void wait_after_refusal(struct outbox *o, int64_t now_ms)
+{
+    o->backoff_ms = o->interval_ms * OUTBOX_INTERVAL_FACTOR_MAX;
+    wait_after_failure(o, now_ms);
+}
+
+static void start(struct outbox *o, enum outbox_transfer what, const char *url, int64_t now_ms)
+{
+    CURL *e = o->easy;
+    curl_easy_reset(e); /* keeps connections and TLS sessions */
+    strbuf_free(&o->answer);
+    o->curl_err[0] = '\0';
+    CURLcode set[] = {
+        curl_easy_setopt(e, CURLOPT_URL, url),
+        curl_easy_setopt(e, CURLOPT_ERRORBUFFER, o->curl_err),
+        curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, take_answer),
+        curl_easy_setopt(e, CURLOPT_WRITEDATA, o),
+        curl_easy_setopt(e, CURLOPT_HTTPHEADER, o->headers),
+        curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https"),
+        curl_easy_setopt(e, CURLOPT_PROXY, ""),
+        curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L),
+        curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2),
+        curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT, (long)OUTBOX_CONNECT_TIMEOUT_S),
+        curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, 1L),
+        curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, (long)OUTBOX_STALL_TIMEOUT_S),
+        o->ca_path ? curl_easy_setopt(e, CURLOPT_CAINFO, o->ca_path) : CURLE_OK,
+        what == OUTBOX_PUTTING ? curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, "PUT") : CURLE_OK,
+        what == OUTBOX_PUTTING ? curl_easy_setopt(e, CURLOPT_POSTFIELDS, o->batch) : CURLE_OK,
+        what == OUTBOX_PUTTING
+            ? curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE, (long)o->batch_len) : CURLE_OK,
+    };
+    for (size_t i = 0; i < sizeof set / sizeof set[0]; i++) {
+        if (set[i] != CURLE_OK) {
+            set_error(o, "libcurl: ", curl_easy_strerror(set[i]));
+            wait_after_refusal(o, now_ms);
+            return;
+        }
+    }
+    CURLMcode added = curl_multi_add_handle(o->multi, e);
+    if (added != CURLM_OK) {
+        set_error(o, "libcurl: ", curl_multi_strerror(added));
+        wait_after_failure(o, now_ms);
+        return;
+    }
+    o->transfer = what;
+}
+
+static void start_asking(struct outbox *o, int64_t now_ms)
+{
+    const struct ledger_commune *c = ledger_get(o->ledger, o->commune);
+    char url[DB_URL_LEN + 128], hex[2 * KENG_NETWORK_ID_LEN + 1];
+    if (!c)
+        return;
+    sodium_bin2hex(hex, sizeof hex, c->info.network_id, sizeof c->info.network_id);
+    snprintf(url, sizeof url, "%s/v1/have?network=%s", o->base, hex);
+    start(o, OUTBOX_ASKING, url, now_ms);
+}
+
+struct filling {
+    struct outbox *outbox;
+    struct batch_builder builder;
+};
+
+static int fill_batch(void *ctx, const struct db_record *record)
+{
+    struct filling *filling = ctx;
+    struct outbox *o = filling->outbox;
+    if (o->arrival_count == OUTBOX_RECORD_COUNT_MAX ||
+        batch_add(&filling->builder, record->bytes, record->len) != BATCH_OK)
+        return 1;
+    o->arrivals[o->arrival_count++] = record->arrival;
+    return 0;
+}
+
+/* Builds the next batch.  Its number is durable before it leaves, so that none is used twice. */
+static int build_batch(struct outbox *o, int64_t wall_ms)
+{
+    const struct ledger_commune *c = ledger_get(o->ledger, o->commune);
+    struct db *db = o->ledger->db;
+    struct filling filling = { .outbox = o };
+    int64_t number = 0;
+    o->arrival_count = 0;
+    o->batch_len = 0;
+    if (!c)
+        return 0;
+    int result = db_meta_get(db, BATCH_NUMBER_KEY, &number);
+    if (result < 0)
+        return result;
+    struct batch_header header = { .number = (uint32_t)(number + 1), .source = o->identity.number,
+                                   .created_min = bundle_created_min(wall_ms) };
+    memcpy(header.network_id, c->info.network_id, sizeof header.network_id);
+    memcpy(header.root_key, c->info.root_key, sizeof header.root_key);
+    if (batch_begin(&filling.builder, o->batch, sizeof o->batch, &header) != BATCH_OK)
+        return DB_ENOMEM;
+    result = db_outbox_waiting(db, o->sync.target, fill_batch, &filling);
+    if (result < 0 || o->arrival_count == 0)
+        return result < 0 ? result : 0;
+    result = db_meta_set(db, BATCH_NUMBER_KEY, number + 1);
+    if (result < 0)
+        return result;
+    o->batch_len = batch_finish(&filling.builder, o->identity.secret_key);
+    return 0;
+}
+
+static int start_putting(struct outbox *o, int64_t now_ms, int64_t wall_ms)
+{
+    int result = build_batch(o, wall_ms);
+    if (result < 0 || o->batch_len == 0) {
+        o->next_ms = INT64_MAX;
+        return result;
+    }
+    uint8_t hash[KENG_HASH_LEN];
+    char url[DB_URL_LEN + 128], hex[2 * KENG_HASH_LEN + 1];
+    crypto_generichash(hash, sizeof hash, o->batch, o->batch_len, NULL, 0);
+    sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
+    snprintf(url, sizeof url, "%s/v1/batch/%s", o->base, hex);
+    start(o, OUTBOX_PUTTING, url, now_ms);
+    return 0;
+}
+
+int outbox_run(struct outbox *o, int64_t now_ms, int64_t wall_ms)
+{
+    if (o->transfer != OUTBOX_NONE || now_ms < o->next_ms)
+        return 0;
+    o->next_ms = INT64_MAX;
+    int result = db_outbox_count(o->ledger->db, o->sync.target, &o->sync.waiting_count);
+    if (result == 0 && !o->asked)
+        start_asking(o, now_ms);
+    else if (result == 0 && o->sync.waiting_count > 0)
+        result = start_putting(o, now_ms, wall_ms);
+    if (result < 0) {
+        set_error(o, "", db_error(o->ledger->db));
+        wait_after_failure(o, now_ms);
+    }
+    return result;
+}
+
+void outbox_kick(struct outbox *o, int64_t now_ms)
+{
+    /* While the link is known to be down, new records do not shorten the waiting. */
+    if (o->next_ms == INT64_MAX)
+        o->next_ms = now_ms + OUTBOX_GATHER_MS;
+}
+
+void outbox_send_now(struct outbox *o, int64_t now_ms)
+{
+    o->next_ms = now_ms;
+    o->backoff_ms = o->interval_ms;
+}
+
+int64_t outbox_deadline_ms(const struct outbox *o)
+{
+    return o->transfer != OUTBOX_NONE ? INT64_MAX : o->next_ms;
+}
+
+/* ---- answers ---- */
+
+struct comparing {
+    const json_t *have; /* object: author as text to number */
+    int64_t first_missing;
+};
+
+static int compare_held(void *ctx, const struct db_record *record)
+{
+    struct comparing *comparing = ctx;
+    char author[8];
+    snprintf(author, sizeof author, "%u", (unsigned)record->ref.author);
+    json_int_t upto = json_integer_value(json_object_get(comparing->have, author));
+    if ((json_int_t)record->ref.seq <= upto)
+        return 0;
+    comparing->first_missing = record->arrival;
+    return 1;
+}
+
+/* A receiver that holds less than it once confirmed was restored from an older copy. */
+static int on_have(struct outbox *o, const json_t *answer)
+{
+    const json_t *list = json_object_get(answer, "have");
+    json_t *have = json_object();
+    for (size_t i = 0; have && i < json_array_size(list); i++) {
+        const json_t *one = json_array_get(list, i);
+        char author[32];
+        snprintf(author, sizeof author, "%lld",
+                 (long long)json_integer_value(json_object_get(one, "author")));
+        json_object_set_new(have, author,
+                            json_integer(json_integer_value(json_object_get(one, "seq"))));
+    }
+    if (!have)
+        return DB_ENOMEM;
+    struct comparing comparing = { .have = have };
+    struct db *db = o->ledger->db;
+    int result = db_outbox_held(db, o->sync.target, compare_held, &comparing);
+    if (result >= 0 && comparing.first_missing)
+        result = db_outbox_reopen(db, o->sync.target, comparing.first_missing);
+    json_decref(have);
+    return result < 0 ? result : 0;
+}
+
+/* Why the answer names this index, or NULL. */
+static const char *refusal_of(const json_t *answer, size_t index)
+{
+    const json_t *refused = json_object_get(answer, "refused");
+    for (size_t i = 0; i < json_array_size(refused); i++) {
+        const json_t *one = json_array_get(refused, i);
+        if (json_integer_value(json_object_get(one, "index")) == (json_int_t)index) {
+            const char *reason = json_string_value(json_object_get(one, "reason"));
+            return reason ? reason : "refused";
+        }
+    }
+    return NULL;
+}
+
+/* Marks what the answer speaks of.  lacking_out: records that only need the roster or room. */
+static int mark_answered(struct outbox *o, const json_t *answer, size_t *lacking_out)
+{
+    struct db *db = o->ledger->db;
+    int result = db_begin(db);
+    *lacking_out = 0;
+    for (size_t i = 0; i < o->arrival_count && result == 0; i++) {
+        const char *reason = refusal_of(answer, i);
+        bool lacking = reason && (strcmp(reason, "unknown-author") == 0 ||
+                                  strcmp(reason, "full") == 0);
+        if (lacking)
+            ++*lacking_out;
+        else
+            result = db_outbox_answered(db, o->sync.target, o->arrivals[i], reason);
+    }
+    if (result == 0)
+        result = db_outbox_settle(db, o->sync.target);
+    if (result == 0)
+        result = db_commit(db);
+    if (result < 0)
+        db_rollback(db);
+    return result;
+}
+
+/* The receiver does not know our authors: everything again from the root's log on, but once. */
+static int send_root_again(struct outbox *o, int64_t now_ms, const char *why)
+{
+    if (o->root_sent_again) {
+        set_error(o, "", why);
+        wait_after_refusal(o, now_ms);
+        return 0;
+    }
+    o->root_sent_again = true;
+    o->next_ms = now_ms;
+    return db_outbox_reopen(o->ledger->db, o->sync.target, 1);
+}
+
+static int on_put(struct outbox *o, const json_t *answer, int64_t now_ms)
+{
+    size_t lacking;
+    if (json_integer_value(json_object_get(answer, "count")) != (json_int_t)o->arrival_count) {
+        set_error(o, "", "the receiver's answer speaks of another batch");
+        wait_after_refusal(o, now_ms);
+        return 0;
+    }
+    int result = mark_answered(o, answer, &lacking);
+    if (result < 0)
+        return result;
+    if (lacking > 0)
+        return send_root_again(o, now_ms, "the receiver does not know some authors");
+    o->root_sent_again = false;
+    o->next_ms = now_ms; /* the next batch, if there is one */
+    return 0;
+}
+
+static int on_refusal(struct outbox *o, long status, const json_t *answer, int64_t now_ms)
+{
+    const char *code = json_string_value(json_object_get(answer, "code"));
+    const char *why = json_string_value(json_object_get(answer, "error"));
+    char words[128];
+    snprintf(words, sizeof words, "HTTP %ld %.30s: %.80s", status, code ? code : "", why ? why : "");
+    if (code && strcmp(code, "unknown-source") == 0)
+        return send_root_again(o, now_ms, words);
+    set_error(o, "", words);
+    if (status >= 400 && status < 500 && status != 408 && status != 429)
+        wait_after_refusal(o, now_ms);
+    else
+        wait_after_failure(o, now_ms);
+    return 0;
+}
+
+int outbox_on_done(struct outbox *o, CURLcode code, int64_t now_ms, int64_t wall_ms)
+{
+    enum outbox_transfer transfer = o->transfer;
+    long status = 0;
+    curl_easy_getinfo(o->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_multi_remove_handle(o->multi, o->easy);
+    o->transfer = OUTBOX_NONE;
+    if (code != CURLE_OK) {
+        set_error(o, "", o->curl_err[0] ? o->curl_err : curl_easy_strerror(code));
+        wait_after_failure(o, now_ms);
+        return 0;
+    }
+    json_t *answer = o->answer.text ? json_loadb(o->answer.text, o->answer.len, 0, NULL) : NULL;
+    int result = 0;
+    if (status != 200 || !json_is_true(json_object_get(answer, "ok"))) {
+        result = on_refusal(o, status, answer, now_ms);
+    } else {
+        o->sync.error[0] = '\0';
+        o->sync.last_ok_ms = wall_ms;
+        o->backoff_ms = o->interval_ms;
+        if (transfer == OUTBOX_ASKING) {
+            result = on_have(o, answer);
+            o->asked = true;
+            o->next_ms = now_ms;
+        } else {
+            result = on_put(o, answer, now_ms);
+        }
+    }
+    json_decref(answer);
+    if (result == 0)
+        result = db_outbox_count(o->ledger->db, o->sync.target, &o->sync.waiting_count);
+    if (result < 0) {
+        set_error(o, "", db_error(o->ledger->db));
+        wait_after_failure(o, now_ms);
+    }
+    return result;
+}

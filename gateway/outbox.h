@@ -1,0 +1,75 @@
+/* outbox.h - the way upward: signed batches of what the receiver has not confirmed, by HTTPS PUT.
+ *
+ * What was confirmed is rows in the database, written only from the receiver's answer; so a cut
+ * link, a killed program on either side or an answer that got lost costs a repetition, never a
+ * record.  The root's log goes first, then urgent records, then the rest in order of arrival.
+ * At each start and after each failure the receiver is asked how far it holds each log, and what a
+ * restored receiver lost is sent again.
+ *
+ * Errors of transport and 5xx are retried with back-off and jitter; refusals (4xx) are shown and
+ * tried again only at the longest interval.  Nothing is followed or redirected, no proxy is used.
+ *
+ * Time      One transfer at a time on the caller's curl multi handle; times are monotonic.
+ * Memory    One batch and one answer.
+ */
+#ifndef KENG_GATEWAY_OUTBOX_H
+#define KENG_GATEWAY_OUTBOX_H
+
+#include <curl/curl.h>
+
+#include "gateway/console.h"
+#include "gateway/ledger.h"
+#include "node/home.h"
+#include "proto/batch.h"
+
+enum {
+    OUTBOX_RECORD_COUNT_MAX = BATCH_LEN_TARGET / RECORD_LEN_MIN + 1,
+    OUTBOX_ANSWER_LEN_MAX = 4 << 20,
+    OUTBOX_INTERVAL_S_DEFAULT = 15,
+    OUTBOX_INTERVAL_FACTOR_MAX = 40, /* 15 s to 10 min */
+    OUTBOX_GATHER_MS = 300,          /* a burst of records goes in one batch */
+    OUTBOX_CONNECT_TIMEOUT_S = 15,
+    OUTBOX_STALL_TIMEOUT_S = 60,
+    OUTBOX_ERR_LEN = 256,
+};
+
+enum outbox_transfer { OUTBOX_NONE, OUTBOX_ASKING, OUTBOX_PUTTING };
+
+struct outbox {
+    struct ledger *ledger;
+    CURLM *multi;
+    CURL *easy;
+    struct curl_slist *headers;
+    struct console_sync sync;
+    char base[DB_URL_LEN]; /* without a slash at the end */
+    const char *ca_path;
+    struct home_identity identity;
+    int64_t commune;
+    int64_t interval_ms, backoff_ms, next_ms;
+    enum outbox_transfer transfer;
+    bool asked;           /* the receiver's holdings were compared since the last failure */
+    bool root_sent_again; /* the receiver lacked the roster, and got everything again */
+    struct strbuf answer;
+    char curl_err[CURL_ERROR_SIZE];
+    uint8_t batch[BATCH_LEN_TARGET];
+    size_t batch_len;
+    int64_t arrivals[OUTBOX_RECORD_COUNT_MAX]; /* of the records in the batch, in its order */
+    size_t arrival_count;
+};
+
+/* https only, except to this machine itself.  0, or -1 with one line in err. */
+int outbox_init(struct outbox *o, struct ledger *l, CURLM *multi, const char *url,
+                const char *ca_path, const struct home_identity *identity, int64_t commune,
+                unsigned interval_s, char err[static OUTBOX_ERR_LEN]);
+void outbox_close(struct outbox *o);
+/* New records are there. */
+void outbox_kick(struct outbox *o, int64_t now_ms);
+/* Somebody pressed "send now". */
+void outbox_send_now(struct outbox *o, int64_t now_ms);
+/* Starts what is due.  wall_ms: the real clock, for what people read.  0 or enum db_err. */
+int outbox_run(struct outbox *o, int64_t now_ms, int64_t wall_ms);
+/* Hands over a finished transfer of this outbox's handle. */
+int outbox_on_done(struct outbox *o, CURLcode code, int64_t now_ms, int64_t wall_ms);
+int64_t outbox_deadline_ms(const struct outbox *o);
+
+#endif
