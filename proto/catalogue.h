@@ -7,8 +7,8 @@
  * Names are compared without case and without diacritics, with '-', '_' and ' ' the same; so
  * "Nhà-sập", "nha_sap" and "NHA SAP" are one name.
  *
- * Time      Lookups are linear in the few hundred rows.
- * Memory    One heap block for each loaded object, read-only afterwards; strings live in it.
+ * Time      Lookups by name search a sorted index, by number a sorted table.
+ * Memory    Loaded objects own their heap and are read-only afterwards; strings live in them.
  * Errors    0 or a negative enum catalogue_err; *_load() also explains itself in err.
  */
 #ifndef KENG_PROTO_CATALOGUE_H
@@ -20,6 +20,7 @@
 
 enum {
     CATALOGUE_NUMBER_MAX = 16383,    /* two LEB128 groups on the air */
+    CATALOGUE_HAZARD_MAX = 127,      /* one */
     CATALOGUE_DECIMALS_MAX = 6,
     CATALOGUE_STATE_COUNT_MAX = 8,
     CATALOGUE_SUGGESTION_COUNT_MAX = 3,
@@ -47,7 +48,8 @@ enum catalogue_language { CATALOGUE_VI, CATALOGUE_EN };
 /* An item with states has one of these instead of a quantity. */
 struct catalogue_state {
     int64_t value;
-    const char *vi, *en;
+    const char *vi, *en; /* what is shown */
+    const char *words;   /* what is understood, lower case without diacritics, separated by '/' */
 };
 
 struct catalogue_item {
@@ -75,6 +77,13 @@ struct catalogue_hazard {
     const char *short_vi; /* all of them */
 };
 
+/* The index of names: folded, ascending by kind (0: hazards) and name. */
+struct catalogue_name {
+    const char *folded;
+    uint32_t index; /* into items or hazards */
+    uint8_t kind;
+};
+
 struct catalogue {
     const char *version;    /* of the data, e.g. "2026.1" */
     const char *valid_from; /* YYYY-MM-DD */
@@ -82,6 +91,8 @@ struct catalogue {
     size_t item_count;
     const struct catalogue_hazard *hazards; /* ascending by number */
     size_t hazard_count;
+    const struct catalogue_name *names;
+    size_t name_count;
 };
 
 /* Reads VERSION, indicators.csv and hazards.csv of dir.  err gets one line when it fails. */
@@ -129,6 +140,7 @@ struct village {
 struct villages {
     const struct village *list; /* ascending by number */
     size_t count;
+    const struct catalogue_name *names; /* kind 0, index into list */
 };
 
 /* Reads number,name,lat,lon,households,people. */
