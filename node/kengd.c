@@ -1,0 +1,329 @@
+/* kengd - the node daemon: owns the modem and the store, speaks over the air and on a Unix socket,
+ * and on no network. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <malloc.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "node/node.h"
+#include "node/radio.h"
+#include "node/server.h"
+
+enum {
+    EXIT_USAGE = 2,
+    SPEED_MAX = 1000,
+    POLL_MS_MAX = 60000,
+};
+
+static const char DEFAULT_HOME[] = "/var/lib/keng";
+
+struct daemon {
+    struct node node;
+    struct radio radio;
+    struct server server;
+    uint32_t tx_id; /* the frame the modem has; 0: none */
+    bool radio_ready;
+    int signal_fd, lock_fd;
+    unsigned speed;
+};
+
+static const char USAGE[] =
+    "Usage: kengd [--home DIR] [--speed N]\n"
+    "\n"
+    "The node daemon of Keng: keeps, carries and confirms signed reports over a LoRa modem.\n"
+    "\n"
+    "  --home DIR   the node's files, made by `keng enroll` (default: $KENG_HOME or\n"
+    "               /var/lib/keng)\n"
+    "  --speed N    run the clock N times faster, 1 to 1000: for drills with emulated modems\n"
+    "               (keng-air); refused on a real serial port, where the law's hour counts\n"
+    "  --version    print the protocol version and leave\n"
+    "  --help       print this and leave\n"
+    "\n"
+    "Files in DIR: kengd.conf, commune.keng, network.key, identity/N.key, store.db, numbers,\n"
+    "kengd.sock.  See kengd(8).\n";
+
+/* Monotonic also through sleep, and the same for every process of one boot: so that what was sent
+ * before a restart keeps its age.  Faster by --speed. */
+static uint64_t now_ms(const struct daemon *d)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_BOOTTIME, &ts);
+    uint64_t us = (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+    return us * d->speed / 1000;
+}
+
+/* ---- the radio and the core ------------------------------------------------------------- */
+
+static void set_radio_ready(struct daemon *d, uint64_t at_ms)
+{
+    bool ready = d->radio.state == RADIO_READY;
+    if (ready != d->radio_ready)
+        mesh_set_modem(d->node.mesh, at_ms, ready);
+    if (!ready)
+        d->tx_id = 0;
+    d->radio_ready = ready;
+}
+
+static void tx_done(struct daemon *d, uint64_t at_ms, enum mesh_tx_result result)
+{
+    if (d->tx_id != 0)
+        mesh_on_tx_done(d->node.mesh, at_ms, d->tx_id, result);
+    d->tx_id = 0;
+}
+
+static void on_modem_event(struct daemon *d, uint64_t at_ms, const struct modem_event *ev)
+{
+    switch (ev->type) {
+    case MODEM_EV_READY:
+        if (mesh_set_lora(d->node.mesh, &ev->lora) != MESH_OK)
+            fprintf(stderr, "<3>kengd: the modem reports impossible radio settings\n");
+        fprintf(stderr, "<6>kengd: modem ready on %s\n", d->radio.path);
+        break;
+    case MODEM_EV_RX: {
+        struct mesh_rx_meta meta = { .rssi_dbm = ev->rssi_dbm, .snr_db_x4 = ev->snr_db_x4 };
+        mesh_on_frame(d->node.mesh, at_ms, ev->frame, ev->len, &meta);
+        break;
+    }
+    case MODEM_EV_TX_DONE:
+        tx_done(d, at_ms, MESH_TX_SENT);
+        break;
+    case MODEM_EV_REFUSED:
+        tx_done(d, at_ms, MESH_TX_REFUSED);
+        break;
+    case MODEM_EV_MISMATCH:
+    case MODEM_EV_SILENT:
+    case MODEM_EV_FAULT:
+        fprintf(stderr, "<4>kengd: modem: %s\n", ev->text);
+        break;
+    }
+}
+
+/* Everything that can be done now is done: the modem's news, the core's wishes, a frame out. */
+static void work(struct daemon *d, uint64_t at_ms)
+{
+    radio_step(&d->radio, at_ms);
+    struct modem_event ev;
+    while (radio_poll_event(&d->radio, at_ms, &ev)) {
+        on_modem_event(d, at_ms, &ev);
+        node_drain(&d->node, at_ms); /* between events: staging room for the next frame's records */
+    }
+    set_radio_ready(d, at_ms);
+    node_drain(&d->node, at_ms);
+    struct mesh_tx tx;
+    while (d->tx_id == 0 && mesh_poll_tx(d->node.mesh, at_ms, &tx)) {
+        d->tx_id = tx.tx_id;
+        if (radio_send(&d->radio, at_ms, tx.bytes, tx.len) != MODEM_OK) {
+            tx_done(d, at_ms, MESH_TX_REFUSED);
+            set_radio_ready(d, at_ms);
+        }
+        node_drain(&d->node, at_ms);
+    }
+}
+
+static uint64_t next_deadline(const struct daemon *d)
+{
+    uint64_t at_ms = mesh_next_deadline(d->node.mesh);
+    uint64_t radio_ms = radio_next_deadline(&d->radio);
+    return radio_ms < at_ms ? radio_ms : at_ms;
+}
+
+static int wait_ms(const struct daemon *d, bool more)
+{
+    uint64_t at_ms = next_deadline(d), now = now_ms(d);
+    if (more || at_ms <= now)
+        return 0;
+    /* Rounded up: waking a moment too early would only mean to wake twice. */
+    uint64_t wait = (at_ms - now + d->speed - 1) / d->speed;
+    return wait > POLL_MS_MAX ? POLL_MS_MAX : (int)wait;
+}
+
+/* Returns the signal that ended it. */
+static int run(struct daemon *d)
+{
+    struct pollfd fds[SERVER_CLIENT_COUNT_MAX + 3];
+    bool more = false;
+    for (;;) {
+        fds[0] = (struct pollfd){ .fd = d->signal_fd, .events = POLLIN };
+        fds[1].fd = radio_fd(&d->radio, &fds[1].events);
+        fds[1].revents = 0;
+        size_t count = server_poll_fds(&d->server, fds + 2);
+        if (poll(fds, 2 + count, wait_ms(d, more)) < 0 && errno != EINTR)
+            fprintf(stderr, "<3>kengd: poll: %s\n", strerror(errno));
+        struct signalfd_siginfo info;
+        if ((fds[0].revents & POLLIN) && read(d->signal_fd, &info, sizeof info) == sizeof info)
+            return (int)info.ssi_signo;
+        uint64_t at_ms = now_ms(d);
+        server_step(&d->server, at_ms, fds + 2, count);
+        work(d, at_ms);
+        more = server_flush(&d->server);
+    }
+}
+
+/* ---- start ---------------------------------------------------------------------------------- */
+
+/* One kengd for a home: two would write the same numbers. */
+static int lock_home(const char *home)
+{
+    int fd = open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        fprintf(stderr, "<3>kengd: %s: %s; `keng enroll --out %s` makes it\n", home,
+                strerror(errno), home);
+        return -1;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        fprintf(stderr, "<3>kengd: another kengd runs in %s\n", home);
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static int open_radio(struct daemon *d)
+{
+    const struct profile *p = &d->node.roster.profile;
+    const struct settings *s = &d->node.settings;
+    int power_dbm = p->eirp_dbm - s->antenna_gain_dbi + s->cable_loss_db;
+    if (power_dbm < INT8_MIN || power_dbm > INT8_MAX) {
+        fprintf(stderr, "<3>kengd: kengd.conf: antenna_gain_dbi and cable_loss_db ask for %d dBm at"
+                " the modem\n", power_dbm);
+        return -1;
+    }
+    struct modem_settings settings = modem_settings_default(&p->lora, (int8_t)power_dbm);
+    if (radio_init(&d->radio, s->modem, s->driver, &settings, now_ms(d)) < 0) {
+        fprintf(stderr, "<3>kengd: %s\n", d->radio.text);
+        return -1;
+    }
+    d->radio.real_ports_refused = d->speed != 1;
+    return 0;
+}
+
+static int open_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit on files is a full disk, not a death */
+    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+        return -1;
+    return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+static int start(struct daemon *d, const char *home)
+{
+    char text[NODE_TEXT_LEN], path[SETTINGS_PATH_LEN + 32];
+    d->lock_fd = lock_home(home);
+    if (d->lock_fd < 0)
+        return -1;
+    d->signal_fd = open_signals();
+    if (d->signal_fd < 0) {
+        fprintf(stderr, "<3>kengd: signalfd: %s\n", strerror(errno));
+        return -1;
+    }
+    if (node_open(&d->node, home, d->speed, now_ms(d), text) < 0) {
+        fprintf(stderr, "<3>kengd: %s\n", text);
+        return -1;
+    }
+    if (open_radio(d) < 0)
+        return -1;
+    if (d->node.settings.socket[0])
+        snprintf(path, sizeof path, "%s", d->node.settings.socket);
+    else
+        snprintf(path, sizeof path, "%s/kengd.sock", home);
+    if (server_open(&d->server, path, &d->node, &d->radio, text) < 0) {
+        fprintf(stderr, "<3>kengd: %s: %s\n", path, text);
+        return -1;
+    }
+    return 0;
+}
+
+static int parse(int argc, char **argv, const char **home, unsigned *speed)
+{
+    static const struct option options[] = {
+        { "home", required_argument, NULL, 'H' }, { "speed", required_argument, NULL, 's' },
+        { "version", no_argument, NULL, 'V' },    { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
+    int option;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        char *end;
+        long value;
+        switch (option) {
+        case 'H':
+            *home = optarg;
+            break;
+        case 's':
+            value = strtol(optarg, &end, 10);
+            if (*end || end == optarg || value < 1 || value > SPEED_MAX) {
+                fprintf(stderr, "kengd: --speed takes a whole number from 1 to %d, not \"%s\"\n",
+                        SPEED_MAX, optarg);
+                return EXIT_USAGE;
+            }
+            *speed = (unsigned)value;
+            break;
+        case 'V':
+            printf("kengd, protocol %d\n", KENG_PROTOCOL_VERSION);
+            return EXIT_SUCCESS;
+        case 'h':
+            fputs(USAGE, stdout);
+            return EXIT_SUCCESS;
+        default:
+            return EXIT_USAGE;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "kengd: what is \"%s\"? See kengd --help\n", argv[optind]);
+        return EXIT_USAGE;
+    }
+    return -1;
+}
+
+int main(int argc, char **argv)
+{
+    static struct daemon d;
+    const char *home = getenv("KENG_HOME") ? getenv("KENG_HOME") : DEFAULT_HOME;
+    d.speed = 1;
+    d.lock_fd = d.signal_fd = d.server.fd = -1;
+    d.node.numbers.fd = -1;
+    d.radio.serial.fd = -1;
+    int status = parse(argc, argv, &home, &d.speed);
+    if (status >= 0)
+        return status;
+    setvbuf(stderr, NULL, _IOLBF, 0);
+    umask(0077);
+    mallopt(M_ARENA_MAX, 1);
+    /* Secret keys live in this process: no core dump of it. */
+    if (sodium_init() < 0 || setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 }) < 0) {
+        fprintf(stderr, "<3>kengd: cannot set up a safe process\n");
+        return EXIT_FAILURE;
+    }
+    if (strlen(home) >= SETTINGS_PATH_LEN) {
+        fprintf(stderr, "kengd: --home is too long\n");
+        return EXIT_USAGE;
+    }
+    status = EXIT_FAILURE;
+    if (start(&d, home) == 0) {
+        fprintf(stderr, "<6>kengd: node %u of %s: %lld records, waiting on %s\n",
+                d.node.settings.node, d.node.roster.profile.name,
+                (long long)d.node.last_arrival, d.server.path);
+        int ended_by = run(&d);
+        fprintf(stderr, "<6>kengd: ended by signal %d, everything accepted is on disk\n", ended_by);
+        status = EXIT_SUCCESS;
+        server_close(&d.server);
+        radio_close(&d.radio, now_ms(&d));
+    }
+    node_close(&d.node);
+    return status;
+}

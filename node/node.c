@@ -1,0 +1,685 @@
+#include "node/node.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/timex.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "proto/report.h"
+#include "proto/sign.h"
+
+enum {
+    LOG_COUNT_MAX = 1024,
+    AUTHOR_COUNT_MAX = 768,
+    EVENT_BATCH_MAX = 24, /* more than the core can have waiting */
+    MS_PER_S = 1000,
+    DUTY_PARTS = 10000,
+};
+
+/* ---- time --------------------------------------------------------------------------- */
+
+int64_t node_unix_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (int64_t)ts.tv_sec * MS_PER_S + ts.tv_nsec / 1000000;
+}
+
+bool node_clock_set(void)
+{
+    struct timex tx = { .modes = 0 };
+    return adjtimex(&tx) >= 0 && !(tx.status & STA_UNSYNC);
+}
+
+uint32_t node_created_min(void)
+{
+    int64_t min = (node_unix_ms() / MS_PER_S - KENG_EPOCH_UNIX_S) / 60;
+    return min < 0 ? 0 : min > CREATED_MINUTES_MAX ? CREATED_MINUTES_MAX : (uint32_t)min;
+}
+
+/* ---- the core's outside -------------------------------------------------------------- */
+
+static const struct home_identity *find_identity(const struct node *n, uint16_t author)
+{
+    for (int i = 0; i < n->identity_count; i++)
+        if (n->identities[i].number == author)
+            return &n->identities[i];
+    return NULL;
+}
+
+bool node_is_local(const struct node *n, uint16_t author)
+{
+    return find_identity(n, author) != NULL;
+}
+
+static int outside_sign(void *ctx, uint16_t author, uint8_t *buf, size_t len_unsigned)
+{
+    const struct node *n = ctx;
+    const struct home_identity *id = find_identity(n, author);
+    if (!id)
+        return -1;
+    record_sign(buf, len_unsigned, n->roster.network_id, id->secret_key);
+    return 0;
+}
+
+static bool outside_verify(void *ctx, const struct record_view *view, const uint8_t key[KENG_KEY_LEN])
+{
+    const struct node *n = ctx;
+    return record_verify(view, n->roster.network_id, key);
+}
+
+static void outside_tag(void *ctx, const uint8_t *head, size_t head_len, const uint8_t *rest,
+                        size_t rest_len, uint8_t tag_out[FRAME_TAG_LEN])
+{
+    const struct node *n = ctx;
+    frame_tag(n->network_key, head, head_len, rest, rest_len, tag_out);
+}
+
+static int outside_load(void *ctx, const struct record_ref *ref, uint8_t *buf)
+{
+    const struct node *n = ctx;
+    return store_load(n->store, ref, buf);
+}
+
+/* ---- the roster, as the core needs it ---------------------------------------------------- */
+
+static int tell_author(struct node *n, const struct roster_author *a)
+{
+    const struct roster_entry *e = &a->entry;
+    struct mesh_author author = {
+        .number = e->number,
+        .last_good_seq = e->revoked_after == 0 ? UINT32_MAX : e->revoked_after - 1,
+        .local = node_is_local(n, e->number),
+    };
+    memcpy(author.key, e->key, KENG_KEY_LEN);
+    switch (e->role) {
+    case ROSTER_GATEWAY: author.roles = MESH_ROLE_GATEWAY | MESH_ROLE_REVIEW; break;
+    case ROSTER_OPERATOR: author.roles = MESH_ROLE_REVIEW; break;
+    case ROSTER_MEMBER:
+    case ROSTER_NODE: break;
+    }
+    return mesh_set_author(n->mesh, &author);
+}
+
+static void apply_root_record(struct node *n, const struct record_view *view)
+{
+    uint32_t profile_seq = n->roster.profile_seq;
+    int verdict = roster_apply(&n->roster, view);
+    if (verdict != ROSTER_VALID) {
+        fprintf(stderr, "<4>kengd: record %u of the root: %s\n", view->ref.seq,
+                roster_strerror(verdict));
+        return;
+    }
+    n->profile_changed = n->profile_changed || (profile_seq && n->roster.profile_seq != profile_seq);
+    for (size_t i = 0; view->kind == RECORD_ROSTER && i < n->roster.author_count; i++)
+        if (n->roster.authors[i].entry_seq == view->ref.seq &&
+            tell_author(n, &n->roster.authors[i]) != MESH_OK)
+            fprintf(stderr, "<4>kengd: no room for author %u\n",
+                    n->roster.authors[i].entry.number);
+}
+
+/* ---- own reports on their way --------------------------------------------------------------- */
+
+void node_report_state(struct node *n, const struct record_ref *ref, uint16_t carried_by,
+                       struct node_report *report_out)
+{
+    struct node_report r = { .ref = *ref, .carried_by = carried_by, .review_by = AUTHOR_NONE };
+    struct mesh_record_state ms;
+    struct store_review review;
+    if (mesh_record_state(n->mesh, ref, &ms)) {
+        r.carrier_count = ms.carrier_count;
+        if (ms.carrier_count > 0 && carried_by == AUTHOR_NONE)
+            r.carried_by = ms.carriers[0];
+        if (ms.gateway != AUTHOR_NONE)
+            r.state = REPORT_RECEIVED;
+    }
+    if (r.state == REPORT_STORED && r.carried_by != AUTHOR_NONE)
+        r.state = REPORT_CARRIED;
+    if (store_find_review(n->store, ref, &review) == STORE_OK) {
+        r.state = REPORT_READ;
+        r.review_by = review.by;
+        r.review_state = review.state;
+    }
+    *report_out = r;
+}
+
+static void open_report(struct node *n, const struct record_ref *ref, uint16_t carried_by)
+{
+    if (n->open_count == NODE_OPEN_COUNT_MAX) {
+        /* The oldest is still answered when asked for; only its changes are no longer announced. */
+        memmove(&n->open[0], &n->open[1], (NODE_OPEN_COUNT_MAX - 1) * sizeof n->open[0]);
+        n->open_count--;
+    }
+    node_report_state(n, ref, carried_by, &n->open[n->open_count++]);
+}
+
+static bool same_state(const struct node_report *a, const struct node_report *b)
+{
+    return a->state == b->state && a->carried_by == b->carried_by &&
+           a->review_by == b->review_by && a->review_state == b->review_state;
+}
+
+static void announce(struct node *n, const struct node_report *r)
+{
+    uint8_t bytes[RECORD_LEN_MAX];
+    int len = store_load(n->store, &r->ref, bytes);
+    if (len <= 0)
+        return;
+    struct store_record record = { .ref = r->ref, .bytes = bytes, .len = (size_t)len,
+                                   .carried_by = r->carried_by };
+    n->on_state(n->listener, node_json_report(n, &record));
+}
+
+/* What changed since last time: remembered, announced; what was read is not followed any more, unless
+ * a later review says otherwise. */
+static void follow_reports(struct node *n)
+{
+    struct mesh_stats stats;
+    mesh_stats(n->mesh, &stats);
+    if (stats.state_changes == n->state_changes_seen)
+        return;
+    n->state_changes_seen = stats.state_changes;
+    for (size_t i = 0; i < n->open_count; i++) {
+        struct node_report now;
+        node_report_state(n, &n->open[i].ref, n->open[i].carried_by, &now);
+        if (same_state(&now, &n->open[i]))
+            continue;
+        if (now.carried_by != n->open[i].carried_by &&
+            store_put_carried(n->store, &now.ref, now.carried_by) != STORE_OK)
+            fprintf(stderr, "<4>kengd: %s\n", store_text(n->store));
+        n->open[i] = now;
+        announce(n, &now);
+    }
+}
+
+/* ---- making durable ------------------------------------------------------------------------- */
+
+static struct node_pending *pending_of(struct node *n, const struct record_ref *ref)
+{
+    for (int i = 0; i < NODE_PENDING_COUNT_MAX; i++) {
+        struct node_pending *p = &n->pending[i];
+        if (p->used && p->staged && p->ref.author == ref->author && p->ref.lane == ref->lane &&
+            p->ref.seq == ref->seq)
+            return p;
+    }
+    return NULL;
+}
+
+static int store_reviews(struct node *n, const struct record_view *view)
+{
+    struct review review;
+    if (view->encrypted || review_decode(view->body, view->body_len, &review) != REPORT_OK)
+        return STORE_OK; /* a body of a later version: kept and carried, not understood here */
+    struct store_review row = { .by = view->ref.author, .state = (uint8_t)review.state };
+    snprintf(row.text, sizeof row.text, "%s", review.text);
+    int err = STORE_OK;
+    for (size_t i = 0; i < review.ref_count && err == STORE_OK; i++)
+        err = store_put_review(n->store, &review.refs[i], &row);
+    return err;
+}
+
+static int apply_event(struct node *n, const struct mesh_event *ev)
+{
+    struct record_view view;
+    int64_t arrival;
+    int err;
+    switch (ev->type) {
+    case MESH_EV_STORE: {
+        const struct node_pending *p = ev->own ? pending_of(n, &ev->ref) : NULL;
+        if (record_decode(ev->bytes, ev->len, &view) != RECORD_OK)
+            return STORE_EIO;
+        err = store_put_record(n->store, &view, node_unix_ms(), ev->replaces_seq,
+                               p && p->once[0] ? p->once : NULL, &arrival);
+        if (err == STORE_OK && view.kind == RECORD_REVIEW)
+            err = store_reviews(n, &view);
+        return err;
+    }
+    case MESH_EV_FORK:
+        if (record_decode(ev->bytes, ev->len, &view) != RECORD_OK)
+            return STORE_EIO;
+        return store_put_fork(n->store, &view, node_unix_ms());
+    case MESH_EV_CHARGE:
+        return store_put_airtime(n->store, n->boot_id, ev->minute_ms, ev->minute_airtime_us);
+    case MESH_EV_RESERVE:
+        if (numbers_put(&n->numbers, ev->ref.author, ev->ref.lane, ev->ref.seq) == 0)
+            return STORE_OK;
+        fprintf(stderr, "<3>kengd: numbers: cannot write: %s\n", strerror(errno));
+        return STORE_EIO;
+    }
+    return STORE_EIO;
+}
+
+static void answer(struct node *n, struct node_pending *p, json_t *json)
+{
+    uint64_t client = p->client;
+    p->used = false;
+    if (client)
+        n->on_answer(n->listener, client, json);
+    else
+        json_decref(json);
+}
+
+static json_t *submitted_json(const struct record_ref *ref, size_t len)
+{
+    return json_pack("{s:b, s:i, s:i, s:i, s:i, s:i}", "ok", 1, "author", ref->author, "lane",
+                     ref->lane, "seq", (int)ref->seq, "len", (int)len, "frame_len",
+                     (int)(FRAME_HEADER_LEN + 1 + len));
+}
+
+/* The store has spoken about a record: whoever waits for it is told, and what it says takes effect. */
+static void settle_record(struct node *n, const struct mesh_event *ev, bool durable)
+{
+    struct node_pending *p = ev->own ? pending_of(n, &ev->ref) : NULL;
+    if (!durable) {
+        if (p)
+            answer(n, p, node_json_error("disk", "not kept: %s", store_text(n->store)));
+        return;
+    }
+    n->last_arrival = store_last_arrival(n->store);
+    struct record_view view;
+    if (record_decode(ev->bytes, ev->len, &view) != RECORD_OK)
+        return;
+    if (view.ref.author == AUTHOR_ROOT)
+        apply_root_record(n, &view);
+    if (record_is_report(view.kind) && node_is_local(n, view.ref.author))
+        open_report(n, &view.ref, AUTHOR_NONE);
+    if (p)
+        answer(n, p, submitted_json(&ev->ref, ev->len));
+}
+
+static void note_store(struct node *n, bool durable)
+{
+    if (!durable && !n->store_failing)
+        fprintf(stderr, "<3>kengd: %s\n", store_text(n->store));
+    if (durable && n->store_failing)
+        fprintf(stderr, "<5>kengd: store.db can be written again\n");
+    n->store_failing = !durable;
+}
+
+/* All that the core wants durable now, in one transaction, then the answers. */
+static bool persist(struct node *n, uint64_t now_ms)
+{
+    static struct mesh_event events[EVENT_BATCH_MAX];
+    size_t count = 0;
+    bool good = true, begun = false;
+    while (count < EVENT_BATCH_MAX && mesh_poll_event(n->mesh, now_ms, &events[count])) {
+        if (!begun)
+            good = store_begin(n->store) == STORE_OK;
+        begun = true;
+        good = good && apply_event(n, &events[count]) == STORE_OK;
+        count++;
+    }
+    if (!begun)
+        return false;
+    good = good && store_commit(n->store) == STORE_OK;
+    if (!good)
+        store_rollback(n->store);
+    note_store(n, good);
+    for (size_t i = 0; i < count; i++) {
+        mesh_on_persisted(n->mesh, now_ms, events[i].event_id, good);
+        if (events[i].type == MESH_EV_STORE)
+            settle_record(n, &events[i], good);
+    }
+    return true;
+}
+
+/* ---- submits ------------------------------------------------------------------------------ */
+
+static json_t *refusal(int err)
+{
+    switch (err) {
+    case MESH_EUNKNOWN: return node_json_error("unknown-author", "this node holds no key of that"
+                                               " author, or the roster does not know it");
+    case MESH_EROLE: return node_json_error("bad-request", "%s", mesh_strerror(err));
+    case MESH_ETOOBIG: return node_json_error("too-long", "%s", mesh_strerror(err));
+    case MESH_EFULL: return node_json_error("store-full", "%s", mesh_strerror(err));
+    case MESH_EBEHIND: return node_json_error("behind", "%s", mesh_strerror(err));
+    default: return node_json_error("bad-request", "%s", mesh_strerror(err));
+    }
+}
+
+bool node_submit(struct node *n, uint64_t now_ms, uint64_t client, const struct record_draft *draft,
+                 const char *once)
+{
+    (void)now_ms;
+    for (int i = 0; i < NODE_PENDING_COUNT_MAX; i++) {
+        struct node_pending *p = &n->pending[i];
+        if (p->used)
+            continue;
+        *p = (struct node_pending){ .used = true, .client = client, .draft = *draft };
+        snprintf(p->once, sizeof p->once, "%s", once ? once : "");
+        memcpy(p->body, draft->body, draft->body_len);
+        p->draft.body = p->body;
+        return true;
+    }
+    return false;
+}
+
+void node_forget_client(struct node *n, uint64_t client)
+{
+    for (int i = 0; i < NODE_PENDING_COUNT_MAX; i++)
+        if (n->pending[i].used && n->pending[i].client == client)
+            n->pending[i].client = 0;
+}
+
+/* The same token again: the same record again. */
+static bool answered_before(struct node *n, struct node_pending *p)
+{
+    struct record_ref ref;
+    uint8_t bytes[RECORD_LEN_MAX];
+    if (!p->once[0] || store_find_once(n->store, p->once, &ref) != STORE_OK)
+        return false;
+    int len = store_load(n->store, &ref, bytes);
+    if (len <= 0)
+        answer(n, p, node_json_error("disk", "%s", store_text(n->store)));
+    else
+        answer(n, p, submitted_json(&ref, (size_t)len));
+    return true;
+}
+
+/* A twin with the same token is being written: this one waits for its outcome. */
+static bool twin_staged(const struct node *n, const struct node_pending *p)
+{
+    for (int i = 0; i < NODE_PENDING_COUNT_MAX; i++)
+        if (n->pending[i].used && n->pending[i].staged && p->once[0] &&
+            strcmp(n->pending[i].once, p->once) == 0)
+            return true;
+    return false;
+}
+
+static void stage_pending(struct node *n, uint64_t now_ms)
+{
+    for (int i = 0; i < NODE_PENDING_COUNT_MAX; i++) {
+        struct node_pending *p = &n->pending[i];
+        if (!p->used || p->staged || twin_staged(n, p) || answered_before(n, p))
+            continue;
+        int err = mesh_submit(n->mesh, now_ms, &p->draft, &p->ref);
+        if (err == MESH_OK)
+            p->staged = true;
+        else if (err != MESH_EAGAIN)
+            answer(n, p, refusal(err));
+        else if (n->store_failing)
+            answer(n, p, node_json_error("disk", "not kept: %s", store_text(n->store)));
+    }
+}
+
+void node_drain(struct node *n, uint64_t now_ms)
+{
+    mesh_set_clock(n->mesh, node_created_min(), node_clock_set());
+    do
+        stage_pending(n, now_ms);
+    while (persist(n, now_ms));
+    follow_reports(n);
+}
+
+const char *node_add(struct node *n, uint64_t now_ms, const uint8_t *bytes, size_t len)
+{
+    enum mesh_verdict verdict = mesh_on_record(n->mesh, now_ms, bytes, len);
+    node_drain(n, now_ms);
+    if (verdict == MESH_RX_NEW && n->store_failing)
+        verdict = MESH_RX_FULL; /* offered again later */
+    return mesh_verdict_name(verdict);
+}
+
+/* ---- start ------------------------------------------------------------------------------------ */
+
+static_assert((int)STORE_TEXT_LEN == (int)NUMBERS_TEXT_LEN, "one buffer serves both");
+
+struct restoring { struct node *n; size_t refused; };
+
+static bool restore_record(void *ctx, const struct store_record *row)
+{
+    struct restoring *r = ctx;
+    struct node *n = r->n;
+    struct record_view view;
+    if (record_decode(row->bytes, row->len, &view) != RECORD_OK) {
+        r->refused++;
+        return true;
+    }
+    if (mesh_restore_record(n->mesh, &view) != MESH_OK) {
+        r->refused++;
+        return true;
+    }
+    if (view.ref.author == AUTHOR_ROOT)
+        apply_root_record(n, &view);
+    mesh_restore_ack(n->mesh, &view);
+    if (record_is_report(view.kind) && node_is_local(n, view.ref.author))
+        open_report(n, &view.ref, row->carried_by);
+    return true;
+}
+
+struct old_airtime { struct node *n; uint64_t now_ms, unknown_age_us; };
+
+static void restore_airtime(void *ctx, bool same_boot, uint64_t minute_ms, uint32_t airtime_us)
+{
+    struct old_airtime *old = ctx;
+    if (same_boot && minute_ms <= old->now_ms)
+        mesh_restore_airtime(old->n->mesh, old->now_ms, old->now_ms - minute_ms, airtime_us);
+    else
+        old->unknown_age_us += airtime_us;
+}
+
+/* Airtime of another boot has an unknown age: it counts as spent just now, and is written down so. */
+static int take_over_airtime(struct node *n, uint64_t now_ms)
+{
+    struct old_airtime old = { .n = n, .now_ms = now_ms };
+    int err = store_each_airtime(n->store, n->boot_id, restore_airtime, &old);
+    uint64_t window_ms = (uint64_t)n->roster.profile.duty_window_s * MS_PER_S * 2;
+    uint32_t us = old.unknown_age_us > UINT32_MAX ? UINT32_MAX : (uint32_t)old.unknown_age_us;
+    if (us > 0)
+        mesh_restore_airtime(n->mesh, now_ms, 0, us);
+    if (err == STORE_OK)
+        err = store_begin(n->store);
+    if (err == STORE_OK)
+        err = store_trim_airtime(n->store, n->boot_id, now_ms > window_ms ? now_ms - window_ms : 0);
+    if (err == STORE_OK && us > 0)
+        err = store_put_airtime(n->store, n->boot_id, now_ms / 60000 * 60000,
+                                mesh_minute_airtime_us(n->mesh));
+    if (err == STORE_OK)
+        err = store_commit(n->store);
+    if (err != STORE_OK)
+        store_rollback(n->store);
+    return err;
+}
+
+static int read_boot_id(struct node *n)
+{
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd < 0 ? -1 : read(fd, n->boot_id, sizeof n->boot_id - 1);
+    if (fd >= 0)
+        close(fd);
+    if (len <= 0)
+        return -1;
+    n->boot_id[len] = '\0';
+    n->boot_id[strcspn(n->boot_id, "\n")] = '\0';
+    return 0;
+}
+
+static int make_mesh(struct node *n, uint64_t now_ms, char *text)
+{
+    const struct profile *p = &n->roster.profile;
+    uint16_t duty_e4 = n->settings.gateway ? p->duty_gateway_e4 : p->duty_node_e4;
+    struct mesh_config cfg = {
+        .outside = { .ctx = n, .sign = outside_sign, .verify = outside_verify,
+                     .tag = outside_tag, .load = outside_load },
+        .lora = p->lora,
+        .node = n->settings.node,
+        .gateway = n->settings.gateway,
+        .mtu_len = FRAME_LEN_MAX,
+        .record_count_max = n->settings.record_count_max,
+        .log_count_max = LOG_COUNT_MAX,
+        .author_count_max = AUTHOR_COUNT_MAX,
+        .duty_window_ms = p->duty_window_s * MS_PER_S,
+        .duty_budget_ms = (uint32_t)((uint64_t)p->duty_window_s * MS_PER_S * duty_e4 / DUTY_PARTS),
+    };
+    randombytes_buf(&cfg.seed, sizeof cfg.seed);
+    size_t len = mesh_storage_size(&cfg);
+    if (len == 0) {
+        snprintf(text, NODE_TEXT_LEN, "the commune's profile asks for a duty window or a radio"
+                 " setting that this kengd cannot keep (window of whole minutes, at most an hour)");
+        return -1;
+    }
+    n->mesh_storage = calloc(1, len);
+    if (!n->mesh_storage || mesh_init(n->mesh_storage, len, &cfg, now_ms, &n->mesh) != MESH_OK) {
+        snprintf(text, NODE_TEXT_LEN, "out of memory: record_count_max in kengd.conf is %u",
+                 n->settings.record_count_max);
+        return -1;
+    }
+    struct mesh_author root = { .number = AUTHOR_ROOT, .last_good_seq = UINT32_MAX };
+    memcpy(root.key, n->roster.root_key, KENG_KEY_LEN);
+    mesh_set_author(n->mesh, &root);
+    return 0;
+}
+
+/* commune.keng is believed at once (its signatures were checked), so that authors are known before
+ * their records are restored; what the store lacks of it enters like any record. */
+static int read_commune(struct node *n, const char *home, uint8_t **bytes_out,
+                        struct batch_reader *reader_out, char *text)
+{
+    char err[HOME_ERR_LEN];
+    if (home_read_commune(home, bytes_out, reader_out, err) < 0) {
+        snprintf(text, NODE_TEXT_LEN, "%s", err);
+        return -1;
+    }
+    roster_init(&n->roster, reader_out->header.root_key);
+    struct batch_reader r = *reader_out;
+    const uint8_t *record;
+    size_t len;
+    struct record_view view;
+    while (batch_next(&r, &record, &len) == 1)
+        if (roster_verify(&n->roster, record, len, &view) == ROSTER_VALID)
+            roster_apply(&n->roster, &view);
+    if (n->roster.profile_seq == 0) {
+        snprintf(text, NODE_TEXT_LEN, "%s/commune.keng holds no profile: make it anew with"
+                 " `keng init`", home);
+        return -1;
+    }
+    return 0;
+}
+
+static int check_identities(struct node *n, const char *home, char *text)
+{
+    char err[HOME_ERR_LEN];
+    n->identity_count = home_read_identities(home, n->identities, err);
+    if (n->identity_count < 0) {
+        snprintf(text, NODE_TEXT_LEN, "%s", err);
+        return -1;
+    }
+    for (int i = 0; i < n->identity_count; i++) {
+        const struct home_identity *id = &n->identities[i];
+        const uint8_t *key = roster_key(&n->roster, id->number);
+        if (key && memcmp(key, id->public_key, KENG_KEY_LEN) == 0)
+            continue;
+        snprintf(text, NODE_TEXT_LEN, "%s/identity/%u.key is not the key the roster knows for"
+                 " number %u: copy the desk's commune.keng here, or enroll again", home, id->number,
+                 id->number);
+        return -1;
+    }
+    if (n->settings.gateway) {
+        const struct roster_author *a = roster_find(&n->roster, n->settings.node);
+        if (!node_is_local(n, n->settings.node) || !a || a->entry.role != ROSTER_GATEWAY) {
+            snprintf(text, NODE_TEXT_LEN, "kengd.conf says role = \"gateway\", but number %u is not"
+                     " enrolled as a gateway with its key in %s/identity", n->settings.node, home);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int open_files(struct node *n, const char *home, char *text)
+{
+    char path[SETTINGS_PATH_LEN + 32], err[STORE_TEXT_LEN];
+    snprintf(path, sizeof path, "%s/store.db", home);
+    if (store_open(path, n->roster.network_id, &n->store, err) != STORE_OK) {
+        snprintf(text, NODE_TEXT_LEN, "%s: %s", home, err);
+        return -1;
+    }
+    snprintf(path, sizeof path, "%s/numbers", home);
+    if (numbers_open(&n->numbers, path, err) < 0) {
+        snprintf(text, NODE_TEXT_LEN, "%s", err);
+        return -1;
+    }
+    return 0;
+}
+
+static int restore(struct node *n, uint64_t now_ms, char *text)
+{
+    for (size_t i = 0; i < n->roster.author_count; i++)
+        tell_author(n, &n->roster.authors[i]);
+    struct restoring r = { .n = n };
+    if (store_each_record(n->store, restore_record, &r) != STORE_OK ||
+        take_over_airtime(n, now_ms) != STORE_OK) {
+        snprintf(text, NODE_TEXT_LEN, "%s", store_text(n->store));
+        return -1;
+    }
+    if (r.refused > 0)
+        fprintf(stderr, "<4>kengd: %zu stored records were not taken up: unreadable, of an unknown"
+                " author, or beyond record_count_max\n", r.refused);
+    for (size_t i = 0; i < n->numbers.count; i++) {
+        const struct numbers_entry *e = &n->numbers.entries[i];
+        mesh_restore_reserved(n->mesh, e->author, e->lane, e->number);
+    }
+    int64_t last = store_last_arrival(n->store);
+    n->last_arrival = last > 0 ? last : 0;
+    return 0;
+}
+
+static void import_commune(struct node *n, uint64_t now_ms, struct batch_reader *reader)
+{
+    const uint8_t *record;
+    size_t len;
+    while (batch_next(reader, &record, &len) == 1)
+        node_add(n, now_ms, record, len);
+}
+
+int node_open(struct node *n, const char *home, unsigned speed, uint64_t now_ms,
+              char text[static NODE_TEXT_LEN])
+{
+    char path[SETTINGS_PATH_LEN + 32], err[HOME_ERR_LEN];
+    uint8_t *commune = NULL;
+    struct batch_reader reader;
+    int result = -1;
+    n->speed = speed;
+    n->numbers.fd = -1;
+    snprintf(path, sizeof path, "%s/kengd.conf", home);
+    if (read_boot_id(n) < 0) {
+        snprintf(text, NODE_TEXT_LEN, "/proc is not mounted: kengd needs the boot id to know the age"
+                 " of spent airtime");
+        goto out;
+    }
+    if (settings_read(path, &n->settings, text) < 0)
+        goto out;
+    if (home_read_network_key(home, n->network_key, err) < 0) {
+        snprintf(text, NODE_TEXT_LEN, "%s", err);
+        goto out;
+    }
+    if (read_commune(n, home, &commune, &reader, text) < 0 ||
+        check_identities(n, home, text) < 0 || open_files(n, home, text) < 0 ||
+        make_mesh(n, now_ms, text) < 0 || restore(n, now_ms, text) < 0)
+        goto out;
+    import_commune(n, now_ms, &reader);
+    result = 0;
+out:
+    free(commune);
+    return result;
+}
+
+void node_close(struct node *n)
+{
+    if (n->store)
+        store_close(n->store);
+    if (n->numbers.fd >= 0)
+        numbers_close(&n->numbers);
+    roster_free(&n->roster);
+    sodium_memzero(n->identities, sizeof n->identities);
+    sodium_memzero(n->network_key, sizeof n->network_key);
+    if (n->mesh_storage)
+        free(n->mesh_storage);
+    n->mesh_storage = NULL;
+}

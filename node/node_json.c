@@ -1,0 +1,103 @@
+/* What clients see of records and reports (node/SOCKET.md). */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/node.h"
+
+json_t *node_json_hex(const uint8_t *bytes, size_t len)
+{
+    static const char digits[] = "0123456789abcdef";
+    char hex[2 * RECORD_LEN_MAX];
+    if (len > RECORD_LEN_MAX)
+        return NULL;
+    for (size_t i = 0; i < len; i++) {
+        hex[2 * i] = digits[bytes[i] >> 4];
+        hex[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    return json_stringn(hex, 2 * len);
+}
+
+json_t *node_json_error(const char *code, const char *format, ...)
+{
+    char text[NODE_TEXT_LEN];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return json_pack("{s:b, s:s, s:s}", "ok", 0, "code", code, "error", text);
+}
+
+static json_t *kind_word(uint8_t kind)
+{
+    const char *name = record_kind_name(kind);
+    char number[8];
+    if (name)
+        return json_string(name);
+    snprintf(number, sizeof number, "%u", kind);
+    return json_string(number);
+}
+
+json_t *node_json_record(const struct store_record *record)
+{
+    struct record_view v;
+    if (record_decode(record->bytes, record->len, &v) != RECORD_OK)
+        return NULL; /* a damaged row: the store's scrub will say so, clients need not */
+    return json_pack("{s:I, s:i, s:i, s:i, s:o, s:s, s:i, s:b, s:I, s:o}", "arrival",
+                     (json_int_t)record->arrival, "author", v.ref.author, "lane", v.ref.lane, "seq",
+                     (int)v.ref.seq, "kind", kind_word(v.kind), "priority",
+                     record_priority_name(v.priority), "created_min", (int)v.created_min,
+                     "clock_set", v.clock_set, "received_ms", (json_int_t)record->received_ms,
+                     "hex", node_json_hex(record->bytes, record->len));
+}
+
+static const char *review_word(uint8_t state)
+{
+    static const char *const words[] = { "unknown", "seen", "question", "approved", "rejected",
+                                         "met" };
+    return state < sizeof words / sizeof words[0] ? words[state] : words[0];
+}
+
+/* Those known to hold it now, and the one the store remembers from before a restart. */
+static json_t *carriers(const struct node *n, const struct node_report *r)
+{
+    json_t *list = json_array();
+    struct mesh_record_state ms;
+    bool listed = r->carried_by == AUTHOR_NONE;
+    if (mesh_record_state(n->mesh, &r->ref, &ms))
+        for (uint8_t i = 0; i < ms.carrier_count; i++) {
+            json_array_append_new(list, json_integer(ms.carriers[i]));
+            listed = listed || ms.carriers[i] == r->carried_by;
+        }
+    if (!listed)
+        json_array_append_new(list, json_integer(r->carried_by));
+    return list;
+}
+
+json_t *node_json_report(struct node *n, const struct store_record *record)
+{
+    static const char *const states[] = { "stored", "carried", "received", "read" };
+    struct record_view v;
+    struct node_report r;
+    if (record_decode(record->bytes, record->len, &v) != RECORD_OK)
+        return NULL;
+    node_report_state(n, &v.ref, record->carried_by, &r);
+    json_t *json = json_pack("{s:i, s:i, s:i, s:o, s:i, s:b, s:I, s:s, s:o, s:o}", "author",
+                             v.ref.author, "lane", v.ref.lane, "seq", (int)v.ref.seq, "kind",
+                             kind_word(v.kind), "created_min", (int)v.created_min, "clock_set",
+                             v.clock_set, "received_ms", (json_int_t)record->received_ms, "state",
+                             states[r.state], "carried_by", carriers(n, &r), "hex",
+                             node_json_hex(record->bytes, record->len));
+    struct mesh_record_state ms;
+    if (mesh_record_state(n->mesh, &v.ref, &ms) && ms.gateway != AUTHOR_NONE)
+        json_object_set_new(json, "received_by", json_integer(ms.gateway));
+    struct store_review review;
+    if (store_find_review(n->store, &v.ref, &review) == STORE_OK) {
+        json_object_set_new(json, "review", json_string(review_word(review.state)));
+        json_object_set_new(json, "review_by", json_integer(review.by));
+        json_object_set_new(json, "review_text", json_string(review.text));
+    }
+    return json;
+}

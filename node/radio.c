@@ -1,0 +1,193 @@
+#include "node/radio.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { BACKOFF_MS_MIN = 500, BACKOFF_MS_MAX = 30000 };
+
+int radio_init(struct radio *r, const char *path, const char *driver_name,
+               const struct modem_settings *settings, uint64_t now_ms)
+{
+    *r = (struct radio){ .path = path, .serial = SERIAL_CLOSED, .backoff_ms = BACKOFF_MS_MIN,
+                         .reopen_ms = now_ms };
+    r->driver = modem_driver_find(driver_name);
+    if (!r->driver) {
+        snprintf(r->text, sizeof r->text, "kengd.conf: no driver is called \"%s\"; try \"%s\"",
+                 driver_name, modem_driver_at(0)->name);
+        return -1;
+    }
+    if (modem_init(&r->modem, r->driver, settings, now_ms) != MODEM_OK) {
+        snprintf(r->text, sizeof r->text,
+                 "the commune's radio profile asks for settings that %s cannot make: %.1f MHz,"
+                 " SF%d, %d dBm", r->driver->name, settings->lora.freq_hz / 1e6, settings->lora.sf,
+                 settings->power_dbm);
+        return -1;
+    }
+    if (path[0] == '\0') {
+        r->state = RADIO_NONE;
+        r->reopen_ms = RADIO_NEVER;
+    } else {
+        r->state = RADIO_ABSENT;
+    }
+    return 0;
+}
+
+static void gone(struct radio *r, uint64_t now_ms)
+{
+    serial_close(&r->serial);
+    modem_on_close(&r->modem, now_ms);
+    r->state = RADIO_ABSENT;
+    r->out_at = r->out_len = r->in_at = r->in_len = 0;
+    r->reopen_ms = now_ms + r->backoff_ms;
+}
+
+void radio_close(struct radio *r, uint64_t now_ms)
+{
+    if (serial_fd(&r->serial) >= 0)
+        gone(r, now_ms);
+    r->reopen_ms = RADIO_NEVER;
+}
+
+static void try_open(struct radio *r, uint64_t now_ms)
+{
+    if (serial_open(r->path, r->driver->baud, &r->serial, r->text) != SERIAL_OK) {
+        r->reopen_ms = now_ms + r->backoff_ms;
+        r->backoff_ms = r->backoff_ms * 2 < BACKOFF_MS_MAX ? r->backoff_ms * 2 : BACKOFF_MS_MAX;
+        return;
+    }
+    if (r->real_ports_refused && !serial_is_pty(&r->serial)) {
+        serial_close(&r->serial);
+        snprintf(r->text, sizeof r->text, "%s is a real port: --speed is for emulated modems only,"
+                 " start kengd without it", r->path);
+        r->reopen_ms = RADIO_NEVER;
+        return;
+    }
+    r->backoff_ms = BACKOFF_MS_MIN;
+    r->reopen_ms = RADIO_NEVER;
+    r->state = RADIO_CONFIGURING;
+    modem_on_open(&r->modem, now_ms);
+}
+
+static void write_out(struct radio *r, uint64_t now_ms)
+{
+    for (;;) {
+        if (r->out_at == r->out_len) {
+            r->out_at = 0;
+            r->out_len = modem_poll_output(&r->modem, now_ms, r->out, sizeof r->out);
+            if (r->out_len == 0)
+                return;
+        }
+        int n = serial_write(&r->serial, r->out + r->out_at, r->out_len - r->out_at);
+        if (n < 0) {
+            snprintf(r->text, sizeof r->text, "%s: %s", r->path, serial_strerror(n));
+            gone(r, now_ms);
+            return;
+        }
+        if (n == 0)
+            return; /* full: poll says when there is room again */
+        r->out_at += (size_t)n;
+    }
+}
+
+static void read_in(struct radio *r, uint64_t now_ms)
+{
+    if (r->in_at < r->in_len)
+        return; /* the driver has not taken the last bytes yet: its events come first */
+    int n = serial_read(&r->serial, r->in, sizeof r->in);
+    if (n < 0) {
+        snprintf(r->text, sizeof r->text, "%s: %s", r->path, serial_strerror(n));
+        gone(r, now_ms);
+        return;
+    }
+    r->in_at = 0;
+    r->in_len = (size_t)n;
+}
+
+/* The driver takes what it can; the rest waits until its events were drained. */
+static void feed(struct radio *r, uint64_t now_ms)
+{
+    if (r->in_at < r->in_len)
+        r->in_at += modem_on_bytes(&r->modem, now_ms, r->in + r->in_at, r->in_len - r->in_at);
+}
+
+void radio_step(struct radio *r, uint64_t now_ms)
+{
+    if (serial_fd(&r->serial) < 0) {
+        if (r->reopen_ms > now_ms)
+            return;
+        try_open(r, now_ms);
+    } else {
+        read_in(r, now_ms);
+    }
+    if (serial_fd(&r->serial) < 0)
+        return;
+    feed(r, now_ms);
+    modem_on_time(&r->modem, now_ms);
+    write_out(r, now_ms);
+}
+
+int radio_fd(const struct radio *r, short *events_out)
+{
+    *events_out = (short)(POLLIN | (r->out_at < r->out_len ? POLLOUT : 0));
+    return serial_fd(&r->serial);
+}
+
+bool radio_poll_event(struct radio *r, uint64_t now_ms, struct modem_event *event_out)
+{
+    while (!modem_poll_event(&r->modem, now_ms, event_out)) {
+        if (r->in_at == r->in_len)
+            return false;
+        feed(r, now_ms);
+    }
+    bool open = serial_fd(&r->serial) >= 0;
+    switch (event_out->type) {
+    case MODEM_EV_READY:
+        r->state = open ? RADIO_READY : r->state;
+        r->text[0] = '\0';
+        break;
+    case MODEM_EV_MISMATCH:
+        r->state = open ? RADIO_CONFIGURING : r->state;
+        break;
+    case MODEM_EV_SILENT:
+        r->state = open ? RADIO_SILENT : r->state;
+        break;
+    case MODEM_EV_RX:
+    case MODEM_EV_TX_DONE:
+    case MODEM_EV_REFUSED:
+    case MODEM_EV_FAULT:
+        break;
+    }
+    if (event_out->text[0])
+        snprintf(r->text, sizeof r->text, "%s", event_out->text);
+    return true;
+}
+
+int radio_send(struct radio *r, uint64_t now_ms, const uint8_t *frame, size_t len)
+{
+    int err = modem_send(&r->modem, now_ms, frame, len);
+    if (err == MODEM_OK)
+        write_out(r, now_ms);
+    else if (err == MODEM_ENOTREADY && r->state == RADIO_READY)
+        r->state = RADIO_CONFIGURING; /* it restarted; the driver is writing its settings again */
+    return err;
+}
+
+uint64_t radio_next_deadline(const struct radio *r)
+{
+    if (serial_fd(&r->serial) < 0)
+        return r->reopen_ms;
+    return modem_next_deadline(&r->modem);
+}
+
+const char *radio_state_name(enum radio_state state)
+{
+    switch (state) {
+    case RADIO_NONE: return "none";
+    case RADIO_ABSENT: return "absent";
+    case RADIO_CONFIGURING: return "configuring";
+    case RADIO_READY: return "ready";
+    case RADIO_SILENT: return "silent";
+    }
+    return "unknown";
+}

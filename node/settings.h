@@ -1,0 +1,23 @@
+/* settings.h - kengd.conf, read by libconfuse.  An unknown or ill-typed key is an error that names
+ * file and line.  Memory: fixed; errors: -1 with one line in text. */
+#ifndef KENG_NODE_SETTINGS_H
+#define KENG_NODE_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { SETTINGS_PATH_LEN = 512, SETTINGS_NAME_LEN = 32, SETTINGS_TEXT_LEN = 256 };
+
+struct settings {
+    uint16_t node;   /* this box's number in the roster */
+    bool gateway;    /* role = "gateway" */
+    char modem[SETTINGS_PATH_LEN];  /* serial port, by its stable name; empty: none */
+    char driver[SETTINGS_NAME_LEN];
+    char socket[SETTINGS_PATH_LEN]; /* empty: HOME/kengd.sock */
+    int antenna_gain_dbi, cable_loss_db;
+    uint32_t record_count_max;
+};
+
+int settings_read(const char *path, struct settings *out, char text[static SETTINGS_TEXT_LEN]);
+
+#endif
