@@ -209,8 +209,9 @@ static int take_option(struct keng *k, int argc, char **argv, int *at)
             return keng_wrong(k, TEXT_WRONG_OPTION_TWICE, KENG_ARGS(options[i].name));
         if (options[i].argument == NULL) {
             k->option[i] = "";
-            return value == NULL ? KENG_OK
-                                 : keng_wrong(k, TEXT_WRONG_OPTION_FLAG, KENG_ARGS(options[i].name));
+            if (value == NULL)
+                return KENG_OK;
+            return keng_wrong(k, TEXT_WRONG_OPTION_FLAG, KENG_ARGS(options[i].name));
         }
         if (value == NULL && *at + 1 < argc)
             value = argv[++*at];
@@ -308,8 +309,8 @@ static void print_options(const struct keng *k, uint64_t set)
 int keng_help(struct keng *k)
 {
     if (k->command == NULL) {
-        printf("%s\n\n%s: keng %s\n\n%s\n", text_get(k->lang, TEXT_ABOUT),
-               text_get(k->lang, TEXT_USAGE), "COMMAND [OPTIONS]", text_get(k->lang, TEXT_COMMANDS));
+        printf("%s\n\n%s: keng COMMAND [OPTIONS]\n\n%s\n", text_get(k->lang, TEXT_ABOUT),
+               text_get(k->lang, TEXT_USAGE), text_get(k->lang, TEXT_COMMANDS));
         for (size_t i = 0; i < COMMAND_COUNT; i++)
             printf("  %-20s %s\n", commands[i].name, text_get(k->lang, commands[i].summary));
         print_options(k, options_common);

@@ -86,7 +86,8 @@ const char *keng_option_name(enum keng_option option);
 /* Fills k from what was typed.  KENG_OK, or the exit status after saying why. */
 int keng_parse(struct keng *k, int argc, char **argv);
 int keng_help(struct keng *k);
-/* Is text a word of this list, the case of ASCII letters aside, '_' and ' ' like '-', in any normal form? */
+/* Is text a word of this list?  The case of ASCII letters does not matter, '_' and ' ' are '-', and
+ * marks may be composed or not. */
 bool keng_word_in(const char *words, const char *text);
 /* A whole number of ASCII digits within the bounds. */
 bool keng_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *value_out);
@@ -132,7 +133,7 @@ void keng_fingerprint(const uint8_t network_id[KENG_NETWORK_ID_LEN],
 /* Time until which an author waits before advice helps more than patience. */
 enum { KENG_ADVICE_AGE_S = 3 * 3600, KENG_WAITING_AGE_S = 10 * 60 };
 
-/* keng_message.c: records in words; needs what keng_load_*() loaded, does without what is missing. */
+/* keng_message.c: records in words, with the names that keng_load_*() loaded, numbers otherwise. */
 void keng_author_name(struct keng *k, uint16_t author, char *buf, size_t cap);
 void keng_village_name(const struct keng *k, uint32_t village, char *buf, size_t cap);
 /* Adds to object what the record in hex says; the keys are those of keng(1). */

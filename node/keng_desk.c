@@ -59,7 +59,9 @@ uint32_t desk_created_now(void)
 {
     int64_t minutes = ((int64_t)time(NULL) - KENG_EPOCH_UNIX_S) / 60;
 
-    return minutes < 0 ? 0 : minutes > CREATED_MINUTES_MAX ? CREATED_MINUTES_MAX : (uint32_t)minutes;
+    if (minutes < 0)
+        return 0;
+    return minutes > CREATED_MINUTES_MAX ? CREATED_MINUTES_MAX : (uint32_t)minutes;
 }
 
 int desk_read_name(const struct keng *k, const char *text, char *name_out, size_t len_max)
@@ -80,8 +82,8 @@ size_t desk_sign_record(const struct home_identity *root, const uint8_t *network
 {
     struct record_draft draft = {
         .ref = { .author = AUTHOR_ROOT, .seq = seq }, .kind = kind,
-        .priority = record_kind_priority(kind), .clock_set = true, .created_min = desk_created_now(),
-        .body = body, .body_len = body_len,
+        .priority = record_kind_priority(kind), .clock_set = true,
+        .created_min = desk_created_now(), .body = body, .body_len = body_len,
     };
     int len = record_encode(&draft, record_out, RECORD_LEN_MAX);
 
@@ -215,8 +217,8 @@ static int write_ca(const struct keng *k, const char *dir, const char *name)
 }
 
 /* commune.keng with the profile as the root's first record. */
-static int write_first_commune(const struct keng *k, const char *dir, const struct home_identity *root,
-                               const struct profile *p)
+static int write_first_commune(const struct keng *k, const char *dir,
+                               const struct home_identity *root, const struct profile *p)
 {
     uint8_t body[RECORD_BODY_LEN_MAX], record[RECORD_LEN_MAX];
     uint8_t file[BATCH_HEADER_LEN + RECORD_LEN_MAX + 2 + KENG_SIG_LEN];
@@ -230,8 +232,8 @@ static int write_first_commune(const struct keng *k, const char *dir, const stru
     int body_len = profile_encode(p, body, sizeof body);
     if (body_len < 0)
         return keng_wrong(k, TEXT_WRONG_REPORT, KENG_ARGS(report_strerror(body_len)));
-    size_t len = desk_sign_record(root, header.network_id, 1, RECORD_PROFILE, body, (size_t)body_len,
-                             record);
+    size_t len = desk_sign_record(root, header.network_id, 1, RECORD_PROFILE, body,
+                                  (size_t)body_len, record);
     int result = len == 0 ? BATCH_EFORM : batch_begin(&b, file, sizeof file, &header);
     if (result == BATCH_OK)
         result = batch_add(&b, record, len);

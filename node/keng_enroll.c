@@ -399,8 +399,10 @@ out:
 /* A common name may be anything readable; only what looks like a host also becomes one. */
 static bool looks_like_host(const char *name)
 {
-    return name[0] != '\0' && name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                                "0123456789.:-")] == '\0';
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
+                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:-";
+
+    return name[0] != '\0' && name[strspn(name, allowed)] == '\0';
 }
 
 static int write_leaf(const struct keng *k, const char *out, const struct cert_pair *ca,

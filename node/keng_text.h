@@ -32,7 +32,8 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(CMD_ROSTER, "ai có số nào trong xã", "who has which number in the commune") \
     X(CMD_NODE, "máy này: số tin, hàng xóm, thời gian phát", \
       "this node: records, neighbours, airtime") \
-    X(CMD_IMPORT, "nạp tin từ tệp .keng (thẻ nhớ, USB)", "feed records of a .keng file to the node") \
+    X(CMD_IMPORT, "nạp tin từ tệp .keng (thẻ nhớ, USB)", \
+      "feed records of a .keng file to the node") \
     X(CMD_INIT, "lập bàn khoá của xã", "make a commune's key desk") \
     X(CMD_ENROLL, "cấp số và khoá cho người hoặc máy", "give a person or box a number and a key") \
     X(CMD_REVOKE, "thu hồi một số", "take a number back") \
@@ -80,7 +81,8 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(WRONG_OPTION_VALUE, "tuỳ chọn --{1} cần một giá trị", "option --{1} needs a value") \
     X(WRONG_OPTION_FLAG, "tuỳ chọn --{1} không nhận giá trị", "option --{1} takes no value") \
     X(WRONG_OPTION_TWICE, "tuỳ chọn --{1} ghi hai lần", "option --{1} is given twice") \
-    X(WRONG_OPTION_MISSING, "thiếu --{1}; xem: keng help {2}", "--{1} is missing; see: keng help {2}") \
+    X(WRONG_OPTION_MISSING, "thiếu --{1}; xem: keng help {2}", \
+      "--{1} is missing; see: keng help {2}") \
     X(WRONG_OPTIONS_EXCLUDE, "--{1} và --{2} không đi cùng nhau", \
       "--{1} and --{2} do not go together") \
     X(WRONG_OPERAND, "thừa '{1}'; xem: keng help {2}", "'{1}' is too much; see: keng help {2}") \
@@ -104,7 +106,8 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(WRONG_VALUE_DECIMALS, "{1}: '{2}' có quá nhiều số lẻ, chỉ nhận {3}; đơn vị là {4}", \
       "{1}: '{2}' has too many decimals, {3} at most; the unit is {4}") \
     X(WRONG_VALUE_RANGE, "{1}: số '{2}' quá lớn, xem lại", "{1}: '{2}' is too large, check it") \
-    X(WRONG_VALUE_STATE, "{1}: '{2}' không hợp lệ; dùng: {3}", "{1}: '{2}' is not valid; use: {3}") \
+    X(WRONG_VALUE_STATE, "{1}: '{2}' không hợp lệ; dùng: {3}", \
+      "{1}: '{2}' is not valid; use: {3}") \
     X(WRONG_FIGURE_COUNT, "nhiều hơn {1} chỉ tiêu trong một tin; chia thành hai tin", \
       "more than {1} indicators in one report; make two") \
     X(WRONG_EMPTY, "tin trống; thêm TÊN=SỐ hoặc --text \"...\"", \
@@ -134,7 +137,8 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
       "'{1}' cannot be a key desk; name a new directory") \
     X(WRONG_PERSON_NAME, "tên '{1}' không dùng được: phải có, một dòng, tối đa {2} byte", \
       "the name '{1}' cannot be used: one line, not empty, {2} bytes at most") \
-    X(WRONG_CODE, "mã '{1}' phải là chữ số, tối đa {2}", "the code '{1}' must be digits, {2} at most") \
+    X(WRONG_CODE, "mã '{1}' phải là chữ số, tối đa {2}", \
+      "the code '{1}' must be digits, {2} at most") \
     X(WRONG_REGION, "không có vùng '{1}'; dùng: {2}", "there is no region '{1}'; use: {2}") \
     X(WRONG_FREQ, "{1} MHz với băng thông {2} kHz ra ngoài {3}-{4} MHz của {5}", \
       "{1} MHz with a bandwidth of {2} kHz leaves {3}-{4} MHz of {5}") \

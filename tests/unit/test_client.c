@@ -84,7 +84,8 @@ static void test_client_call_gives_answer_or_reason(void **state)
         { "not JSON", "hello\n", 100, true, -1, "not JSON", false },
         { "a list", "[1]\n", 100, true, -1, "not JSON", false },
         { "no verdict", "{\"seq\":5}\n", 100, true, -1, "without a meaning", false },
-        { "refusal without a reason", "{\"ok\":false}\n", 100, true, -1, "without a meaning", false },
+        { "refusal without a reason", "{\"ok\":false}\n", 100, true, -1, "without a meaning",
+          false },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -138,7 +138,12 @@ static void test_keng_finds_kinds_and_commands_in_both_languages(void **state)
 static void test_keng_numbers_are_whole_and_in_bounds(void **state)
 {
     (void)state;
-    static const struct { const char *text; uint64_t min, max; bool want; uint64_t value; } cases[] = {
+    static const struct {
+        const char *text;
+        uint64_t min, max;
+        bool want;
+        uint64_t value;
+    } cases[] = {
         { "0", 0, 10, true, 0 }, { "10", 0, 10, true, 10 }, { "11", 0, 10, false, 0 },
         { "1", 2, 10, false, 0 }, { "007", 0, 10, true, 7 }, { "", 0, 10, false, 0 },
         { "-1", 0, 10, false, 0 }, { "+1", 0, 10, false, 0 }, { " 1", 0, 10, false, 0 },
@@ -158,11 +163,18 @@ static void test_keng_numbers_are_whole_and_in_bounds(void **state)
 static void test_keng_decimals_are_exact(void **state)
 {
     (void)state;
-    static const struct { const char *text; unsigned decimals; bool want; int64_t value; } cases[] = {
-        { "921.5", 6, true, 921500000 }, { "921,5", 6, true, 921500000 }, { "921", 6, true, 921000000 },
+    static const struct {
+        const char *text;
+        unsigned decimals;
+        bool want;
+        int64_t value;
+    } cases[] = {
+        { "921.5", 6, true, 921500000 }, { "921,5", 6, true, 921500000 },
+        { "921", 6, true, 921000000 },
         { "-12.25", 5, true, -1225000 }, { "0.00001", 5, true, 1 }, { "0.000001", 5, false, 0 },
         { "1.", 2, false, 0 }, { ".5", 2, false, 0 }, { "", 2, false, 0 }, { "-", 2, false, 0 },
-        { "1.5", 0, false, 0 }, { "16", 0, true, 16 }, { "1e3", 3, false, 0 }, { "1.2.3", 5, false, 0 },
+        { "1.5", 0, false, 0 }, { "16", 0, true, 16 }, { "1e3", 3, false, 0 },
+        { "1.2.3", 5, false, 0 },
         { "12345678901234567", 5, false, 0 }, { "1 ", 1, false, 0 },
     };
 
@@ -267,7 +279,7 @@ static void test_keng_fingerprint_is_read_in_groups_of_four(void **state)
     assert_string_equal(text, "0001 0203 0405 0607 0809 0a0b 0c0d 0e0f");
 }
 
-/* ---- the command line -------------------------------------------------------------------------- */
+/* ---- the command line ------------------------------------------------------------------------ */
 
 static void test_keng_arguments_are_taken_or_refused(void **state)
 {
