@@ -277,7 +277,9 @@ static void read_air(struct reader *r, struct keng_air_config *c, json_t *root)
     json_t *cca = json_object_get(root, "cca");
     if (cca) {
         only_keys(r, "cca", cca, cca_names);
-        a->cca_busy_dbm_x100 = x100(number(r, "cca", cca, "busy_dbm", REQUIRED, 0, -160, 0));
+        double busy_dbm = number(r, "cca", cca, "busy_dbm", OPTIONAL,
+                                 a->sensitivity_dbm_x100 / 100.0, -160, 0);
+        a->cca_busy_dbm_x100 = x100(busy_dbm);
         a->cca_miss_ppm = ppm(number(r, "cca", cca, "miss", OPTIONAL, 0, 0, 1));
         a->cca_blind_us = (uint32_t)(1000 * number(r, "cca", cca, "blind_ms", OPTIONAL,
                                                    CCA_BLIND_MS_DEFAULT, 0, 1000));
