@@ -15,10 +15,10 @@ enum {
     EVENT_COUNT = 8,
     EVENT_ROOM_MIN = 5,  /* one byte or one deadline makes no more events than this */
 
-    REPLY_TIMEOUT_MS = 1000,
+    REPLY_TIMEOUT_MS = 2000, /* the answer takes 5 ms; the rest is for a busy host */
     RETRY_SOON_MS = 100,
     TRY_COUNT_MAX = 3,
-    META_TIMEOUT_MS = 100,  /* the report follows its frame at once: 7 bytes, 0.6 ms */
+    META_TIMEOUT_MS = 400,  /* the report follows its frame at once: 7 bytes, 0.6 ms */
     BUSY_HOLD_MS = 1000,
     PING_IDLE_MS = 60000,
     SILENT_REST_MS_MIN = 1000,

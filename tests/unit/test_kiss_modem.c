@@ -422,7 +422,7 @@ static void test_kiss_modem_repeats_each_command_whose_answer_is_lost(void **sta
         run_until(w, 1200 * US);
         w->sides[0].drop_reply = lost;
         open_all(w);
-        run_until(w, w->now_us + 2u * S);
+        run_until(w, w->now_us + 4u * S);
         assert_int_equal(w->sides[0].event_count[MODEM_EV_READY], 1);
         assert_int_equal(stats_of(&w->sides[0]).replies_lost, 1);
         assert_int_equal(w->sides[0].event_count[MODEM_EV_SILENT], 0);
@@ -442,9 +442,9 @@ static void test_kiss_modem_that_is_silent_is_told_and_tried_again(void **state)
     uint8_t byte = 1;
     assert_int_equal(modem_send(&a->modem, w->now_us / US, &byte, 1), MODEM_ENOTREADY);
     run_until(w, w->now_us + 600u * S);
-    assert_in_range(a->event_count[MODEM_EV_SILENT], 15, 25); /* every 33 s at last */
+    assert_in_range(a->event_count[MODEM_EV_SILENT], 15, 25); /* every 36 s at last */
     a->cut_line = false;
-    run_until(w, w->now_us + 35u * S);
+    run_until(w, w->now_us + 40u * S);
     assert_int_equal(a->event_count[MODEM_EV_READY], 2);
 }
 
@@ -520,6 +520,38 @@ static void test_kiss_modem_that_never_says_done_costs_the_airtime(void **state)
     send(w, 0, 100);
     run_until(w, w->now_us + 5u * S);
     assert_int_equal(a->result_count[MODEM_TX_SENT], 1);
+}
+
+static void test_kiss_modem_takes_a_full_output_for_no_refusal(void **state)
+{
+    struct world *w = ready_world();
+    struct side *a = &w->sides[0];
+    static const uint8_t busy[] = { KISS_FEND, KISS_SET_HARDWARE, KISS_HW_ERROR, KISS_HW_ERR_BUSY,
+                                    KISS_FEND };
+    (void)state;
+    send(w, 0, 0); /* done: from here on the modem is known to hold nothing */
+    settle(w, 0);
+    send(w, 0, 1);
+    while (!air_sending(w->air, w->now_us, 0))
+        step(w);
+    to_host(a, busy, sizeof busy);
+    assert_int_equal(a->event_count[MODEM_EV_REFUSED], 0);
+    settle(w, 0);
+    assert_int_equal(a->result_count[MODEM_TX_SENT], 2);
+    assert_int_equal(stats_of(a).unexpected, 1);
+}
+
+static void test_kiss_modem_whose_radio_fails_says_so(void **state)
+{
+    struct world *w = ready_world();
+    struct side *a = &w->sides[0];
+    (void)state;
+    air_set_on(w->air, w->now_us, 0, false); /* the chip takes no frame */
+    send(w, 0, 0);
+    settle(w, 0);
+    assert_int_equal(a->result_count[MODEM_TX_FAILED], 1);
+    assert_int_equal(stats_of(a).tx_failed, 1);
+    assert_non_null(strstr(a->last.text, "failed"));
 }
 
 static void test_kiss_modem_gone_ends_the_frame_as_far_as_it_came(void **state)
@@ -816,6 +848,8 @@ int main(void)
         cmocka_unit_test(test_kiss_modem_with_other_settings_may_not_send),
         cmocka_unit_test(test_kiss_modem_holding_an_older_frame_refuses),
         cmocka_unit_test(test_kiss_modem_that_never_says_done_costs_the_airtime),
+        cmocka_unit_test(test_kiss_modem_takes_a_full_output_for_no_refusal),
+        cmocka_unit_test(test_kiss_modem_whose_radio_fails_says_so),
         cmocka_unit_test(test_kiss_modem_gone_ends_the_frame_as_far_as_it_came),
         cmocka_unit_test(test_kiss_modem_pairs_signal_reports_with_their_frames),
         cmocka_unit_test(test_kiss_modem_takes_no_more_bytes_than_it_has_room_for_events),
