@@ -477,6 +477,23 @@ static void test_kiss_modem_with_other_settings_may_not_send(void **state)
     assert_non_null(strstr(a->last.text, "did not take"));
 }
 
+static void test_kiss_modem_found_at_another_power_may_not_send(void **state)
+{
+    struct world *w = ready_world();
+    struct side *a = &w->sides[0];
+    (void)state;
+    a->emu.config_power = 22;
+    a->emu.power_dbm = 22;
+    send(w, 0, 0);
+    settle(w, 0);
+    assert_int_equal(a->event_count[MODEM_EV_REFUSED], 1);
+    assert_int_equal(a->emu.power_dbm, POWER_DBM); /* written anew */
+    send(w, 0, 0);
+    settle(w, 0);
+    assert_int_equal(a->result_count[MODEM_TX_SENT], 1);
+    assert_int_equal(w->unlawful, 0);
+}
+
 static void test_kiss_modem_holding_an_older_frame_refuses(void **state)
 {
     struct world *w = &world;
@@ -846,6 +863,7 @@ int main(void)
         cmocka_unit_test(test_kiss_modem_repeats_each_command_whose_answer_is_lost),
         cmocka_unit_test(test_kiss_modem_that_is_silent_is_told_and_tried_again),
         cmocka_unit_test(test_kiss_modem_with_other_settings_may_not_send),
+        cmocka_unit_test(test_kiss_modem_found_at_another_power_may_not_send),
         cmocka_unit_test(test_kiss_modem_holding_an_older_frame_refuses),
         cmocka_unit_test(test_kiss_modem_that_never_says_done_costs_the_airtime),
         cmocka_unit_test(test_kiss_modem_takes_a_full_output_for_no_refusal),

@@ -145,6 +145,10 @@ static void test_serial_port_has_one_owner_and_passes_to_the_next(void **state)
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     serial = open_ok(pty.path);
+    /* Root is let in all the same, so look: an exclusive pty would lock out everyone else. */
+    int exclusive = -1;
+    assert_int_equal(ioctl(keep_fd, TIOCGEXCL, &exclusive), 0);
+    assert_int_equal(exclusive, 0);
     serial_close(&serial);
     (void)close(keep_fd);
     (void)close(pty.master_fd);
