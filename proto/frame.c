@@ -99,7 +99,8 @@ bool frame_next_record(struct frame_view *v, const uint8_t **record_out, size_t 
     return *record_out != NULL;
 }
 
-void frame_begin(struct frame_builder *b, uint8_t *buf, size_t cap, uint16_t sender, uint32_t digest)
+void frame_begin(struct frame_builder *b, uint8_t *buf, size_t cap, uint16_t sender,
+                 uint32_t digest)
 {
     static const uint8_t no_tag[FRAME_TAG_LEN];
     *b = (struct frame_builder){ .w = bytes_writer(buf, cap), .flags = buf };

@@ -73,7 +73,8 @@ struct frame_builder {
     uint32_t entry_log;
 };
 
-void frame_begin(struct frame_builder *b, uint8_t *buf, size_t cap, uint16_t sender, uint32_t digest);
+void frame_begin(struct frame_builder *b, uint8_t *buf, size_t cap, uint16_t sender,
+                 uint32_t digest);
 /* Starts the summary, at most once and before any record.  whole: bit 1 with the range. */
 void frame_begin_summary(struct frame_builder *b, bool whole, uint32_t from, uint32_t to);
 /* Appends an entry (rising log numbers).  False, and nothing written, if it does not fit. */

@@ -1,4 +1,4 @@
-/* A gateway's acknowledgements: signed statements of what is durable there, and what they mean here.
+/* A gateway's acknowledgements: signed statements of what is durable there, and what they mean.
  *
  * The body is the protobuf message Ack of proto/keng.proto.  It is three packed arrays of numbers,
  * written and read by hand because the core carries no protobuf library; the tests hold both ways

@@ -28,9 +28,11 @@ enum {
      * node/DESIGN.md says how each was chosen. */
     TRICKLE_MIN_UNITS = 8,
     TRICKLE_MIN_MS_MIN = 3000,
-    TRICKLE_MAX_MS = 900000,
+    TRICKLE_MAX_MS = 600000,
+    TRICKLE_MAX_DIFFERENT_MS = 240000, /* while somebody around is known to differ */
     TRICKLE_CONSISTENT = 2,    /* summaries like ours heard before ours is needless */
-    WHOLE_AFTER_ROUNDS = 2,    /* rounds of brief summaries before the whole is told */
+    WHOLE_AFTER_ROUNDS = 2,    /* brief summaries since a reset before the whole is told */
+    WHOLE_AFTER_RESETS = 5,    /* brief summaries before it is told however often things change */
     CHANGED_UNITS = 64,        /* a log counts as changed for so long */
     HEARD_ENOUGH = 2,          /* further copies overheard before we trust that all heard it */
     SHOUT_UNITS = 16,          /* first repetition of an own record nobody confirmed; doubles */
@@ -61,13 +63,14 @@ struct slot {
     uint32_t order_prev, order_next; /* durable records of one priority, oldest first */
     uint16_t log, acked_by;
     uint8_t len, kind, priority, flags;
-    uint8_t heard_count; /* copies overheard after ours */
+    uint8_t heard_count; /* copies overheard since new, or since somebody stated to lack it */
+    uint8_t heard_from;  /* index of the neighbour that sent the last of them */
     uint8_t sent_count;
 };
 
 struct log {
     uint64_t changed_ms;
-    uint64_t claimed_ms; /* when somebody first claimed more of a local author than we hold */
+    uint64_t claimed_ms; /* local author: when we learned that more of it exists than we hold */
     uint32_t held;       /* durable without a gap up to here; superseding lane: the newest */
     uint32_t top;        /* highest durable number */
     uint32_t known;      /* highest number anybody claims to hold */
@@ -79,6 +82,7 @@ struct log {
     uint8_t lane;
     bool local;
     bool lost;           /* the store holds less than was numbered: own records are missing */
+    bool recovering;     /* local author: its own records came back to it from outside */
     bool forked;         /* evidence of one fork is kept; more would be an attack on the store */
 };
 
@@ -89,11 +93,12 @@ struct author_slot {
 
 struct neighbour {
     uint64_t heard_ms;
+    uint64_t synced_digest; /* our whole digest when we last noted that it holds what we hold */
     uint32_t *held; /* for each log: everything up to this number */
-    uint32_t digest; /* as last heard, 24 bits */
+    uint32_t digest; /* as last heard, 24 bits; UINT32_MAX: never */
     uint16_t node;
     int16_t rssi_dbm, snr_db_x4;
-    bool used, in_sync, summary_known;
+    bool used, summary_known;
 };
 
 struct queued_event {
@@ -104,7 +109,8 @@ struct queued_event {
 
 struct trickle {
     uint64_t interval_ms, fire_ms, end_ms;
-    uint32_t rounds;
+    uint32_t rounds;      /* times it fired with a difference around, since the last reset */
+    uint32_t since_whole; /* the same, since the whole was last told */
     uint32_t consistent_count;
     bool fired;
 };
@@ -113,7 +119,7 @@ enum tx_state { TX_IDLE, TX_CHARGING, TX_READY, TX_ON_AIR };
 
 struct tx {
     enum tx_state state;
-    uint64_t due_ms;      /* when the next frame may be worth building; MESH_NEVER: nothing to say */
+    uint64_t due_ms;      /* when to look whether a frame is worth building; MESH_NEVER: not */
     uint64_t earliest_ms; /* pause after the last frame */
     uint32_t charge_event_id;
     uint64_t minute;      /* where the charge was booked */
@@ -203,13 +209,18 @@ uint64_t neigh_bit(const struct mesh *m, const struct neighbour *n);
 uint64_t neigh_alive_mask(const struct mesh *m);
 void neigh_on_summary(struct mesh *m, struct neighbour *n, struct frame_view *frame);
 void neigh_on_digest(struct mesh *m, struct neighbour *n, uint32_t digest24);
+/* Was the digest it last stated ours as we are now? */
+bool neigh_in_sync(const struct mesh *m, const struct neighbour *n);
+/* After our holdings changed: who turns out to hold just the same? */
+void neigh_recheck(struct mesh *m);
 /* Which of the living are believed to lack this record? */
 uint64_t neigh_lacking(const struct mesh *m, const struct slot *s, uint64_t alive);
 bool neigh_holds(const struct mesh *m, const struct neighbour *n, const struct slot *s);
 
 /* rx.c */
 bool rx_role_allows(const struct mesh_author *a, uint8_t kind);
-enum mesh_verdict rx_record(struct mesh *m, const uint8_t *bytes, size_t len, struct neighbour *from);
+enum mesh_verdict rx_record(struct mesh *m, const uint8_t *bytes, size_t len,
+                            struct neighbour *from);
 
 /* tx.c */
 void tx_advance(struct mesh *m);

@@ -126,7 +126,7 @@ void mesh_set_modem(struct mesh *m, uint64_t now_ms, bool ready)
     if (!ready && m->tx.state == TX_ON_AIR)
         tx_on_done(m, MESH_TX_SENT); /* it may have left: the airtime stays spent */
     if (!ready && m->tx.state != TX_IDLE) {
-        /* Booked in a minute that may have left the window when the modem returns: build it anew. */
+        /* Booked in a minute that may have left the window when the modem is back: build anew. */
         m->tx.state = TX_IDLE;
         m->tx.due_ms = now_ms;
     }
@@ -142,7 +142,7 @@ struct queued_event *core_queue_event(struct mesh *m, enum mesh_event_type type)
     int last = type == MESH_EV_STORE ? EVENT_COUNT : EVENT_COUNT - MESH_STAGED_COUNT_MAX;
     for (int i = first; i < last; i++) {
         struct queued_event *q = &m->events[i];
-        /* One place for each kind of event that is not a record, so that none can crowd out another. */
+        /* One place for each kind of event that is not a record, so that none crowds out another. */
         if (q->used || (type != MESH_EV_STORE && i != (int)type))
             continue;
         *q = (struct queued_event){ .used = true, .slot = SLOT_NONE };
@@ -154,7 +154,8 @@ struct queued_event *core_queue_event(struct mesh *m, enum mesh_event_type type)
     return NULL;
 }
 
-bool core_event_queued(const struct mesh *m, enum mesh_event_type type, const struct record_ref *ref)
+bool core_event_queued(const struct mesh *m, enum mesh_event_type type,
+                       const struct record_ref *ref)
 {
     for (int i = 0; i < EVENT_COUNT; i++) {
         const struct queued_event *q = &m->events[i];
@@ -202,8 +203,15 @@ static void stored(struct mesh *m, const struct queued_event *q, bool durable)
         (void)err;
         ack_apply(m, v.ref.author, v.body, v.body_len);
     }
+    struct log *log = &m->logs[s->log];
+    if (log->local && !q->ev.own) {
+        /* Proof that this store forgot something.  What comes back earns time for the rest. */
+        log->recovering = true;
+        log->claimed_ms = m->now_ms;
+    }
     ack_on_commit(m, s);
     tx_record_committed(m, q->slot, q->ev.own);
+    neigh_recheck(m);
 }
 
 static void charged(struct mesh *m, uint32_t event_id, bool durable)
@@ -292,7 +300,8 @@ static int reserve(struct mesh *m, const struct log *log, uint32_t seq)
 {
     if (seq <= log->reserved)
         return MESH_OK;
-    struct record_ref ref = { .author = log->author, .lane = log->lane, .seq = seq + SEQ_BLOCK - 1 };
+    struct record_ref ref = { .author = log->author, .lane = log->lane,
+                              .seq = seq + SEQ_BLOCK - 1 };
     if (ref.seq > RECORD_SEQ_MAX)
         ref.seq = RECORD_SEQ_MAX;
     struct queued_event *q = core_queue_event(m, MESH_EV_RESERVE);
@@ -304,12 +313,17 @@ static int reserve(struct mesh *m, const struct log *log, uint32_t seq)
 /* After a restored backup the neighbours may hold numbers that this store has forgotten.  Where our
  * own note of used numbers says so, nothing is written before they returned; a neighbour's claim
  * alone makes us wait a while, but must not silence an author for ever. */
-static bool behind(const struct mesh *m, const struct log *log)
+static bool behind(const struct mesh *m, struct log *log)
 {
     if (log->lost && log->top + SEQ_BLOCK < log->reserved)
         return true;
-    return log->known > log->top && log->claimed_ms != MESH_NEVER &&
-           m->now_ms - log->claimed_ms < BEHIND_WAIT_MS;
+    /* While own records come back, more may follow than anybody has claimed: until a neighbour
+     * holds just what we hold. */
+    for (uint64_t rest = neigh_alive_mask(m); log->recovering && rest; rest &= rest - 1)
+        log->recovering = !neigh_in_sync(m, &m->neighbours[__builtin_ctzll(rest)]);
+    if (log->known <= log->top && !log->recovering)
+        log->claimed_ms = MESH_NEVER;
+    return log->claimed_ms != MESH_NEVER && m->now_ms - log->claimed_ms < BEHIND_WAIT_MS;
 }
 
 int mesh_submit(struct mesh *m, uint64_t now_ms, const struct record_draft *draft,
@@ -369,7 +383,8 @@ int mesh_restore_record(struct mesh *m, const struct record_view *view)
     struct log *log = table_get_log(m, view->ref.author, view->ref.lane);
     if (!log)
         return table_find_author(m, view->ref.author) ? MESH_EFULL : MESH_EUNKNOWN;
-    if (table_find(m, log, view->ref.seq) != SLOT_NONE || (log->lane != 0 && view->ref.seq <= log->held))
+    if (table_find(m, log, view->ref.seq) != SLOT_NONE ||
+        (log->lane != 0 && view->ref.seq <= log->held))
         return MESH_OK;
     uint32_t index = table_add(m, log, view);
     if (index == SLOT_NONE)
@@ -395,7 +410,8 @@ int mesh_restore_reserved(struct mesh *m, uint16_t author, uint8_t lane, uint32_
 bool mesh_record_state(const struct mesh *m, const struct record_ref *ref,
                        struct mesh_record_state *state_out)
 {
-    const struct log *log = ref->lane < LANE_COUNT ? table_find_log(m, ref->author, ref->lane) : NULL;
+    const struct log *log = ref->lane < LANE_COUNT ? table_find_log(m, ref->author, ref->lane)
+                                                   : NULL;
     uint32_t index = log ? table_find(m, log, ref->seq) : SLOT_NONE;
     if (index == SLOT_NONE)
         return false;
@@ -446,7 +462,9 @@ const char *mesh_strerror(int err)
     case MESH_EUNKNOWN: return "not known here";
     case MESH_ESIGN: return "signing failed";
     case MESH_EROLE: return "this author may not write records of this kind";
-    case MESH_EBEHIND: return "this store lacks numbers its author has used; waiting for neighbours to return them";
+    case MESH_EBEHIND:
+        return "this store lacks numbers its author has used; waiting for neighbours to return "
+               "them";
     }
     return "unknown error";
 }

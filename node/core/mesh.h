@@ -51,7 +51,7 @@ enum mesh_err {
     MESH_EUNKNOWN = -6, /* no such author, record, event or transmission */
     MESH_ESIGN = -7,    /* sign() failed; nothing was changed */
     MESH_EROLE = -9,    /* this author may not write this kind */
-    MESH_EBEHIND = -8,  /* numbers of this author were used that we lack: neighbours may return them */
+    MESH_EBEHIND = -8,  /* numbers of this author were used that we lack: wait for neighbours */
 };
 
 /* What became of a frame, and of each record in it.  Indexes mesh_stats.rx[]. */
@@ -209,7 +209,8 @@ int mesh_submit(struct mesh *m, uint64_t now_ms, const struct record_draft *draf
 enum mesh_verdict mesh_on_frame(struct mesh *m, uint64_t now_ms, const uint8_t *frame, size_t len,
                                 const struct mesh_rx_meta *meta);
 /* One record from a file or a cable. */
-enum mesh_verdict mesh_on_record(struct mesh *m, uint64_t now_ms, const uint8_t *record, size_t len);
+enum mesh_verdict mesh_on_record(struct mesh *m, uint64_t now_ms, const uint8_t *record,
+                                 size_t len);
 /* The modem is done with tx_id. */
 int mesh_on_tx_done(struct mesh *m, uint64_t now_ms, uint32_t tx_id, enum mesh_tx_result result);
 /* The answer to an event: is it on stable storage? */

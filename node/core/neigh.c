@@ -96,6 +96,10 @@ static void state_record(struct slot *s, uint64_t bit, bool holds)
     } else {
         s->confirmed &= ~bit;
         s->told &= ~bit;
+        /* Who sends it next heard the same statement, so the one that made it very likely hears
+         * him: a single copy will do. */
+        s->heard_count = HEARD_ENOUGH - 1;
+        s->heard_from = MESH_NEIGHBOUR_COUNT_MAX;
     }
 }
 
@@ -165,6 +169,7 @@ static void state_log(struct mesh *m, struct neighbour *n, struct log *log,
         claim += e->runs[i].gap + e->runs[i].held;
     if (claim > log->known)
         log->known = claim;
+    /* Once until it is made good: an unproved claim must not silence an author for ever. */
     if (log->local && claim > log->top && log->claimed_ms == MESH_NEVER)
         log->claimed_ms = m->now_ms;
     n->held[table_log_index(m, log)] = e->held;
@@ -218,33 +223,51 @@ void neigh_on_summary(struct mesh *m, struct neighbour *n, struct frame_view *fr
     m->need_dirty = true;
 }
 
+bool neigh_in_sync(const struct mesh *m, const struct neighbour *n)
+{
+    return n->digest == table_digest24(m, n->node);
+}
+
+/* Its digest is ours: it holds all that we hold. */
+static void note_sync(struct mesh *m, struct neighbour *n)
+{
+    if (n->summary_known && n->synced_digest == m->digest)
+        return;
+    uint64_t bit = neigh_bit(m, n);
+    for (uint16_t i = 0; i < m->log_count; i++) {
+        struct log *log = &m->logs[i];
+        n->held[i] = log->held;
+        for (uint32_t seq = log->held + 1; log->lane == 0 && seq <= log->top; seq++) {
+            uint32_t k = table_find(m, log, seq);
+            if (k != SLOT_NONE && !(m->slots[k].flags & SLOT_PENDING))
+                m->slots[k].confirmed |= bit;
+        }
+    }
+    n->summary_known = true;
+    n->synced_digest = m->digest;
+    m->need_dirty = true;
+    m->stats.state_changes++;
+}
+
+void neigh_recheck(struct mesh *m)
+{
+    for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++)
+        if (m->neighbours[i].used && neigh_in_sync(m, &m->neighbours[i]))
+            note_sync(m, &m->neighbours[i]);
+}
+
 void neigh_on_digest(struct mesh *m, struct neighbour *n, uint32_t digest24)
 {
-    bool same = digest24 == table_digest24(m, n->node);
-    if (same) {
-        if (!n->in_sync) {
-            uint64_t bit = neigh_bit(m, n);
-            for (uint16_t i = 0; i < m->log_count; i++) {
-                struct log *log = &m->logs[i];
-                n->held[i] = log->held;
-                if (log->lane != 0 || log->top == log->held)
-                    continue;
-                for (uint32_t k = 0; k < m->cfg.record_count_max; k++)
-                    if ((m->slots[k].flags & (SLOT_USED | SLOT_PENDING)) == SLOT_USED &&
-                        m->slots[k].log == i)
-                        m->slots[k].confirmed |= bit;
-            }
-            m->stats.state_changes++;
-        }
-        n->summary_known = true;
+    uint32_t before = n->digest;
+    n->digest = digest24;
+    if (neigh_in_sync(m, n)) {
+        note_sync(m, n);
         m->trickle.consistent_count++;
-    } else if (digest24 != n->digest || m->digest != m->reset_digest) {
+    } else if (digest24 != before || m->digest != m->reset_digest) {
         /* Something changed since we last compared: exchange summaries soon.  The same difference
          * heard again does not hurry us, or a long catching-up would drown in summaries. */
         trickle_reset(m);
     }
-    n->in_sync = same;
-    n->digest = digest24;
 }
 
 size_t mesh_neighbours(const struct mesh *m, struct mesh_neighbour out[MESH_NEIGHBOUR_COUNT_MAX])
@@ -255,7 +278,7 @@ size_t mesh_neighbours(const struct mesh *m, struct mesh_neighbour out[MESH_NEIG
         if (n->used)
             out[count++] = (struct mesh_neighbour){
                 .node = n->node, .heard_ms = n->heard_ms, .rssi_dbm = n->rssi_dbm,
-                .snr_db_x4 = n->snr_db_x4, .in_sync = n->in_sync };
+                .snr_db_x4 = n->snr_db_x4, .in_sync = neigh_in_sync(m, n) };
     }
     return count;
 }

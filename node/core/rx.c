@@ -44,6 +44,18 @@ static struct queued_event *stage(struct mesh *m, enum mesh_event_type type,
     return q;
 }
 
+/* Said by enough different nodes, everybody around here probably heard it; summaries mend what is
+ * missing.  One node that repeats itself covers nobody new. */
+static void note_copy(const struct mesh *m, struct slot *s, const struct neighbour *from)
+{
+    uint8_t index = from ? (uint8_t)(from - m->neighbours) : MESH_NEIGHBOUR_COUNT_MAX;
+    if (!from || s->heard_count >= HEARD_ENOUGH || s->heard_from == index)
+        return;
+    s->heard_from = index;
+    if (++s->heard_count == HEARD_ENOUGH)
+        s->told = UINT64_MAX;
+}
+
 static enum mesh_verdict known_record(struct mesh *m, struct log *log, uint32_t index,
                                       const struct mesh_author *a, const struct record_view *v,
                                       const struct neighbour *from)
@@ -56,8 +68,7 @@ static enum mesh_verdict known_record(struct mesh *m, struct log *log, uint32_t 
             s->confirmed |= neigh_bit(m, from);
             m->stats.state_changes += log->local;
         }
-        if (from && s->heard_count < HEARD_ENOUGH && ++s->heard_count == HEARD_ENOUGH)
-            s->told = UINT64_MAX; /* said often enough around here; summaries mend what is missing */
+        note_copy(m, s, from);
         m->need_dirty = true;
         return MESH_RX_DUPLICATE;
     }
@@ -71,7 +82,8 @@ static enum mesh_verdict known_record(struct mesh *m, struct log *log, uint32_t 
     return MESH_RX_FORK;
 }
 
-enum mesh_verdict rx_record(struct mesh *m, const uint8_t *bytes, size_t len, struct neighbour *from)
+enum mesh_verdict rx_record(struct mesh *m, const uint8_t *bytes, size_t len,
+                            struct neighbour *from)
 {
     struct record_view v;
     if (record_decode(bytes, len, &v) != RECORD_OK)
@@ -87,7 +99,7 @@ enum mesh_verdict rx_record(struct mesh *m, const uint8_t *bytes, size_t len, st
         if (v.ref.seq <= log->held)
             return MESH_RX_SUPERSEDED;
         if (log->pending_count > 0)
-            return MESH_RX_FULL; /* one at a time, so that the store always knows what it replaces */
+            return MESH_RX_FULL; /* one at a time: the store must know what it replaces */
     }
     enum mesh_verdict verdict = verify_record(m, &a->author, &v);
     if (verdict != MESH_RX_NEW)
@@ -101,8 +113,10 @@ enum mesh_verdict rx_record(struct mesh *m, const uint8_t *bytes, size_t len, st
         return MESH_RX_FULL;
     q->slot = table_add(m, log, &v);
     q->ev.replaces_seq = log->lane != 0 ? log->held : 0;
-    if (from)
+    if (from) {
         m->slots[q->slot].confirmed |= neigh_bit(m, from);
+        m->slots[q->slot].heard_from = (uint8_t)(from - m->neighbours);
+    }
     return MESH_RX_NEW;
 }
 
@@ -147,11 +161,11 @@ enum mesh_verdict mesh_on_frame(struct mesh *m, uint64_t now_ms, const uint8_t *
         m->stats.rx[each]++;
         news = news || each == MESH_RX_NEW;
     }
-    /* A frame with news comes from a node that is ahead by just that news: no difference to mend. */
+    /* A frame with news comes from a node that is ahead by just that: no difference to mend. */
     if (!news)
         neigh_on_digest(m, n, v.digest);
     else
-        n->in_sync = false;
+        n->digest = v.digest; /* compared when the news is durable here too */
     return verdict;
 }
 

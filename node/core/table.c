@@ -123,6 +123,7 @@ uint32_t table_add(struct mesh *m, struct log *log, const struct record_view *vi
     *s = (struct slot){ .seq = view->ref.seq, .log = log_index, .len = (uint8_t)view->len,
                         .kind = view->kind, .priority = view->priority,
                         .flags = SLOT_USED | SLOT_PENDING, .acked_by = AUTHOR_NONE,
+                        .heard_from = MESH_NEIGHBOUR_COUNT_MAX,
                         .sig_prefix = load32_be(view->sig), .hash_next = *bucket,
                         .order_prev = SLOT_NONE, .order_next = SLOT_NONE };
     *bucket = i;

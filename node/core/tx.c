@@ -13,6 +13,9 @@ static const uint32_t WAIT_UNITS[PRIORITY_COUNT] = { 10, 6, 3, 1 };
 enum {
     SUMMARY_PRIORITY = PRIORITY_DAMAGE, /* whose share of the budget summaries may use */
     SUMMARY_ROOM_LEN = 7,               /* entry count and range, at most */
+    SPREAD_UNITS = 3,                   /* wider waiting for each time a record was sent before */
+    SPREAD_COUNT_MAX = 8,
+    BEGIN_COUNT = 8,                    /* a longer queue is begun at any of its first records */
 };
 
 static bool slot_current(const struct mesh *m, uint32_t index, uint32_t seq)
@@ -49,8 +52,9 @@ static void unconfirmed_advance(struct mesh *m)
 {
     for (uint32_t i = m->unconfirmed_count; i-- > 0;) {
         struct unconfirmed *u = &m->unconfirmed[i];
-        if (!slot_current(m, u->slot, u->seq) || m->slots[u->slot].confirmed ||
-            m->slots[u->slot].sent_count >= SHOUT_COUNT_MAX) {
+        const struct slot *s = &m->slots[u->slot];
+        if (!slot_current(m, u->slot, u->seq) || s->confirmed || s->seq <= m->logs[s->log].acked ||
+            s->sent_count >= SHOUT_COUNT_MAX) {
             unconfirmed_remove(m, i);
         } else if (u->again_ms <= m->now_ms) {
             u->again_ms = MESH_NEVER;
@@ -90,7 +94,7 @@ static uint64_t trickle_min_ms(const struct mesh *m)
 void trickle_reset(struct mesh *m)
 {
     m->reset_digest = m->digest;
-    m->trickle.rounds = 0;
+    m->trickle.rounds = 0; /* brief summaries first; since_whole sees to the whole all the same */
     if (m->trickle.interval_ms != trickle_min_ms(m))
         trickle_begin(m, trickle_min_ms(m));
 }
@@ -99,7 +103,7 @@ void trickle_reset(struct mesh *m)
 static bool differs(const struct mesh *m, uint64_t alive)
 {
     for (uint64_t rest = alive; rest; rest &= rest - 1)
-        if (!m->neighbours[__builtin_ctzll(rest)].in_sync)
+        if (!neigh_in_sync(m, &m->neighbours[__builtin_ctzll(rest)]))
             return true;
     for (uint16_t i = 0; i < m->log_count; i++)
         if (m->logs[i].known > m->logs[i].held)
@@ -124,16 +128,18 @@ static void trickle_advance(struct mesh *m)
     if (!t->fired && t->fire_ms <= m->now_ms) {
         t->fired = true;
         bool different = differs(m, neigh_alive_mask(m));
+        t->rounds = different ? t->rounds + 1 : 0;
+        t->since_whole = different ? t->since_whole + 1 : 0;
         if (different || t->consistent_count < TRICKLE_CONSISTENT) {
             m->want_summary = true;
-            m->want_whole = different && t->rounds >= WHOLE_AFTER_ROUNDS;
+            m->want_whole = t->rounds > WHOLE_AFTER_ROUNDS || t->since_whole > WHOLE_AFTER_RESETS;
             set_due(m, 0);
         }
     }
     if (t->end_ms <= m->now_ms) {
         uint64_t twice_ms = t->interval_ms * 2;
-        t->rounds++;
-        trickle_begin(m, twice_ms < TRICKLE_MAX_MS ? twice_ms : TRICKLE_MAX_MS);
+        uint64_t max_ms = t->rounds > 0 ? TRICKLE_MAX_DIFFERENT_MS : TRICKLE_MAX_MS;
+        trickle_begin(m, twice_ms < max_ms ? twice_ms : max_ms);
     }
 }
 
@@ -189,7 +195,10 @@ static void consider(struct mesh *m)
     if (m->tx.due_ms != MESH_NEVER && s->priority <= m->tx.due_priority)
         return;
     m->tx.due_priority = s->priority;
-    uint64_t window_ms = WAIT_UNITS[s->priority] * m->unit_ms;
+    /* Two who cannot hear each other, asked by the same frame, would collide for ever within a
+     * window that is shorter than their frames: each further attempt spreads wider. */
+    uint64_t again = s->sent_count < SPREAD_COUNT_MAX ? s->sent_count : SPREAD_COUNT_MAX;
+    uint64_t window_ms = (WAIT_UNITS[s->priority] + SPREAD_UNITS * again) * m->unit_ms;
     if (s->flags & SLOT_SHOUT) {
         window_ms /= 2;
     } else {
@@ -215,10 +224,26 @@ static bool class_allowed(const struct mesh *m, uint32_t priority, size_t frame_
     return ledger_allows(m, lora_airtime_us(&m->cfg.lora, frame_len), BUDGET_PERCENT[priority]);
 }
 
+/* Where to begin.  Neighbours that help the same newcomer hold the same records in about the same
+ * order, and what waits in a modem for a free channel cannot be taken back: each begins somewhere
+ * else among the oldest. */
+static uint32_t begin_somewhere(struct mesh *m, uint32_t priority, uint64_t alive)
+{
+    uint32_t found[BEGIN_COUNT], count = 0;
+    uint64_t by;
+    uint32_t i = m->order_first[priority];
+    while (count < BEGIN_COUNT && (i = next_wanted(m, i, alive, &by)) != SLOT_NONE) {
+        found[count++] = i;
+        i = m->slots[i].order_next;
+    }
+    return count < BEGIN_COUNT ? m->order_first[priority]
+                               : found[core_between(m, 0, BEGIN_COUNT - 1)];
+}
+
 static void choose_of_priority(struct mesh *m, struct draft *d, uint32_t priority, uint64_t alive)
 {
     uint64_t by;
-    uint32_t i = m->order_first[priority];
+    uint32_t i = begin_somewhere(m, priority, alive);
     while ((i = next_wanted(m, i, alive, &by)) != SLOT_NONE &&
            m->tx.slot_count < FRAME_RECORD_COUNT_MAX) {
         struct slot *s = &m->slots[i];
@@ -357,6 +382,8 @@ static size_t compose(struct mesh *m, const struct draft *d)
         /* A whole that did not fit beside records is still owed; its next pieces follow. */
         m->want_whole = whole && m->whole_from != 0;
         m->want_summary = m->want_whole;
+        if (whole)
+            m->trickle.since_whole = 0;
     }
     uint8_t tag[FRAME_TAG_LEN];
     m->cfg.outside.tag(m->cfg.outside.ctx, m->tx.frame.bytes, 1,
@@ -383,6 +410,12 @@ static void charge(struct mesh *m, size_t len, uint8_t priority)
 
 static void build(struct mesh *m)
 {
+    struct record_ref none = { 0 };
+    if (core_event_queued(m, MESH_EV_CHARGE, &none)) {
+        /* The charge of a frame that went with its modem is not answered yet. */
+        m->tx.due_ms = m->now_ms + RETRY_MS;
+        return;
+    }
     uint64_t alive = neigh_alive_mask(m);
     struct draft d = { .priority = SUMMARY_PRIORITY };
     m->tx.due_ms = MESH_NEVER;

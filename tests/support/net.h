@@ -1,0 +1,189 @@
+/* net.h - a small network of real cores on one simulated air, on virtual time.
+ *
+ * Each node is the real core (node/core), a store in memory whose rows are durable, and a radio
+ * of the air model (hw/air).  The loop is the daemon's: feed what happened, make durable and
+ * answer, hand over a frame, sleep until the deadline.  A node may crash between any two calls: its
+ * core is thrown away, its rows stay, and it is built again from them.
+ *
+ * Checked after every step, whatever the test is about; a breach is described and the run stops:
+ *   - a frame carries only records that are rows of the sender's store, byte for byte
+ *   - no (author, lane, number) ever has two contents, unless the test itself forged a second
+ *   - the core asks to store a record at most once per node
+ *   - own numbers rise by one, without gaps, within what was reserved durably
+ *   - no sliding hour holds more airtime of a node than its budget, by the air's account
+ *   - after a drain the next deadline is later than now
+ * and by net_complete() at the end: no record whose author was told "stored" is missing anywhere.
+ *
+ * Time      net->now_us, virtual.  Same config, same calls: same run.
+ * Memory    Heap, owned by struct net; net_free() gives all back.
+ * Errors    net->breach is NULL or says what went wrong; nothing runs any further then.
+ */
+#ifndef KENG_TESTS_SUPPORT_NET_H
+#define KENG_TESTS_SUPPORT_NET_H
+
+#include <stdio.h>
+
+#include "hw/air.h"
+#include "node/core/mesh.h"
+
+enum {
+    NET_NODE_COUNT_MAX = 64,
+    NET_BUCKET_COUNT = 1024,
+    NET_BODY_LEN_MAX = RECORD_BODY_LEN_MAX,
+};
+
+/* Where virtual time begins: late enough that the clock of any boot began before it. */
+#define NET_START_US (10ull * 3600 * 1000000)
+
+/* Faults, in parts per million. */
+struct net_faults {
+    uint32_t frame_loss_ppm, bit_flip_ppm, duplicate_ppm;
+    uint32_t store_fail_ppm; /* a write that the store refuses */
+    uint32_t crash_ppm;      /* at each place where a node may crash */
+};
+
+struct net_config {
+    uint32_t node_count;
+    uint64_t seed;
+    struct lora_params lora;
+    const int32_t *loss_db_x100; /* [sender * node_count + receiver], as in hw/air.h; copied */
+    const struct air_cut *cuts;  /* borrowed */
+    uint32_t cut_count;
+    struct net_faults faults;
+    uint32_t gateway;      /* index of the node that acknowledges; node_count: none */
+    uint32_t duty_node_e4, duty_gateway_e4;
+    uint32_t record_count_max;
+    /* Ed25519 and BLAKE2b, or keyed checksums: the core only ever sees yes or no, and thousands of
+     * signatures would take most of a test's time under sanitisers. */
+    bool real_crypto;
+};
+
+struct net_row {
+    struct record_ref ref;
+    uint32_t next; /* in its bucket */
+    bool used, own;
+    uint16_t len;
+    uint8_t bytes[RECORD_LEN_MAX];
+};
+
+struct net_rows {
+    struct net_row *row;
+    uint32_t count, cap;
+    uint32_t buckets[NET_BUCKET_COUNT];
+};
+
+struct net_charge {
+    uint64_t minute_ms; /* of this boot's clock */
+    uint32_t airtime_us;
+};
+
+struct net_order { /* what a node's user wants said; tried until it is stored */
+    uint8_t kind, priority;
+    uint16_t body_len;
+    uint8_t body[NET_BODY_LEN_MAX];
+    uint64_t asked_us;
+};
+
+struct net_send { uint64_t start_us, end_us; };
+
+struct net_node {
+    struct net *net;
+    uint32_t index;
+    uint16_t number;        /* node number and author number: index + 1 */
+    bool up, restart_due, rebooted, hidden; /* hidden: others' rosters do not have it (yet) */
+    uint64_t restart_us;
+    uint64_t clock_base_us; /* the core's clock: now_us - base, as another boot would count */
+    void *storage;
+    struct mesh *mesh;
+
+    /* Durable. */
+    struct net_rows rows, forks;
+    uint32_t reserved[LANE_COUNT];
+    struct net_charge *charges;
+    uint32_t charge_count, charge_cap;
+
+    /* The radio's modem: one frame, listen before talk. */
+    bool modem_busy, on_air;
+    uint64_t try_us;
+    struct mesh_tx tx;
+
+    struct net_order *orders;
+    uint32_t order_count, order_cap;
+    bool asked;             /* the first order was submitted, its store is not answered */
+    uint64_t ask_again_us;
+    int last_err;           /* what mesh_submit said last */
+
+    /* The air's account of this node. */
+    struct net_send *sends;
+    uint32_t send_count, send_cap, send_first;
+
+    uint32_t stores, store_fail_at; /* fail the n-th write from now on; 0: none */
+    uint32_t crashes;
+    uint64_t rx_before[MESH_RX_COUNT]; /* of the cores that crashed */
+};
+
+struct net {
+    struct net_config cfg;
+    uint64_t now_us, rng;
+    struct air *air;
+    void *air_storage;
+    int32_t *loss;
+    struct net_node nodes[NET_NODE_COUNT_MAX];
+    struct net_rows truth;      /* every record that was ever durable anywhere */
+    uint8_t keys[NET_NODE_COUNT_MAX + 1][KENG_KEY_LEN];
+    uint8_t secrets[NET_NODE_COUNT_MAX + 1][KENG_SIG_LEN];
+    uint8_t network_id[KENG_NETWORK_ID_LEN], network_key[KENG_NETWORK_KEY_LEN];
+    uint64_t steps;
+    uint64_t frames, frame_bytes, record_bytes, record_frames, records_sent, frame_airtime_us;
+    char *breach;               /* what went wrong, or NULL */
+    char breach_text[256];
+};
+
+/* SF7, 125 kHz, 4/5. */
+struct lora_params net_lora(uint8_t sf);
+/* A config without faults, links or duty limit. */
+struct net_config net_config_default(uint32_t node_count, uint64_t seed);
+
+struct net *net_new(const struct net_config *cfg);
+void net_free(struct net *net);
+
+/* Fills a matrix of node_count squared: each hears its neighbours in the line. */
+void net_line(uint32_t node_count, int32_t *loss);
+void net_dense(uint32_t node_count, uint64_t seed, int32_t *loss);
+/* Nodes at random in a square, links by distance, connected. */
+void net_random(uint32_t node_count, uint64_t seed, int32_t *loss);
+
+/* Runs until then, or until a breach.  False on a breach. */
+bool net_run(struct net *net, uint64_t until_us);
+/* Runs until net_complete(), or until then.  True when complete. */
+bool net_run_complete(struct net *net, uint64_t until_us);
+/* Do all nodes that are up hold every record that was stored anywhere, with nothing left to ask? */
+bool net_complete(const struct net *net);
+/* Does every author know that a gateway holds all its lane 0 records? */
+bool net_acknowledged(const struct net *net);
+
+/* A node's user wants something said: `fill` bytes of body, made unique. */
+void net_order(struct net *net, uint32_t node, uint8_t kind, uint8_t priority, uint32_t body_len);
+void net_crash(struct net *net, uint32_t node, uint64_t back_us);
+void net_stop(struct net *net, uint32_t node);
+void net_start(struct net *net, uint32_t node);
+/* All durable rows gone, as after a new memory card; the note of used numbers may lie elsewhere. */
+void net_forget(struct net *net, uint32_t node, bool numbers_too);
+/* Bytes straight into a node's ear. */
+enum mesh_verdict net_inject(struct net *net, uint32_t node, const uint8_t *frame, size_t len);
+/* A hidden node's roster entry reaches everybody. */
+void net_enrol(struct net *net, uint32_t node);
+
+/* Signs with any node's key what the test made up; returns the record's length. */
+size_t net_sign(struct net *net, const struct record_draft *draft, uint8_t *buf);
+/* Tags a finished frame in place. */
+void net_tag(struct net *net, uint8_t *frame, size_t len);
+/* The row of a node, or NULL. */
+const struct net_row *net_find(const struct net_rows *rows, const struct record_ref *ref);
+uint32_t net_row_count(const struct net_rows *rows);
+uint64_t net_rx(const struct net *net, uint32_t node, enum mesh_verdict verdict);
+uint64_t net_random_below(struct net *net, uint64_t n);
+/* One line for each node, on a breach or when something is missing. */
+void net_print(const struct net *net, FILE *out);
+
+#endif
