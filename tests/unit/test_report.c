@@ -275,6 +275,62 @@ static void test_report_encoding_refuses_what_is_out_of_range(void **state)
     assert_int_equal(report_encode(&r, buf, (size_t)len), len);
 }
 
+static void test_report_limits_themselves_are_accepted(void **state)
+{
+    (void)state;
+    uint8_t buf[RECORD_BODY_LEN_MAX];
+    union any_body out;
+    struct report edge = {
+        .village = REPORT_VILLAGE_MAX, .event = REPORT_EVENT_MAX, .hazard = REPORT_HAZARD_MAX,
+        .lat_e5 = -REPORT_LAT_E5_MAX, .lon_e5 = REPORT_LON_E5_MAX, .figure_count = 2,
+        .figures = { { 1, 0 }, { REPORT_CODE_MAX, REPORT_VALUE_MAX } },
+    };
+    int len = report_encode(&edge, buf, sizeof buf);
+    assert_true(len > 0);
+    assert_int_equal(report_decode(buf, (size_t)len, &out.report), REPORT_OK);
+    assert_memory_equal(out.report.figures, edge.figures, 2 * sizeof edge.figures[0]);
+    edge.lat_e5 = REPORT_LAT_E5_MAX;
+    edge.lon_e5 = -REPORT_LON_E5_MAX;
+    assert_true(report_encode(&edge, buf, sizeof buf) > 0);
+
+    struct review review = { .state = REVIEW_MET, .ref_count = 1 };
+    review.refs[0] = (struct record_ref){
+        .author = AUTHOR_MAX, .lane = LANE_COUNT - 1, .seq = RECORD_SEQ_MAX,
+    };
+    len = review_encode(&review, buf, sizeof buf);
+    assert_true(len > 0);
+    assert_int_equal(review_decode(buf, (size_t)len, &out.review), REPORT_OK);
+    assert_int_equal(out.review.refs[0].author, AUTHOR_MAX);
+
+    struct directive directive = sample_directive();
+    directive.village = REPORT_VILLAGE_MAX;
+    directive.expires_min = CREATED_MINUTES_MAX;
+    assert_true(directive_encode(&directive, buf, sizeof buf) > 0);
+
+    struct roster_entry entry = sample_entry();
+    entry.number = AUTHOR_MAX;
+    entry.village = REPORT_VILLAGE_MAX;
+    entry.revoked_after = RECORD_SEQ_MAX + 1;
+    memset(entry.name, 'x', ROSTER_NAME_LEN_MAX);
+    entry.name[ROSTER_NAME_LEN_MAX] = 0;
+    len = roster_entry_encode(&entry, buf, sizeof buf);
+    assert_true(len > 0);
+    assert_int_equal(roster_entry_decode(buf, (size_t)len, &out.roster_entry), REPORT_OK);
+    assert_string_equal(out.roster_entry.name, entry.name);
+
+    struct profile profile = sample_profile();
+    static const int8_t powers_dbm[] = { PROFILE_EIRP_DBM_MIN, PROFILE_EIRP_DBM_MAX };
+    for (size_t i = 0; i < 2; i++) {
+        profile.eirp_dbm = powers_dbm[i];
+        profile.duty_window_s = i ? PROFILE_WINDOW_S_MAX : PROFILE_WINDOW_S_MIN;
+        profile.duty_node_e4 = profile.duty_gateway_e4 = i ? 10000 : 1;
+        len = profile_encode(&profile, buf, sizeof buf);
+        assert_true(len > 0);
+        assert_int_equal(profile_decode(buf, (size_t)len, &out.profile), REPORT_OK);
+        assert_int_equal(out.profile.eirp_dbm, powers_dbm[i]);
+    }
+}
+
 static void test_report_other_encoders_refuse_what_is_out_of_range(void **state)
 {
     (void)state;
@@ -410,6 +466,7 @@ int main(void)
         cmocka_unit_test(test_report_fields_survive),
         cmocka_unit_test(test_report_other_bodies_survive),
         cmocka_unit_test(test_report_encoding_refuses_what_is_out_of_range),
+        cmocka_unit_test(test_report_limits_themselves_are_accepted),
         cmocka_unit_test(test_report_other_encoders_refuse_what_is_out_of_range),
         cmocka_unit_test(test_report_largest_bodies_decode),
         cmocka_unit_test(test_report_mutated_and_random_bodies_are_canonical_or_refused),
