@@ -51,9 +51,16 @@ class Filer(threading.Thread):
         self.chance = chance
         self.confirmed = {}  # seq -> value
         self.refused = []    # what keng said when it could not confirm
+        self.error = None
         self.enough = threading.Event()
 
     def run(self):
+        try:
+            self.file_on()
+        except (Failure, OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
+            self.error = error
+
+    def file_on(self):
         while not self.enough.wait(self.chance.uniform(0.05, 1.2)):
             self.value += 1
             done = self.rig.keng(self.box, "report", "damage", f"nha_sap={self.value}", "--as",
@@ -108,6 +115,8 @@ def storm(rig, kills, chance):
         filer.join(120)
         if filer.is_alive():
             raise Failure(f"{filer.box}: keng report does not come back")
+        if filer.error is not None:
+            raise Failure(f"{filer.box}: {filer.error}")
     for name, *_ in BOXES:
         wait_for(f"{name}: kengd answers", lambda n=name: rig.status(n), 20)
     return filers, struck

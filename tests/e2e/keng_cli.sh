@@ -166,8 +166,8 @@ wrong "no command" "help"
 wrong "a command that is none" "frobnicate" frobnicate
 wrong "an option that is none" "frob" status --frob
 wrong "a language that is none" "vi or en" --lang fr status
-run 0 "a report is checked without a daemon" "$keng" report damage nha_sap=3 mat_tich=1 bi_thuong=2 \
-    --dry-run --json
+run 0 "a report is checked without a daemon" "$keng" report damage nha_sap=3 mat_tich=1 \
+    bi_thuong=2 --dry-run --json
 awk -F'frame_len":' '{ exit !($2 + 0 > 0 && $2 + 0 <= 110) }' out
 result $? "three indicators take at most 110 bytes on air"
 wrong "a mistyped indicator" "did you mean" report damage nha_sapp=3
@@ -228,7 +228,7 @@ run 0 "each line of a file is a report" "$keng" --home home report note --lines 
 result $? "three lines, three numbers"
 printf 'tốt\nhỏng \001\n' >bad.txt
 wrong "one bad line files none" "line 2" --home home report note --lines bad.txt
-wrong "an author whose key is elsewhere" "" --home home report note --text a --as 999
+wrong "an author whose key is elsewhere" "no key" --home home report note --text a --as 999
 run 0 "all is safe needs no figure" "$keng" --home home report safe
 run 0 "the state of my reports" "$keng" --home home --lang vi status
 said "in words" "● Máy đã giữ tin – chờ phát"
