@@ -36,6 +36,7 @@ int client_open(struct client *c, const char *socket_path)
     if (strlen(socket_path) >= sizeof addr.sun_path) {
         snprintf(c->err, sizeof c->err, "socket path is longer than %zu bytes: %.120s; use a "
                  "shorter home", sizeof addr.sun_path - 1, socket_path);
+        errno = ENAMETOOLONG;
         return -1;
     }
     memcpy(addr.sun_path, socket_path, strlen(socket_path) + 1);

@@ -184,22 +184,43 @@ int home_read_network_key(const char *dir, uint8_t key_out[static KENG_NETWORK_K
     return read_secret_hex(path, key_out, KENG_NETWORK_KEY_LEN, err);
 }
 
+/* rename() that never replaces.  FAT on older kernels cannot promise that; looking first is then
+ * the best there is. */
+static int rename_new(const char *from, const char *to)
+{
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS)
+        return -1;
+    if (access(to, F_OK) == 0) {
+        errno = EEXIST;
+        return -1;
+    }
+    return rename(from, to);
+}
+
 int home_write_secret(const char *path, const uint8_t *secret, size_t len,
                       char err[static HOME_ERR_LEN])
 {
-    char text[KEY_FILE_LEN_MAX];
+    char text[KEY_FILE_LEN_MAX], temporary[PATH_LEN_MAX];
 
-    if (len > KENG_SIG_LEN)
-        return fail(err, "key for %.120s is too long", path);
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    int path_len = snprintf(temporary, sizeof temporary, "%s.new", path);
+    if (len > KENG_SIG_LEN || path_len < 0 || path_len >= PATH_LEN_MAX)
+        return fail(err, "key or path is too long: %.80s...", path);
+    if (access(path, F_OK) == 0)
+        return fail(err, "cannot make key %.120s: %s", path, strerror(EEXIST));
+    unlink(temporary); /* half a key of an earlier crash: it was never used */
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
     if (fd < 0)
-        return fail(err, "cannot make key %.120s: %s", path, strerror(errno));
+        return fail(err, "cannot make key %.120s: %s", temporary, strerror(errno));
     sodium_bin2hex(text, sizeof text, secret, len);
     text[2 * len] = '\n';
-    int result = write_and_close(fd, path, (const uint8_t *)text, 2 * len + 1, err);
+    int result = write_and_close(fd, temporary, (const uint8_t *)text, 2 * len + 1, err);
     sodium_memzero(text, sizeof text);
+    if (result == 0 && rename_new(temporary, path) != 0)
+        result = fail(err, "cannot make key %.120s: %s", path, strerror(errno));
     if (result != 0) {
-        unlink(path); /* half a key must not stand in the way of the next try */
+        unlink(temporary);
         return -1;
     }
     return sync_parent(path, err);

@@ -4,10 +4,12 @@
  */
 #include "node/keng_cli.h"
 
+#include <errno.h>
 #include <locale.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define DEFAULT_HOME "/var/lib/keng"
@@ -54,7 +56,7 @@ int main(int argc, char **argv)
         status = k.option[OPT_HELP] != NULL ? keng_help(&k) : k.command->run(&k);
     }
     keng_free(&k);
-    if (fflush(stdout) != 0 && status == KENG_OK)
-        status = KENG_FAILED;
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == KENG_OK)
+        status = keng_failed(&k, TEXT_FAILED_WRITE, KENG_ARGS("stdout", strerror(errno)));
     return status;
 }

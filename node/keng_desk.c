@@ -183,7 +183,7 @@ static int read_profile(const struct keng *k, struct profile *p)
 
 static const char *const desk_files[] = { "root.key", "network.key", "commune.keng", "tls/ca.crt",
                                           "tls/ca.key", "tls/ca.crt.new", "tls/ca.key.new",
-                                          "commune.keng.new" };
+                                          "root.key.new", "network.key.new", "commune.keng.new" };
 
 /* Takes away a desk that was never finished: nobody has seen its keys. */
 static void remove_unfinished(const char *dir)
@@ -267,16 +267,16 @@ static int fill_desk(const struct keng *k, const char *dir, const struct profile
     return status == KENG_OK ? write_first_commune(k, dir, root, p) : status;
 }
 
-/* Makes the directory's own name durable. */
-static int sync_parent_of(const struct keng *k, const char *dir)
+int desk_sync_parent(const struct keng *k, const char *dir)
 {
     char parent[KENG_PATH_LEN_MAX];
-    const char *slash = strrchr(dir, '/');
+    size_t len = strlen(dir);
 
-    if (slash == NULL)
-        snprintf(parent, sizeof parent, ".");
-    else
-        snprintf(parent, sizeof parent, "%.*s", slash == dir ? 1 : (int)(slash - dir), dir);
+    while (len > 1 && dir[len - 1] == '/')
+        len--;
+    while (len > 0 && dir[len - 1] != '/')
+        len--;
+    snprintf(parent, sizeof parent, "%.*s", len == 0 ? 1 : (int)len, len == 0 ? "." : dir);
     int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int result = fd < 0 ? -1 : fsync(fd);
     int status = result == 0 ? KENG_OK : desk_fail_write(k, parent);
@@ -340,7 +340,7 @@ int keng_run_init(struct keng *k)
     if (status != KENG_OK)
         remove_unfinished(unfinished);
     else
-        status = sync_parent_of(k, dir);
+        status = desk_sync_parent(k, dir);
     if (status == KENG_OK)
         tell_desk(k, dir, &p, root.public_key);
     sodium_memzero(&root, sizeof root);

@@ -11,6 +11,8 @@ bool desk_path_fits(const char *dir);
 /* KENG_FAILED, after one line with the reason from home.h or errno. */
 int desk_fail_err(const struct keng *k, const char *err);
 int desk_fail_write(const struct keng *k, const char *path);
+/* Makes a directory's own name durable: fsync of its parent. */
+int desk_sync_parent(const struct keng *k, const char *dir);
 /* Minutes since the Kẻng epoch by this computer's clock. */
 uint32_t desk_created_now(void);
 /* A name for the roster or profile: NFC, one line, not empty.  name_out takes len_max + 1 bytes. */

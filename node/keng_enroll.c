@@ -130,9 +130,12 @@ static int desk_append(const struct keng *k, struct desk *d, const struct roster
 
 /* ---- the box's home ------------------------------------------------------------------------ */
 
+/* A directory whose name would not survive a power cut would take the keys in it along. */
 static int make_dir(const struct keng *k, const char *path)
 {
-    return mkdir(path, 0700) == 0 || errno == EEXIST ? KENG_OK : desk_fail_write(k, path);
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        return desk_fail_write(k, path);
+    return desk_sync_parent(k, path);
 }
 
 /* A home that exists must be of this commune and have room for one more key. */

@@ -99,7 +99,7 @@ int keng_connect(struct keng *k)
         return KENG_OK;
     if (client_open(&k->client, k->socket) == 0)
         return KENG_OK;
-    return keng_failed(k, TEXT_FAILED, KENG_ARGS(k->client.err));
+    return keng_failed(k, TEXT_FAILED_CONNECT, KENG_ARGS(k->socket, strerror(errno)));
 }
 
 int keng_call(struct keng *k, json_t *request, json_t **answer_out)

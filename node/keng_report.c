@@ -1,6 +1,7 @@
 /* keng_report.c - `keng report`: from words to a body, and the body to kengd, once. */
 #include "node/keng_cli.h"
 
+#include <errno.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -308,11 +309,42 @@ static json_t *submit_request(const struct filing *f, const uint8_t *body, size_
     return request;
 }
 
-static bool is_word(const char *word, const char *const *list)
+/* What kengd refuses with, and whose fault that is. */
+static const struct refusal {
+    const char *code;
+    bool passes; /* asking again helps */
+    bool ours;   /* what was typed is wrong */
+    enum keng_text_id text; /* FAILED: kengd's own words */
+} refusals[] = {
+    { "bad-request", false, true, TEXT_FAILED },
+    { "bad-body", false, true, TEXT_FAILED },
+    { "unknown-author", false, true, TEXT_REFUSED_AUTHOR },
+    { "too-long", false, true, TEXT_REFUSED_LONG },
+    { "store-full", false, false, TEXT_REFUSED_FULL },
+    { "disk", false, false, TEXT_REFUSED_DISK },
+    { "again", true, false, TEXT_REFUSED_BUSY },
+    { "busy", true, false, TEXT_REFUSED_BUSY },
+    { "behind", true, false, TEXT_REFUSED_BEHIND },
+    { "", false, false, TEXT_FAILED }, /* a code of a later version */
+};
+
+static const struct refusal *find_refusal(const json_t *answer)
 {
-    while (*list != NULL && strcmp(*list, word) != 0)
-        list++;
-    return *list != NULL;
+    const char *code = json_string_value(json_object_get(answer, "code"));
+    const struct refusal *r = refusals;
+
+    while (r->code[0] != '\0' && (code == NULL || strcmp(r->code, code) != 0))
+        r++;
+    return r;
+}
+
+/* Says why kengd did not take the report. */
+static int refused(const struct keng *k, const struct refusal *r)
+{
+    const char *why = r->text == TEXT_FAILED ? k->client.err : text_get(k->lang, r->text);
+
+    return r->ours ? keng_wrong(k, TEXT_WRONG_REFUSED, KENG_ARGS(why))
+                   : keng_failed(k, TEXT_FAILED_REFUSED, KENG_ARGS(why));
 }
 
 /* Hands one report to kengd.  An answer that was lost is asked for again with the same token, so
@@ -320,9 +352,6 @@ static bool is_word(const char *word, const char *const *list)
 static int submit(struct keng *k, const struct filing *f, const uint8_t *body, size_t body_len,
                   json_t **answer_out)
 {
-    static const char *const passing[] = { "again", "busy", "behind", NULL };
-    static const char *const ours[] = { "bad-request", "bad-body", "too-long", "unknown-author",
-                                        NULL };
     int64_t start_ms = now_ms();
     bool asked = false;
     uint8_t random[ONCE_LEN / 2];
@@ -331,28 +360,26 @@ static int submit(struct keng *k, const struct filing *f, const uint8_t *body, s
     randombytes_buf(random, sizeof random);
     sodium_bin2hex(once, sizeof once, random, sizeof random);
     for (;;) {
-        json_t *answer = NULL;
-        int64_t limit_ms = asked ? SUBMIT_DEADLINE_MS : CONNECT_GRACE_MS;
-        bool connected = k->client.fd >= 0 || client_open(&k->client, k->socket) == 0;
-        if (connected) {
+        const struct refusal *refusal = NULL;
+        int why = 0;
+        if (k->client.fd >= 0 || client_open(&k->client, k->socket) == 0) {
             asked = true;
             if (client_call(&k->client, submit_request(f, body, body_len, once),
                             KENG_CALL_TIMEOUT_MS, answer_out) == 0)
                 return KENG_OK;
-            answer = *answer_out;
+            refusal = *answer_out == NULL ? NULL : find_refusal(*answer_out);
+            json_decref(*answer_out);
             *answer_out = NULL;
+        } else {
+            why = errno;
         }
-        const char *code = json_string_value(json_object_get(answer, "code"));
-        bool refused = answer != NULL && (code == NULL || !is_word(code, passing));
-        bool is_ours = refused && code != NULL && is_word(code, ours);
-        bool was_answered = answer != NULL;
-        json_decref(answer);
-        if (refused)
-            return is_ours ? keng_wrong(k, TEXT_WRONG_REFUSED, KENG_ARGS(k->client.err))
-                           : keng_failed(k, TEXT_FAILED_REFUSED, KENG_ARGS(k->client.err));
-        if (now_ms() - start_ms >= limit_ms)
-            return keng_failed(k, was_answered ? TEXT_FAILED_REFUSED : asked ? TEXT_FAILED_UNSURE
-                               : TEXT_FAILED_NO_DAEMON, KENG_ARGS(k->client.err));
+        bool too_late = now_ms() - start_ms >= (asked ? SUBMIT_DEADLINE_MS : CONNECT_GRACE_MS);
+        if (refusal != NULL && (!refusal->passes || too_late))
+            return refused(k, refusal);
+        if (too_late && asked)
+            return keng_failed(k, TEXT_FAILED_UNSURE, KENG_ARGS(k->client.err));
+        if (too_late)
+            return keng_failed(k, TEXT_FAILED_NO_DAEMON, KENG_ARGS(k->socket, strerror(why)));
         pause_ms(RETRY_PAUSE_MS);
     }
 }

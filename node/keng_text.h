@@ -164,10 +164,23 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
       "'{1}' holds records of another commune, not taken") \
     /* failures: exit status 1 */ \
     X(FAILED, "không làm được: {1}", "{1}") \
-    X(FAILED_NO_DAEMON, "chưa gửi gì: {1}", "nothing was stored: {1}") \
+    X(FAILED_NO_DAEMON, "chưa gửi gì: không nối được kengd ở {1} ({2}); kengd có chạy không?", \
+      "nothing was stored: cannot reach kengd at {1} ({2}); is kengd running?") \
+    X(FAILED_CONNECT, "không nối được kengd ở {1} ({2}); kengd có chạy không?", \
+      "cannot reach kengd at {1} ({2}); is kengd running?") \
     X(FAILED_UNSURE, "chưa biết máy đã giữ tin chưa, xem keng status: {1}", \
       "not known whether the node keeps the report, see keng status: {1}") \
     X(FAILED_REFUSED, "máy chưa giữ được tin: {1}", "the node could not keep the report: {1}") \
+    X(REFUSED_AUTHOR, "máy này không có khoá của người gửi; chọn người bằng --as SỐ", \
+      "this node has no key of the author; name one with --as NUMBER") \
+    X(REFUSED_LONG, "tin quá dài; bớt chữ hoặc chia thành hai tin", \
+      "the report is too long; shorten it or make two") \
+    X(REFUSED_FULL, "bộ nhớ tin của máy đã đầy", "the node's store is full") \
+    X(REFUSED_DISK, "không ghi được vào đĩa của máy; kiểm tra chỗ trống, thẻ nhớ", \
+      "the node's disk cannot be written; check its space and card") \
+    X(REFUSED_BEHIND, "máy đang nhận lại tin cũ của người gửi từ hàng xóm; lát nữa gửi lại", \
+      "the node is fetching older reports of this author from neighbours; wait and file again") \
+    X(REFUSED_BUSY, "máy đang bận; gửi lại sau", "the node is busy; file again later") \
     X(FAILED_READ, "không đọc được '{1}': {2}", "cannot read '{1}': {2}") \
     X(FAILED_WRITE, "không ghi được '{1}': {2}", "cannot write '{1}': {2}") \
     X(FAILED_DATA, "không đọc được danh mục: {1}; dùng --data THƯ-MỤC", \

@@ -85,6 +85,13 @@ static void test_home_secret_survives_and_is_private(void **state)
     assert_memory_equal(id.public_key, root_key, sizeof root_key);
     assert_int_equal(home_write_secret(path, root_secret, sizeof root_secret, err), -1);
     assert_non_null(strstr(err, "exists"));
+
+    /* What a power cut may leave behind is in the way of nobody. */
+    unlink(path);
+    write_file("root.key.new", "0123", 4, 0600);
+    assert_int_equal(home_write_secret(path, root_secret, sizeof root_secret, err), 0);
+    assert_int_equal(home_read_secret(path, &id, err), 0);
+    assert_int_equal(stat(in_dir("root.key.new"), &st), -1);
 }
 
 static void test_home_secret_others_can_read_is_refused(void **state)
