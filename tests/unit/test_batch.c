@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -198,6 +199,69 @@ static void test_batch_that_is_full_stays_as_it_was(void **state)
     assert_int_equal(count, 1);
 }
 
+/* One row of the vectors: built again it must be the same bytes, read it must say the same. */
+static void check_vector(char *line)
+{
+    static uint8_t want[CAP], got[CAP];
+    uint8_t root_seed[32], seed[32], key[KENG_KEY_LEN], secret[KENG_SIG_LEN], record[256];
+    char *field[8];
+    struct batch_header header = { .count = 0 };
+    struct batch_builder b;
+    struct batch_reader r;
+    const uint8_t *bytes;
+    size_t len, want_len, record_len;
+
+    for (size_t i = 0; i < 8; i++)
+        field[i] = strsep(&line, " ");
+    assert_non_null(field[7]);
+    sodium_hex2bin(root_seed, sizeof root_seed, field[0], 64, NULL, &len, NULL);
+    sodium_hex2bin(seed, sizeof seed, field[1], 64, NULL, &len, NULL);
+    assert_int_equal(sodium_hex2bin(want, sizeof want, field[6], strlen(field[6]), NULL, &want_len,
+                                    NULL), 0);
+    crypto_sign_seed_keypair(header.root_key, secret, root_seed);
+    network_id_of_root(header.root_key, header.network_id);
+    crypto_sign_seed_keypair(key, secret, seed);
+    header.source = (uint16_t)strtoul(field[2], NULL, 10);
+    header.number = (uint32_t)strtoul(field[3], NULL, 10);
+    header.created_min = (uint32_t)strtoul(field[4], NULL, 10);
+
+    assert_int_equal(batch_open(&r, want, want_len), BATCH_OK);
+    assert_int_equal(batch_verify(&r, key), BATCH_OK);
+    assert_int_equal(r.header.source, header.source);
+    assert_int_equal(r.header.number, header.number);
+    assert_int_equal(r.header.created_min, header.created_min);
+    assert_int_equal(batch_begin(&b, got, sizeof got, &header), BATCH_OK);
+    char *records = strcmp(field[5], "-") == 0 ? NULL : field[5], *hex;
+    while ((hex = strsep(&records, ",")) != NULL) {
+        sodium_hex2bin(record, sizeof record, hex, strlen(hex), NULL, &len, NULL);
+        assert_int_equal(batch_add(&b, record, len), BATCH_OK);
+        assert_int_equal(batch_next(&r, &bytes, &record_len), 1);
+        assert_int_equal(record_len, len);
+        assert_memory_equal(bytes, record, len);
+    }
+    assert_int_equal(batch_next(&r, &bytes, &record_len), 0);
+    assert_int_equal(batch_finish(&b, secret), want_len);
+    assert_memory_equal(got, want, want_len);
+}
+
+static void test_batch_agrees_with_its_vectors(void **state)
+{
+    (void)state;
+    static char line[4 * CAP];
+    FILE *f = fopen("proto/vectors/batch.txt", "r");
+    int count = 0;
+
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f) != NULL) {
+        if (line[0] == '#')
+            continue;
+        check_vector(line);
+        count++;
+    }
+    fclose(f);
+    assert_int_equal(count, 3);
+}
+
 static void test_batch_errors_have_words(void **state)
 {
     (void)state;
@@ -216,6 +280,7 @@ int main(void)
         cmocka_unit_test(test_batch_notices_every_truncation),
         cmocka_unit_test(test_batch_refuses_signed_nonsense),
         cmocka_unit_test(test_batch_that_is_full_stays_as_it_was),
+        cmocka_unit_test(test_batch_agrees_with_its_vectors),
         cmocka_unit_test(test_batch_errors_have_words),
     };
 
