@@ -126,7 +126,8 @@ else
     unit clang-san
     # Hostile input once more, against daemons that a sanitiser watches.
     step_status 'build gcc-san programs' 420 "$MAKE" -s -k -j2 FLAVOUR=gcc-san all
-    step_tap 'gcc-san tests/e2e/faults.py' 240 env KENG_BIN=build/gcc-san python3 tests/e2e/faults.py
+    step_tap 'gcc-san tests/e2e/faults.py' 240 \
+        env KENG_BIN=build/gcc-san python3 tests/e2e/faults.py
     for script in tests/e2e/*.sh tests/e2e/*.py tests/browser/*.sh; do
         [ -e "$script" ] || continue
         case $script in
