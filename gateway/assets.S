@@ -13,4 +13,10 @@ asset_live_js:
     .incbin "gateway/console/live.js"
 asset_live_js_end:
     .byte 0
+    .balign 16
+    .global asset_icon_svg, asset_icon_svg_end
+asset_icon_svg:
+    .incbin "gateway/console/icon.svg"
+asset_icon_svg_end:
+    .byte 0
     .section .note.GNU-stack, "", %progbits

@@ -6,6 +6,7 @@
 
 extern const char asset_style_css[], asset_style_css_end[];
 extern const char asset_live_js[], asset_live_js_end[];
+extern const char asset_icon_svg[], asset_icon_svg_end[];
 
 static inline size_t asset_len(const char *start, const char *end)
 {

@@ -80,6 +80,10 @@ int bundle_trust(struct ledger *l, const char *path, int64_t now_ms, int64_t *co
     if (bundle_read(path, &bytes, &len, err) != 0)
         return -1;
     int result = batch_open(&batch, bytes, len);
+    /* Only what the root itself signed is a reason to trust that root. */
+    if (result == BATCH_OK && (batch.header.source != AUTHOR_ROOT ||
+                               batch_verify(&batch, batch.header.root_key) != BATCH_OK))
+        result = BATCH_ESIG;
     if (result != BATCH_OK) {
         snprintf(err, BUNDLE_ERR_LEN, "%s: %s; expected a commune.keng as `keng init` writes it",
                  path, batch_strerror(result));

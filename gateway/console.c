@@ -84,13 +84,26 @@ static void see_other(struct http_answer *answer, const char *location)
     snprintf(answer->location, sizeof answer->location, "%s", location);
 }
 
-static void serve_asset(struct http_answer *answer, const char *type, const char *start,
-                        const char *end)
+/* Files without secrets: the log-in page needs them too. */
+static bool serve_asset(const char *path, struct http_answer *answer)
 {
-    answer->status = STATUS_OK;
-    answer->content_type = type;
-    answer->static_body = start;
-    answer->static_len = asset_len(start, end);
+    static const struct {
+        const char *path, *type, *start, *end;
+    } ASSETS[] = {
+        { "/style.css", "text/css; charset=utf-8", asset_style_css, asset_style_css_end },
+        { "/live.js", "text/javascript; charset=utf-8", asset_live_js, asset_live_js_end },
+        { "/icon.svg", "image/svg+xml", asset_icon_svg, asset_icon_svg_end },
+    };
+    for (size_t i = 0; i < sizeof ASSETS / sizeof ASSETS[0]; i++) {
+        if (strcmp(path, ASSETS[i].path) != 0)
+            continue;
+        answer->status = STATUS_OK;
+        answer->content_type = ASSETS[i].type;
+        answer->static_body = ASSETS[i].start;
+        answer->static_len = asset_len(ASSETS[i].start, ASSETS[i].end);
+        return true;
+    }
+    return false;
 }
 
 void console_event(int64_t arrival, struct strbuf *event_out)
@@ -280,14 +293,8 @@ void console_handle(struct console *c, const struct http_request *request, int64
         message(&view, STATUS_MISDIRECTED, LANG_ERR_HOST, answer);
         return;
     }
-    if (request->method == HTTP_GET && strcmp(request->path, "/style.css") == 0) {
-        serve_asset(answer, "text/css; charset=utf-8", asset_style_css, asset_style_css_end);
+    if (request->method == HTTP_GET && serve_asset(request->path, answer))
         return;
-    }
-    if (request->method == HTTP_GET && strcmp(request->path, "/live.js") == 0) {
-        serve_asset(answer, "text/javascript; charset=utf-8", asset_live_js, asset_live_js_end);
-        return;
-    }
     bool allowed = access_allowed(c->access, request->cookie, request->secure, now_ms);
     if (request->method == HTTP_GET)
         handle_get(&view, allowed, answer);

@@ -67,7 +67,7 @@ static void put_head(const struct console_view *view, const char *title, struct 
                      "<title>Kẻng · ", lang_code(view->language));
     strbuf_put_html(out, title);
     strbuf_put(out, "</title>\n<link rel=\"stylesheet\" href=\"/style.css\">\n"
-                    "<link rel=\"icon\" href=\"data:,\">\n");
+                    "<link rel=\"icon\" href=\"/icon.svg\" type=\"image/svg+xml\">\n");
     if (view->live)
         strbuf_put(out, "<script src=\"/live.js\" defer></script>\n");
     strbuf_put(out, "</head>\n<body>\n");

@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <signal.h>
 #include <sodium.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -334,7 +335,7 @@ static int open_ledger(struct gateway *g, char err[static BUNDLE_ERR_LEN])
         return -1;
     }
     if (ledger_init(&g->ledger, g->db) < 0) {
-        snprintf(err, BUNDLE_ERR_LEN, "%s: %s", g->db_path, db_error(g->db));
+        snprintf(err, BUNDLE_ERR_LEN, "%.200s: %s", g->db_path, db_error(g->db));
         return -1;
     }
     int64_t commune;

@@ -85,8 +85,8 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(STATE_REJECTED, "Từ chối", "Rejected")                                                      \
     X(STATE_MET, "Đã đáp ứng", "Need met")                                                        \
     X(PRIORITY_ROUTINE, "Thường", "Routine")                                                      \
-    X(PRIORITY_DAMAGE, "Thiệt hại", "Damage")                                                     \
-    X(PRIORITY_EVACUATION, "Sơ tán", "Evacuation")                                                \
+    X(PRIORITY_DAMAGE, "Vừa", "Medium")                                                           \
+    X(PRIORITY_EVACUATION, "GẤP", "HIGH")                                                         \
     X(PRIORITY_RESCUE, "KHẨN CẤP", "URGENT")                                                      \
     X(KIND_DAMAGE, "Thiệt hại", "Damage")                                                         \
     X(KIND_NEEDS, "Nhu cầu", "Needs")                                                             \

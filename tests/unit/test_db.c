@@ -1,0 +1,184 @@
+#include "tests/unit/test_gateway_kit.h"
+
+#include <sys/stat.h>
+
+struct place {
+    char dir[KIT_PATH_LEN];
+    struct db *db;
+    int64_t commune;
+};
+
+static int set_up(void **state)
+{
+    static const uint8_t NETWORK[KENG_NETWORK_ID_LEN] = { 1 }, ROOT[KENG_KEY_LEN] = { 2 };
+    struct place *p = calloc(1, sizeof *p);
+    assert_non_null(p);
+    kit_make_dir(p->dir);
+    p->db = kit_open_db(p->dir, "a.db");
+    assert_int_equal(db_commune_put(p->db, NETWORK, ROOT, &p->commune), 0);
+    *state = p;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct place *p = *state;
+    db_close(p->db);
+    kit_remove_dir(p->dir);
+    free(p);
+    return 0;
+}
+
+static int64_t add(struct place *p, uint16_t author, uint32_t seq, uint8_t priority)
+{
+    uint8_t bytes[4] = { (uint8_t)author, (uint8_t)seq, priority };
+    struct db_record record = {
+        .commune = p->commune, .ref = { .author = author, .seq = seq }, .kind = RECORD_DAMAGE,
+        .priority = priority, .readable = true, .bytes = bytes, .len = sizeof bytes,
+    };
+    assert_int_equal(db_record_insert(p->db, &record), 0);
+    return record.arrival;
+}
+
+struct order {
+    uint32_t seqs[16];
+    size_t count;
+};
+
+static int note_order(void *ctx, const struct db_record *record)
+{
+    struct order *order = ctx;
+    order->seqs[order->count++] = record->ref.author * 100u + record->ref.seq;
+    return 0;
+}
+
+static void assert_waiting(struct place *p, int64_t target, const uint32_t *want, size_t count)
+{
+    struct order order = { .count = 0 };
+    assert_int_equal(db_outbox_waiting(p->db, target, note_order, &order), 0);
+    assert_int_equal(order.count, count);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(order.seqs[i], want[i]);
+}
+
+static void test_db_keeps_one_row_per_number_and_variant(void **state)
+{
+    struct place *p = *state;
+    uint8_t bytes[1] = { 7 };
+    struct db_record record = { .commune = p->commune, .ref = { .author = 1, .seq = 1 },
+                                .bytes = bytes, .len = 1 };
+    assert_int_equal(db_record_insert(p->db, &record), 0);
+    assert_int_equal(db_record_insert(p->db, &record), DB_ECONFLICT);
+    record.variant = 1;
+    assert_int_equal(db_record_insert(p->db, &record), 0);
+}
+
+static void test_db_rolls_back_and_reopens(void **state)
+{
+    struct place *p = *state;
+    int64_t last = -1, value = -1;
+    assert_int_equal(db_begin(p->db), 0);
+    add(p, 1, 1, 0);
+    db_rollback(p->db);
+    assert_int_equal(db_record_last_arrival(p->db, &last), 0);
+    assert_int_equal(last, 0);
+    assert_int_equal(db_begin(p->db), 0);
+    add(p, 1, 1, 0);
+    assert_int_equal(db_meta_set(p->db, "place", 42), 0);
+    assert_int_equal(db_commit(p->db), 0);
+    db_close(p->db);
+    p->db = kit_open_db(p->dir, "a.db");
+    assert_int_equal(db_record_last_arrival(p->db, &last), 0);
+    assert_int_equal(last, 1);
+    assert_int_equal(db_meta_get(p->db, "place", &value), 0);
+    assert_int_equal(value, 42);
+    assert_int_equal(db_meta_get(p->db, "nowhere", &value), 0);
+    assert_int_equal(value, 0);
+}
+
+/* Bytes 60..63 of the file's header hold the version number. */
+static void test_db_refuses_what_a_newer_program_wrote(void **state)
+{
+    struct place *p = *state;
+    char path[KIT_PATH_LEN + 32], err[DB_ERR_LEN];
+    struct db *db = NULL;
+    snprintf(path, sizeof path, "%s/a.db", p->dir);
+    db_close(p->db);
+    FILE *file = fopen(path, "r+be");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 60, SEEK_SET), 0);
+    static const uint8_t VERSION[4] = { 0, 0, 3, 0 };
+    assert_int_equal(fwrite(VERSION, 1, sizeof VERSION, file), sizeof VERSION);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(db_open(path, &db, err), DB_ENEWER);
+    assert_non_null(strstr(err, "newer program"));
+    p->db = NULL;
+}
+
+static void test_db_refuses_a_file_that_is_none(void **state)
+{
+    struct place *p = *state;
+    char path[KIT_PATH_LEN + 32], err[DB_ERR_LEN] = "";
+    struct db *db = NULL;
+    snprintf(path, sizeof path, "%s/b.db", p->dir);
+    kit_write_file(path, (const uint8_t *)"this is a letter, not a database, and quite long", 48);
+    assert_int_equal(db_open(path, &db, err), DB_EDISK);
+    assert_true(strlen(err) > 0);
+    snprintf(path, sizeof path, "%s/no/such/place.db", p->dir);
+    assert_int_equal(db_open(path, &db, err), DB_EDISK);
+}
+
+static void test_db_outbox_sends_the_root_then_the_urgent(void **state)
+{
+    struct place *p = *state;
+    int64_t target, waiting;
+    add(p, 12, 1, PRIORITY_ROUTINE);
+    add(p, 12, 2, PRIORITY_RESCUE);
+    int64_t root = add(p, 0, 1, PRIORITY_ROUTINE);
+    int64_t late = add(p, 15, 1, PRIORITY_DAMAGE);
+    assert_int_equal(db_outbox_target(p->db, "https://a", p->commune, &target), 0);
+    assert_waiting(p, target, (const uint32_t[]){ 1, 1202, 1501, 1201 }, 4);
+    assert_int_equal(db_outbox_answered(p->db, target, root, NULL), 0);
+    assert_int_equal(db_outbox_answered(p->db, target, late, "bad-role"), 0);
+    assert_int_equal(db_outbox_settle(p->db, target), 0);
+    assert_waiting(p, target, (const uint32_t[]){ 1202, 1201 }, 2);
+    assert_int_equal(db_outbox_answered(p->db, target, 1, NULL), 0);
+    assert_int_equal(db_outbox_answered(p->db, target, 2, NULL), 0);
+    assert_int_equal(db_outbox_settle(p->db, target), 0);
+    assert_int_equal(db_outbox_count(p->db, target, &waiting), 0);
+    assert_int_equal(waiting, 0);
+    add(p, 15, 2, PRIORITY_DAMAGE);
+    assert_waiting(p, target, (const uint32_t[]){ 1502 }, 1);
+    assert_int_equal(db_outbox_reopen(p->db, target, 2), 0);
+    assert_waiting(p, target, (const uint32_t[]){ 1, 1202, 1502 }, 3);
+}
+
+static void test_db_targets_do_not_mix(void **state)
+{
+    struct place *p = *state;
+    int64_t a, b, again;
+    add(p, 12, 1, 0);
+    assert_int_equal(db_outbox_target(p->db, "https://a", p->commune, &a), 0);
+    assert_int_equal(db_outbox_target(p->db, "https://b", p->commune, &b), 0);
+    assert_int_equal(db_outbox_target(p->db, "https://a", p->commune, &again), 0);
+    assert_int_equal(a, again);
+    assert_int_not_equal(a, b);
+    assert_int_equal(db_outbox_answered(p->db, a, 1, NULL), 0);
+    assert_int_equal(db_outbox_settle(p->db, a), 0);
+    assert_waiting(p, a, NULL, 0);
+    assert_waiting(p, b, (const uint32_t[]){ 1201 }, 1);
+}
+
+int main(void)
+{
+#define DB_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        DB_TEST(test_db_keeps_one_row_per_number_and_variant),
+        DB_TEST(test_db_rolls_back_and_reopens),
+        DB_TEST(test_db_refuses_what_a_newer_program_wrote),
+        DB_TEST(test_db_refuses_a_file_that_is_none),
+        DB_TEST(test_db_outbox_sends_the_root_then_the_urgent),
+        DB_TEST(test_db_targets_do_not_mix),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,300 @@
+#include "tests/unit/test_gateway_kit.h"
+
+struct place {
+    char dir[KIT_PATH_LEN];
+    struct kit kit;
+    struct db *db;
+    struct ledger ledger;
+};
+
+static int set_up(void **state)
+{
+    struct place *p = calloc(1, sizeof *p);
+    assert_non_null(p);
+    kit_make_dir(p->dir);
+    kit_init(&p->kit, 1);
+    p->db = kit_open_db(p->dir, "a.db");
+    kit_open_ledger(&p->kit, p->db, &p->ledger);
+    *state = p;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct place *p = *state;
+    ledger_free(&p->ledger);
+    db_close(p->db);
+    kit_remove_dir(p->dir);
+    free(p);
+    return 0;
+}
+
+static int count_record(void *ctx, const struct db_record *record)
+{
+    (void)record;
+    ++*(size_t *)ctx;
+    return 0;
+}
+
+static size_t count_reports(struct place *p)
+{
+    size_t count = 0;
+    struct db_list_filter filter = { .village = -1, .limit = 1000 };
+    assert_int_equal(db_record_list(p->db, &filter, count_record, &count), 0);
+    return count;
+}
+
+static void test_ledger_gives_each_record_its_verdict(void **state)
+{
+    struct place *p = *state;
+    struct kit *k = &p->kit;
+    struct kit foreign;
+    kit_init(&foreign, 2);
+    kit_put_root_log(k, &p->ledger);
+    struct kit_record good = kit_damage(k, KIT_ANNA, 1, 1, 3);
+    struct kit_record other = kit_damage(k, KIT_ANNA, 1, 1, 4);
+    struct kit_record third = kit_damage(k, KIT_ANNA, 1, 1, 5);
+    struct kit_record flipped = kit_damage(k, KIT_ANNA, 2, 1, 3);
+    flipped.bytes[flipped.len - 1] ^= 1;
+    struct kit_record cut = kit_damage(k, KIT_ANNA, 3, 1, 3);
+    cut.len = RECORD_LEN_MIN - 1;
+    struct kit_record wrong_network = kit_damage(&foreign, KIT_ANNA, 4, 1, 3);
+    struct kit_record stranger = kit_damage(k, KIT_STRANGER, 1, 1, 3);
+    struct kit_record role = kit_review(k, KIT_ANNA, 5, KIT_BINH, 1, REVIEW_SEEN, "");
+    static const uint8_t junk[] = { 0xff, 0xff, 0xff };
+    struct kit_record body = kit_sign(k, KIT_ANNA, 6, RECORD_DAMAGE, 1, junk, sizeof junk);
+    struct kit_record later = kit_sign(k, KIT_ANNA, 7, 12, 0, junk, sizeof junk);
+    struct kit_record forged_root = kit_enrol(k, KIT_STRANGER, ROSTER_MEMBER, 1, "x", 0);
+    forged_root.bytes[forged_root.len - 2] ^= 0x10;
+    const struct { const char *name; const struct kit_record *record; int want; } CASES[] = {
+        { "a good report", &good, LEDGER_NEW },
+        { "the same again", &good, LEDGER_DUPLICATE },
+        { "other bytes under its number", &other, LEDGER_FORK },
+        { "the second half again", &other, LEDGER_DUPLICATE },
+        { "a third half", &third, LEDGER_FORK },
+        { "a third half is not kept", &third, LEDGER_FORK },
+        { "one bit of the signature", &flipped, LEDGER_BAD_SIGNATURE },
+        { "cut short", &cut, LEDGER_MALFORMED },
+        { "signed for another commune", &wrong_network, LEDGER_BAD_SIGNATURE },
+        { "an author nobody enrolled", &stranger, LEDGER_UNKNOWN_AUTHOR },
+        { "a member who reviews", &role, LEDGER_BAD_ROLE },
+        { "a body that is none", &body, LEDGER_BAD_BODY },
+        { "which is kept all the same", &body, LEDGER_DUPLICATE },
+        { "a kind of a later version", &later, LEDGER_NEW },
+        { "a roster entry the root did not sign", &forged_root, LEDGER_BAD_SIGNATURE },
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        int verdict = kit_put(k, &p->ledger, CASES[i].record);
+        if (verdict != CASES[i].want)
+            fail_msg("%s: %s", CASES[i].name,
+                     verdict < 0 ? db_error(p->db)
+                                 : ledger_verdict_name((enum ledger_verdict)verdict));
+    }
+    assert_int_equal(count_reports(p), 3); /* good, its fork, the unreadable one */
+}
+
+static void test_ledger_keeps_both_halves_of_a_fork(void **state)
+{
+    struct place *p = *state;
+    size_t count = 0;
+    kit_put_root_log(&p->kit, &p->ledger);
+    struct kit_record a = kit_damage(&p->kit, KIT_ANNA, 1, 1, 3);
+    struct kit_record b = kit_damage(&p->kit, KIT_ANNA, 1, 1, 9);
+    assert_int_equal(kit_put(&p->kit, &p->ledger, &a), LEDGER_NEW);
+    assert_int_equal(kit_put(&p->kit, &p->ledger, &b), LEDGER_FORK);
+    assert_int_equal(db_record_forks(p->db, 1, count_record, &count), 0);
+    assert_int_equal(count, 2);
+}
+
+static void test_ledger_releases_what_waited_for_its_author(void **state)
+{
+    struct place *p = *state;
+    struct kit *k = &p->kit;
+    kit_put_root_log(k, &p->ledger);
+    struct kit_record one = kit_damage(k, KIT_STRANGER, 1, 1, 3);
+    struct kit_record two = kit_damage(k, KIT_STRANGER, 2, 1, 4);
+    struct kit_record fake = kit_damage(k, KIT_STRANGER, 3, 1, 5);
+    fake.bytes[20] ^= 4;
+    assert_int_equal(kit_put(k, &p->ledger, &one), LEDGER_UNKNOWN_AUTHOR);
+    assert_int_equal(kit_put(k, &p->ledger, &two), LEDGER_UNKNOWN_AUTHOR);
+    assert_int_equal(kit_put(k, &p->ledger, &fake), LEDGER_UNKNOWN_AUTHOR);
+    assert_int_equal(count_reports(p), 0);
+    struct kit_record entry = kit_enrol(k, KIT_STRANGER, ROSTER_MEMBER, 4, "Người mới", 0);
+    assert_int_equal(kit_put(k, &p->ledger, &entry), LEDGER_NEW);
+    assert_int_equal(count_reports(p), 2);
+    assert_int_equal(kit_put(k, &p->ledger, &one), LEDGER_DUPLICATE);
+    assert_int_equal(kit_put(k, &p->ledger, &fake), LEDGER_BAD_SIGNATURE);
+}
+
+static void test_ledger_holds_back_a_bounded_number(void **state)
+{
+    struct place *p = *state;
+    struct kit *k = &p->kit;
+    assert_int_equal(db_begin(p->db), 0);
+    struct ledger_commune *c = ledger_find(&p->ledger, k->network_id);
+    for (uint32_t seq = 1; seq <= DB_PENDING_COUNT_MAX + 3; seq++) {
+        struct kit_record r = kit_damage(k, KIT_STRANGER, seq, 1, 3);
+        int want = seq <= DB_PENDING_COUNT_MAX ? LEDGER_UNKNOWN_AUTHOR : LEDGER_PENDING_FULL;
+        assert_int_equal(ledger_put(&p->ledger, c, r.bytes, r.len, KIT_NOW_MS), want);
+    }
+    assert_int_equal(db_commit(p->db), 0);
+}
+
+static void test_ledger_keeps_only_the_newest_of_a_superseding_lane(void **state)
+{
+    struct place *p = *state;
+    struct kit *k = &p->kit;
+    uint8_t body[RECORD_BODY_LEN_MAX];
+    kit_put_root_log(k, &p->ledger);
+    struct kit_record acks[3];
+    for (uint32_t i = 0; i < 3; i++) {
+        struct ack ack = { .log_count = 1, .logs = { { KIT_ANNA * LANE_COUNT, i + 1 } } };
+        int len = ack_encode(&ack, body, sizeof body);
+        assert_true(len > 0);
+        acks[i] = kit_sign(k, KIT_GATEWAY, i + 1, RECORD_ACK_FIRST, 0, body, (size_t)len);
+    }
+    assert_int_equal(kit_put(k, &p->ledger, &acks[1]), LEDGER_NEW);
+    assert_int_equal(kit_put(k, &p->ledger, &acks[0]), LEDGER_SUPERSEDED);
+    assert_int_equal(kit_put(k, &p->ledger, &acks[2]), LEDGER_NEW);
+    assert_int_equal(kit_put(k, &p->ledger, &acks[1]), LEDGER_SUPERSEDED);
+    uint32_t newest = 0;
+    assert_int_equal(db_record_newest(p->db, 1, KIT_GATEWAY, 1, &newest), 0);
+    assert_int_equal(newest, 3);
+}
+
+static void test_ledger_refuses_numbers_past_a_revocation(void **state)
+{
+    struct place *p = *state;
+    struct kit *k = &p->kit;
+    kit_put_root_log(k, &p->ledger);
+    struct kit_record revoked = kit_enrol(k, KIT_ANNA, ROSTER_MEMBER, 3, "Nguyễn Thị An", 3);
+    struct kit_record two = kit_damage(k, KIT_ANNA, 2, 1, 3);
+    struct kit_record three = kit_damage(k, KIT_ANNA, 3, 1, 3);
+    assert_int_equal(kit_put(k, &p->ledger, &revoked), LEDGER_NEW);
+    assert_int_equal(kit_put(k, &p->ledger, &two), LEDGER_NEW);
+    assert_int_equal(kit_put(k, &p->ledger, &three), LEDGER_REVOKED);
+}
+
+/* The whole of a commune, backwards, in one batch from a source that is enrolled in it. */
+static void test_ledger_takes_a_batch_in_any_order(void **state)
+{
+    struct place *p = *state;
+    struct kit *k = &p->kit;
+    struct kit_record records[16], backwards[16];
+    size_t count = kit_root_log(k, records), len;
+    records[count++] = kit_damage(k, KIT_ANNA, 1, 1, 3);
+    records[count++] = kit_damage(k, KIT_ANNA, 2, 1, 4);
+    records[count++] = kit_damage(k, KIT_BINH, 1, 1, 4);
+    for (size_t i = 0; i < count; i++)
+        backwards[i] = records[count - 1 - i];
+    uint8_t *bytes = kit_batch(k, KIT_GATEWAY, backwards, count, &len);
+    struct ledger_batch_result result;
+    bool sig_ok;
+    assert_int_equal(ledger_put_batch(&p->ledger, bytes, len, 1, true, &result, &sig_ok), 0);
+    assert_true(sig_ok);
+    assert_int_equal(result.counts[LEDGER_NEW], count);
+    ledger_batch_result_free(&result);
+    assert_int_equal(ledger_put_batch(&p->ledger, bytes, len, 1, true, &result, &sig_ok), 0);
+    assert_int_equal(result.counts[LEDGER_DUPLICATE], count);
+    ledger_batch_result_free(&result);
+    free(bytes);
+}
+
+static void test_ledger_refuses_whole_batches_without_a_trace(void **state)
+{
+    struct place *p = *state;
+    struct kit *k = &p->kit;
+    struct kit foreign;
+    struct kit_record records[16];
+    struct ledger_batch_result result;
+    bool sig_ok;
+    size_t len;
+    kit_init(&foreign, 3);
+    size_t count = kit_root_log(k, records);
+    struct kit_record report = kit_damage(k, KIT_ANNA, 1, 1, 3);
+    uint8_t *no_roster = kit_batch(k, KIT_GATEWAY, &report, 1, &len);
+    assert_int_equal(ledger_put_batch(&p->ledger, no_roster, len, 1, true, &result, &sig_ok),
+                     LEDGER_BATCH_ESOURCE);
+    free(no_roster);
+    uint8_t *bad_sig = kit_batch(k, KIT_GATEWAY, records, count, &len);
+    bad_sig[len - 1] ^= 1;
+    assert_int_equal(ledger_put_batch(&p->ledger, bad_sig, len, 1, true, &result, &sig_ok),
+                     LEDGER_BATCH_ESIG);
+    free(bad_sig);
+    uint8_t *stranger = kit_batch(&foreign, AUTHOR_ROOT, &report, 1, &len);
+    assert_int_equal(ledger_put_batch(&p->ledger, stranger, len, 1, true, &result, &sig_ok),
+                     LEDGER_BATCH_ETRUST);
+    stranger[BATCH_MAGIC_LEN] ^= 1;
+    assert_int_equal(ledger_put_batch(&p->ledger, stranger, len, 1, true, &result, &sig_ok),
+                     LEDGER_BATCH_EROOT);
+    assert_int_equal(ledger_put_batch(&p->ledger, stranger, 7, 1, true, &result, &sig_ok),
+                     LEDGER_BATCH_EFORM);
+    free(stranger);
+    int64_t last = -1;
+    assert_int_equal(db_record_last_arrival(p->db, &last), 0);
+    assert_int_equal(last, 0);
+    /* The roster in memory was taken back too. */
+    assert_null(roster_find(&ledger_find(&p->ledger, k->network_id)->roster, KIT_GATEWAY));
+}
+
+static void test_ledger_knows_its_rosters_after_a_restart(void **state)
+{
+    struct place *p = *state;
+    struct kit *k = &p->kit;
+    kit_put_root_log(k, &p->ledger);
+    ledger_free(&p->ledger);
+    db_close(p->db);
+    p->db = kit_open_db(p->dir, "a.db");
+    assert_int_equal(ledger_init(&p->ledger, p->db), 0);
+    struct ledger_commune *c = ledger_find(&p->ledger, k->network_id);
+    assert_non_null(c);
+    assert_string_equal(c->info.name, "Xã Cao Minh");
+    struct kit_record report = kit_damage(k, KIT_ANNA, 1, 1, 3);
+    assert_int_equal(kit_put(k, &p->ledger, &report), LEDGER_NEW);
+}
+
+static int take_review_state(void *ctx, const struct db_record *record)
+{
+    *(int *)ctx = record->review_state;
+    return 0;
+}
+
+static int review_state_of(struct place *p, uint16_t author, uint32_t seq)
+{
+    int state = -1;
+    struct record_ref ref = { .author = author, .seq = seq };
+    assert_int_equal(db_record_variants(p->db, 1, &ref, take_review_state, &state), 0);
+    return state;
+}
+
+static void test_ledger_shows_the_newest_review(void **state)
+{
+    struct place *p = *state;
+    struct kit *k = &p->kit;
+    kit_put_root_log(k, &p->ledger);
+    struct kit_record report = kit_damage(k, KIT_ANNA, 1, 1, 3);
+    struct kit_record seen = kit_review(k, KIT_OPERATOR, 1, KIT_ANNA, 1, REVIEW_SEEN, "");
+    struct kit_record met = kit_review(k, KIT_OPERATOR, 2, KIT_ANNA, 1, REVIEW_MET, "xong");
+    assert_int_equal(kit_put(k, &p->ledger, &met), LEDGER_NEW);
+    assert_int_equal(kit_put(k, &p->ledger, &seen), LEDGER_NEW); /* late, but older */
+    assert_int_equal(kit_put(k, &p->ledger, &report), LEDGER_NEW);
+    assert_int_equal(review_state_of(p, KIT_ANNA, 1), REVIEW_MET);
+}
+
+int main(void)
+{
+#define LEDGER_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        LEDGER_TEST(test_ledger_gives_each_record_its_verdict),
+        LEDGER_TEST(test_ledger_keeps_both_halves_of_a_fork),
+        LEDGER_TEST(test_ledger_releases_what_waited_for_its_author),
+        LEDGER_TEST(test_ledger_holds_back_a_bounded_number),
+        LEDGER_TEST(test_ledger_keeps_only_the_newest_of_a_superseding_lane),
+        LEDGER_TEST(test_ledger_refuses_numbers_past_a_revocation),
+        LEDGER_TEST(test_ledger_takes_a_batch_in_any_order),
+        LEDGER_TEST(test_ledger_refuses_whole_batches_without_a_trace),
+        LEDGER_TEST(test_ledger_knows_its_rosters_after_a_restart),
+        LEDGER_TEST(test_ledger_shows_the_newest_review),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
