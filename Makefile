@@ -119,6 +119,8 @@ $(OUT)/%.o: %.c | $(GEN)/keng.pb-c.h
 $(OUT)/%.o: %.S
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+# What .incbin reads, no compiler writes into a .d file.
+$(patsubst %.S,$(OUT)/%.o,$(GATEWAY_ASM)): $(wildcard gateway/console/*)
 # Generated code is not ours to lint.
 $(OUT)/gen/keng.pb-c.o: $(GEN)/keng.pb-c.c
 	@mkdir -p $(@D)
