@@ -142,7 +142,7 @@ struct queued_event *core_queue_event(struct mesh *m, enum mesh_event_type type)
     int last = type == MESH_EV_STORE ? EVENT_COUNT : EVENT_COUNT - MESH_STAGED_COUNT_MAX;
     for (int i = first; i < last; i++) {
         struct queued_event *q = &m->events[i];
-        /* One place for each kind of event that is not a record, so that none crowds out another. */
+        /* One place for each kind of event that is not a record, so that none starves. */
         if (q->used || (type != MESH_EV_STORE && i != (int)type))
             continue;
         *q = (struct queued_event){ .used = true, .slot = SLOT_NONE };
