@@ -295,7 +295,7 @@ static json_t *do_add(struct api *api, uint64_t now_ms, const json_t *request)
     return json_pack("{s:b, s:o}", "ok", 1, "verdicts", verdicts);
 }
 
-/* ---- one request ------------------------------------------------------------------------------ */
+/* ---- one request ---------------------------------------------------------------------- */
 
 static enum api_outcome submit(struct api *api, uint64_t now_ms, uint64_t client,
                                const json_t *request, json_t **answer_out)

@@ -25,12 +25,13 @@ void client_close(struct client *c);
 
 /* Sends a request (stolen reference) and waits for its answer, at most timeout_ms.
  * *answer_out is a new reference; answers with ok:false are returned as -1 with err filled from
- * "error", and *answer_out set all the same so that "code" can be read (decref it when not NULL). */
+ * "error", and *answer_out set all the same so that "code" can be read (decref when not NULL). */
 int client_call(struct client *c, json_t *request, int timeout_ms, json_t **answer_out);
 
 /* Sends only. */
 int client_send(struct client *c, json_t *request);
-/* Reads what is there without blocking: 1 and a new reference, 0 no whole line yet, -1 closed or garbled. */
+/* Reads what is there without blocking: 1 and a new reference, 0 no whole line yet, -1 closed or
+ * garbled. */
 int client_take_line(struct client *c, json_t **line_out);
 
 #endif

@@ -12,7 +12,8 @@
  *   kengd.conf              settings
  *   store.db                kengd's store
  *
- * Key files: one line of hex, mode 0600, written with O_EXCL, fsync of file and directory.
+ * Key files: one line of hex, mode 0600; they appear whole or not at all and never replace another
+ * (temporary, fsync, rename without replacing, fsync of the directory).
  * commune.keng is replaced atomically (temporary, fsync, rename, fsync of the directory).
  *
  * Errors   0 or -1 with one line in err that says what and how to mend it.

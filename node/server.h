@@ -1,7 +1,7 @@
 /* server.h - the Unix socket's side of kengd: lines in, lines out, followers.
  *
- * Memory   Fixed number of clients; a client's output is bounded: who does not read what he asked for
- *          is paused, and dropped when an announcement finds no room.
+ * Memory   Fixed number of clients; a client's output is bounded: who does not read what he asked
+ *          for is paused, and dropped when an announcement finds no room.
  * Errors   -1 with one line in text at start; afterwards a bad client is closed, never the server.
  */
 #ifndef KENG_NODE_SERVER_H

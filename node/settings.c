@@ -45,8 +45,8 @@ static int range(cfg_t *cfg, const char *key, long lo, long hi, long *out, char 
     *out = cfg_getint(cfg, key);
     if (*out >= lo && *out <= hi)
         return 0;
-    snprintf(text, SETTINGS_TEXT_LEN, "kengd.conf: %s must be from %ld to %ld, not %ld", key, lo, hi,
-             *out);
+    snprintf(text, SETTINGS_TEXT_LEN, "kengd.conf: %s must be from %ld to %ld, not %ld", key, lo,
+             hi, *out);
     return -1;
 }
 

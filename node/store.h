@@ -6,8 +6,8 @@
  *
  * Memory   struct store owns the handle and its statements; results are copied or borrowed until
  *          the callback returns.
- * Errors   Negative enum store_err; store_text() has one line for a person.  After an error inside a
- *          transaction call store_rollback(): nothing of it stays.
+ * Errors   Negative enum store_err; store_text() has one line for a person.  After an error inside
+ *          a transaction call store_rollback(): nothing of it stays.
  */
 #ifndef KENG_NODE_STORE_H
 #define KENG_NODE_STORE_H
@@ -54,21 +54,23 @@ int store_begin(struct store *s);
 int store_commit(struct store *s);
 void store_rollback(struct store *s);
 
-/* Inside a transaction.  replaces_seq: the older record of a superseding lane, 0 none.  once: NULL or the
- * client's token.  *arrival_out is the new row's number. */
+/* Inside a transaction.  replaces_seq: the older record of a superseding lane, 0 none.  once: NULL
+ * or the client's token.  *arrival_out is the new row's number. */
 int store_put_record(struct store *s, const struct record_view *view, int64_t received_ms,
                      uint32_t replaces_seq, const char *once, int64_t *arrival_out);
 int store_put_fork(struct store *s, const struct record_view *view, int64_t received_ms);
-int store_put_review(struct store *s, const struct record_ref *of, const struct store_review *review);
+int store_put_review(struct store *s, const struct record_ref *of,
+                     const struct store_review *review);
 int store_put_carried(struct store *s, const struct record_ref *ref, uint16_t node);
-/* Total airtime of one minute of the clock that boot_id names; older minutes of other boots are dropped
- * once they are more than a window old by any account. */
-int store_put_airtime(struct store *s, const char *boot_id, uint64_t minute_ms, uint32_t airtime_us);
+/* Total airtime of one minute of the clock that boot_id names. */
+int store_put_airtime(struct store *s, const char *boot_id, uint64_t minute_ms,
+                      uint32_t airtime_us);
 
 /* The bytes of a record into buf (RECORD_LEN_MAX): its length, STORE_ENONE or STORE_EIO. */
 int store_load(struct store *s, const struct record_ref *ref, uint8_t *buf);
 int store_find_once(struct store *s, const char *once, struct record_ref *ref_out);
-int store_find_review(struct store *s, const struct record_ref *of, struct store_review *review_out);
+int store_find_review(struct store *s, const struct record_ref *of,
+                      struct store_review *review_out);
 
 /* Callbacks return false to stop.  The order is that of arrival. */
 typedef bool (*store_record_fn)(void *ctx, const struct store_record *record);
@@ -79,7 +81,8 @@ int store_records_after(struct store *s, int64_t after, int limit, store_record_
 int store_records_of(struct store *s, uint16_t author, int limit, store_record_fn fn, void *ctx);
 int64_t store_last_arrival(struct store *s);
 
-typedef void (*store_airtime_fn)(void *ctx, bool same_boot, uint64_t minute_ms, uint32_t airtime_us);
+typedef void (*store_airtime_fn)(void *ctx, bool same_boot, uint64_t minute_ms,
+                                 uint32_t airtime_us);
 int store_each_airtime(struct store *s, const char *boot_id, store_airtime_fn fn, void *ctx);
 /* Forgets minutes before minute_ms of this boot and everything of other boots. */
 int store_trim_airtime(struct store *s, const char *boot_id, uint64_t minute_ms);

@@ -12,7 +12,7 @@
  *   signature    64  Ed25519 of source over "keng batch v1\0" and BLAKE2b-256 of all before
  *
  * Integers are big-endian.  A batch is self-contained: a gateway puts the root's log (profile
- * and roster) into the first batch for a receiver, and a receiver that lacks a roster entry says so.
+ * and roster) into the first batch for a receiver; a receiver that lacks an entry says so.
  *
  * Memory   The reader borrows the bytes; the builder writes into the caller's buffer.
  * Errors   Negative enum batch_err; good records beside bad ones stay readable.
@@ -69,7 +69,8 @@ struct batch_builder {
 };
 
 /* Starts a batch in buf.  header->count is ignored. */
-int batch_begin(struct batch_builder *b, uint8_t *buf, size_t cap, const struct batch_header *header);
+int batch_begin(struct batch_builder *b, uint8_t *buf, size_t cap,
+                const struct batch_header *header);
 /* Appends a record; BATCH_EFULL leaves the batch as it was. */
 int batch_add(struct batch_builder *b, const uint8_t *record, size_t len);
 /* Writes count and signature.  Returns the whole length. */

@@ -33,7 +33,7 @@ enum roster_verdict {
     ROSTER_ESIG = -3,       /* signature is not that author's */
     ROSTER_EREVOKED = -4,   /* valid signature, but past the author's last good number */
     ROSTER_EROLE = -5,      /* this author may not write this kind */
-    ROSTER_EBODY = -6,      /* a roster or profile body that cannot be read, or a key enrolled twice */
+    ROSTER_EBODY = -6,      /* roster or profile body not readable, or a key enrolled twice */
     ROSTER_ENOMEM = -7,
 };
 
