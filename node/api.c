@@ -5,6 +5,7 @@
 
 enum {
     RECORDS_LIMIT_MAX = 200,
+    RECORDS_PAGE_MAX = 64, /* what is given at a time whatever was asked: nodes are small */
     MINE_LIMIT_DEFAULT = 50,
     MINE_LIMIT_MAX = 1000,
     ADD_COUNT_MAX = 40,
@@ -140,6 +141,8 @@ static json_t *do_records(struct api *api, const json_t *request)
         !get_integer(request, "limit", 1, RECORDS_LIMIT_MAX, RECORDS_LIMIT_MAX, &limit))
         return node_json_error("bad-request", "after must be an arrival number, limit 1 to %d",
                                RECORDS_LIMIT_MAX);
+    if (limit > RECORDS_PAGE_MAX)
+        limit = RECORDS_PAGE_MAX;
     json_t *list = json_array();
     if (store_records_after(api->node->store, after, (int)limit, append_record, list) != STORE_OK) {
         json_decref(list);
@@ -270,7 +273,7 @@ static json_t *do_status(struct api *api, uint64_t now_ms)
     json_object_set_new(json, "verdicts", verdicts);
     json_object_set_new(json, "store", json_pack(
         "{s:s, s:s}", "state", n->store_failing ? "failing" : "ok", "text",
-        n->store_failing ? store_text(n->store) : ""));
+        n->store_failing ? n->disk_text : ""));
     json_object_set_new(json, "store_failed", json_integer((json_int_t)s.store_failed));
     json_object_set_new(json, "load_failed", json_integer((json_int_t)s.load_failed));
     return json;
