@@ -17,7 +17,7 @@ enum {
 struct queued_review {
     struct record_ref ref;
     uint8_t state;
-    bool failed;
+    char error[CONSOLE_STATUS_LEN]; /* "": on its way */
 };
 
 /* State of rendering one main page. */
@@ -193,12 +193,23 @@ static void put_item_name(const struct page *p, const struct catalogue_item *ite
         strbuf_putf(p->out, "%s %u", text(p, LANG_INDICATOR), (unsigned)code);
 }
 
-static void put_value(const struct page *p, const struct catalogue_item *item, int64_t value)
+static void put_formatted(const struct page *p, const struct catalogue_item *item, int64_t value,
+                          bool with_unit)
 {
     char words[CATALOGUE_VALUE_LEN];
-    catalogue_value_format(item, value, lang_catalogue(p->view->language), true, words,
+    catalogue_value_format(item, value, lang_catalogue(p->view->language), with_unit, words,
                            sizeof words);
     strbuf_put_html(p->out, words);
+}
+
+static void put_value(const struct page *p, const struct catalogue_item *item, int64_t value)
+{
+    put_formatted(p, item, value, true);
+}
+
+static void put_bare_value(const struct page *p, const struct catalogue_item *item, int64_t value)
+{
+    put_formatted(p, item, value, false);
 }
 
 /* ---- one report ---- */
@@ -301,8 +312,9 @@ static void put_review(const struct page *p, const struct ledger_commune *commun
     if (queued) {
         strbuf_put(p->out, " → <i>");
         strbuf_put_html(p->out, lang_review(p->view->language, queued->state));
-        strbuf_putf(p->out, "</i> <span class=\"dim\">(%s)</span>",
-                    text(p, LANG_REVIEW_QUEUED));
+        strbuf_putf(p->out, "</i> <span class=\"%s\">(", *queued->error ? "warn" : "dim");
+        strbuf_put_html(p->out, *queued->error ? queued->error : text(p, LANG_REVIEW_QUEUED));
+        strbuf_put(p->out, ")</span>");
     }
     strbuf_put(p->out, "</p>");
 }
@@ -328,7 +340,7 @@ static void put_report_head(const struct page *p, const struct ledger_commune *c
     if (r->variant)
         strbuf_putf(p->out, " <span class=\"mark alarm\">%s</span>", text(p, LANG_FORK));
     if (r->received_ms > 0) {
-        strbuf_put(p->out, "<time>");
+        strbuf_putf(p->out, "<time>%s ", text(p, LANG_RECEIVED));
         put_time(p, r->received_ms);
         strbuf_put(p->out, "</time>");
     }
@@ -548,9 +560,9 @@ static void put_rows(const struct page *p, const struct totals *t)
                     (unsigned)row->seq);
         if (row->low != row->high) {
             strbuf_putf(p->out, " <span class=\"mark\">%s: ", text(p, LANG_DIFFER));
-            put_value(p, item, row->low);
-            strbuf_put(p->out, " – ");
-            put_value(p, item, row->high);
+            put_bare_value(p, item, row->low);
+            strbuf_put(p->out, "–");
+            put_bare_value(p, item, row->high);
             strbuf_put(p->out, "</span>");
         }
         strbuf_put(p->out, "</td></tr>\n");
@@ -775,10 +787,12 @@ static void put_node(const struct page *p)
 static int note_queued(void *ctx, const struct db_outgoing *outgoing)
 {
     struct page *p = ctx;
-    if (p->queued_count < OUTGOING_COUNT_MAX)
-        p->queued[p->queued_count++] = (struct queued_review){
-            .ref = outgoing->ref, .state = outgoing->state, .failed = *outgoing->error != '\0'
-        };
+    if (p->queued_count == OUTGOING_COUNT_MAX)
+        return 1;
+    p->queued[p->queued_count++] =
+        (struct queued_review){ .ref = outgoing->ref, .state = outgoing->state };
+    snprintf(p->queued[p->queued_count - 1].error, sizeof p->queued[0].error, "%.*s",
+             (int)sizeof p->queued[0].error - 1, outgoing->error);
     return 0;
 }
 

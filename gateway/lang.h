@@ -15,11 +15,9 @@
 enum language { LANG_VI, LANG_EN, LANG_COUNT };
 
 #define LANG_TEXTS(X)                                                                             \
-    X(CONSOLE, "Bảng tin xã", "Commune console")                                                  \
     X(ALL_COMMUNES, "Mọi xã", "All communes")                                                     \
     X(LIVE, "trực tiếp", "live")                                                                  \
     X(NOT_LIVE, "không trực tiếp: bấm tải lại", "not live: press reload")                         \
-    X(RELOAD, "Tải lại", "Reload")                                                                \
     X(REPORTS, "Tin báo", "Reports")                                                              \
     X(WAITING, "chờ xem", "waiting")                                                              \
     X(IN_ALL, "tất cả", "in all")                                                                 \
@@ -34,11 +32,9 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(NO_VILLAGE, "Không rõ thôn", "No village")                                                  \
     X(INDICATOR, "Chỉ tiêu", "Indicator")                                                         \
     X(VALUE, "Số liệu", "Value")                                                                  \
-    X(UNIT, "Đơn vị", "Unit")                                                                     \
     X(SOURCE, "Theo tin", "By report")                                                            \
     X(DIFFER, "khác nhau", "differ")                                                              \
     X(EVENT, "Đợt", "Event")                                                                      \
-    X(NO_EVENT, "Ngoài đợt", "No event")                                                          \
     X(COMMUNE, "Xã", "Commune")                                                                   \
     X(KIND, "Loại", "Kind")                                                                       \
     X(ALL_VILLAGES, "Mọi thôn", "All villages")                                                   \
@@ -47,7 +43,6 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(FILTER, "Lọc", "Filter")                                                                    \
     X(MISSING, "Số còn thiếu", "Missing numbers")                                                 \
     X(MISSING_NONE, "Không thiếu số nào.", "No number is missing.")                               \
-    X(AUTHOR, "Người báo", "Author")                                                              \
     X(FORKS, "Hai tin trùng số", "Two records under one number")                                  \
     X(FORKS_RULE, "Cùng một chữ ký, cùng số, nội dung khác: giữ cả hai làm bằng chứng.",          \
       "Same signature, same number, different content: both are kept as evidence.")               \
@@ -113,7 +108,6 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
       "Unknown host name. Open by IP address, or name it with --host.")                           \
     X(ERR_NOT_FOUND, "Không có trang này.", "There is no such page.")                             \
     X(ERR_METHOD, "Cách gọi này không dùng được ở đây.", "This method does not work here.")       \
-    X(ERR_TOO_BIG, "Quá dài.", "Too long.")                                                       \
     X(ERR_TEXT, "Câu trả lời có ký tự không dùng được hoặc quá dài để phát.",                     \
       "The answer holds characters that cannot be sent, or is too long for the air.")             \
     X(ERR_RECORD, "Không có tin này.", "There is no such report.")                                \
