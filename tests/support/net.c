@@ -14,14 +14,23 @@ enum {
     EIRP_DBM_X100 = 1400,
     LINK_LOSS_DB_X100 = 10500,
     SENSITIVITY_DBM_X100 = -12400,
-    CSMA_SLOT_US = 20000,
-    CSMA_SLOTS = 12,
+    BACKOFF_SLOT_US = 20000,
+    BACKOFF_SLOTS = 12,
+    /* The modem as modem_settings_default() sets it up: see kiss_waits(). */
+    CSMA_SLOT_SYMBOLS = 6,
+    CSMA_SLOT_US_STEP = 10000,
+    CSMA_SLOT_US_MIN = 20000,
+    CSMA_WIN_ONE_IN = 2, /* persistence 127 of 255 */
+    CSMA_POLL_US = 4000,
+    FRAME_LEN_LONGEST = 255,
     ORDER_RETRY_US = 1000000,
     BACK_US_MAX = 5000000,
     LOG_COUNT_PER_NODE = 5,
     WINDOW_MS = 3600000,
     PPM = 1000000,
     MINUTE_MS = 60000,
+    CREATED_MIN_AT_START = 450000, /* what a clock that is right shows when time begins */
+    SECONDS_PER_MINUTE = 60,
     REBOOTS_ONE_IN = 10, /* a crash takes the process with it, and sometimes the whole machine */
 };
 #define BOOT_CLOCK_US (2ull * 3600 * 1000000) /* a clock may have run so long before the node did */
@@ -37,6 +46,8 @@ static void breach(struct net *net, const char *format, ...)
     va_end(args);
     net->breach = net->breach_text;
 }
+
+static void wake(struct net_node *n);
 
 static void *grown(void *old, uint32_t count, uint32_t *cap, size_t size)
 {
@@ -263,12 +274,38 @@ static uint64_t clock_ms(const struct net_node *n)
 static uint32_t duty_e4(const struct net_node *n)
 {
     const struct net_config *c = &n->net->cfg;
-    return n->index == c->gateway ? c->duty_gateway_e4 : c->duty_node_e4;
+    return net_is_gateway(n->net, n->index) ? c->duty_gateway_e4 : c->duty_node_e4;
+}
+
+bool net_is_gateway(const struct net *net, uint32_t node)
+{
+    return net->cfg.gateways ? net->cfg.gateways[node] != 0 : node == net->cfg.gateway;
+}
+
+static uint32_t window_ms(const struct net *net)
+{
+    return net->cfg.window_ms > 0 ? net->cfg.window_ms : WINDOW_MS;
+}
+
+/* What this node would claim the time to be; false: its clock was never set. */
+static bool claimed_time(const struct net_node *n, uint32_t *created_min_out)
+{
+    const struct net_clock *c = n->net->cfg.clocks ? &n->net->cfg.clocks[n->index] : NULL;
+    *created_min_out = 0;
+    if (!c || c->none)
+        return false;
+    int64_t minutes = CREATED_MIN_AT_START +
+                      ((int64_t)((n->net->now_us - NET_START_US) / PPM) + c->offset_s) /
+                          SECONDS_PER_MINUTE;
+    if (minutes < 0)
+        minutes = 0;
+    *created_min_out = minutes > CREATED_MINUTES_MAX ? CREATED_MINUTES_MAX : (uint32_t)minutes;
+    return true;
 }
 
 static uint32_t budget_ms(const struct net_node *n)
 {
-    return (uint32_t)((uint64_t)WINDOW_MS * duty_e4(n) / 10000);
+    return (uint32_t)((uint64_t)window_ms(n->net) * duty_e4(n) / 10000);
 }
 
 static void set_author(struct net_node *n, uint32_t number)
@@ -278,7 +315,7 @@ static void set_author(struct net_node *n, uint32_t number)
                              .local = number == n->number };
     if (number > 0 && net->nodes[number - 1].hidden && !a.local)
         return;
-    if (number == net->cfg.gateway + 1)
+    if (number > 0 && net_is_gateway(net, number - 1))
         a.roles = MESH_ROLE_GATEWAY;
     memcpy(a.key, net->keys[number], KENG_KEY_LEN);
     if (mesh_set_author(n->mesh, &a) != MESH_OK)
@@ -334,11 +371,13 @@ static void start(struct net *net, uint32_t node, bool rebooted)
     struct mesh_config cfg = {
         .outside = { n, outside_sign, outside_verify, outside_tag, outside_load },
         .lora = c->lora, .seed = net_random_below(net, UINT64_MAX), .node = n->number,
-        .gateway = node == c->gateway, .mtu_len = FRAME_LEN_MAX,
+        .gateway = net_is_gateway(net, node),
+        .mtu_len = c->mtu_len > 0 ? c->mtu_len : FRAME_LEN_MAX,
         .record_count_max = c->record_count_max,
-        .log_count_max = (uint16_t)(c->node_count * LOG_COUNT_PER_NODE + 1),
+        .log_count_max = c->log_count_max > 0 ? c->log_count_max
+                                              : (uint16_t)(c->node_count * LOG_COUNT_PER_NODE + 1),
         .author_count_max = (uint16_t)(c->node_count + 1),
-        .duty_window_ms = WINDOW_MS, .duty_budget_ms = budget_ms(n),
+        .duty_window_ms = window_ms(net), .duty_budget_ms = budget_ms(n),
     };
     size_t len = mesh_storage_size(&cfg);
     free(n->storage);
@@ -356,6 +395,7 @@ static void start(struct net *net, uint32_t node, bool rebooted)
 void net_start(struct net *net, uint32_t node)
 {
     start(net, node, true);
+    wake(&net->nodes[node]);
 }
 
 void net_stop(struct net *net, uint32_t node)
@@ -372,6 +412,7 @@ void net_stop(struct net *net, uint32_t node)
     n->storage = NULL;
     n->mesh = NULL;
     air_set_on(net->air, net->now_us, node, false);
+    wake(n);
 }
 
 void net_crash(struct net *net, uint32_t node, uint64_t back_us)
@@ -381,6 +422,7 @@ void net_crash(struct net *net, uint32_t node, uint64_t back_us)
     n->crashes++;
     n->restart_due = true;
     n->restart_us = net->now_us + back_us;
+    wake(n);
 }
 
 /* A place where the node may die.  True: it did. */
@@ -407,8 +449,10 @@ void net_enrol(struct net *net, uint32_t node)
 {
     net->nodes[node].hidden = false;
     for (uint32_t i = 0; i < net->cfg.node_count; i++)
-        if (net->nodes[i].up)
+        if (net->nodes[i].up) {
             set_author(&net->nodes[i], node + 1);
+            wake(&net->nodes[i]);
+        }
 }
 
 uint64_t net_rx(const struct net *net, uint32_t node, enum mesh_verdict verdict)
@@ -432,6 +476,11 @@ static bool write_fails(struct net_node *n)
 
 static void charge_row(struct net_node *n, const struct mesh_event *ev)
 {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < n->charge_count; i++) /* as the daemon's store forgets them */
+        if (n->charges[i].minute_ms + window_ms(n->net) + 2 * MINUTE_MS >= ev->minute_ms)
+            n->charges[kept++] = n->charges[i];
+    n->charge_count = kept;
     for (uint32_t i = 0; i < n->charge_count; i++)
         if (n->charges[i].minute_ms == ev->minute_ms) {
             n->charges[i].airtime_us = ev->minute_airtime_us;
@@ -454,6 +503,9 @@ static void check_truth(struct net_node *n, const struct mesh_event *ev)
         if (ev->ref.seq > n->reserved[ev->ref.lane])
             breach(net, "author %u used %u, unreserved", ev->ref.author, ev->ref.seq);
         rows_add(&net->truth, &ev->ref, ev->bytes, ev->len)->own = true;
+    } else if (!known && net->cfg.strict) {
+        breach(net, "node %u accepted %u.%u.%u, which nobody made", n->number, ev->ref.author,
+               ev->ref.lane, ev->ref.seq);
     } else if (!known) {
         rows_add(&net->truth, &ev->ref, ev->bytes, ev->len);
     } else if (known->len != ev->len || memcmp(known->bytes, ev->bytes, ev->len) != 0) {
@@ -475,6 +527,15 @@ static void store_row(struct net_node *n, const struct mesh_event *ev)
         rows_remove(&n->rows, &old);
     }
     rows_add(&n->rows, &ev->ref, ev->bytes, ev->len)->own = ev->own;
+    uint32_t order = NET_NO_ORDER;
+    /* Acknowledgements are the core's own doing, in lanes that no user writes. */
+    if (ev->own && n->asked && ev->ref.lane == record_lane(n->orders[0].kind)) {
+        n->orders[0].stored = true;
+        order = n->orders[0].id;
+    }
+    const struct net_watch *w = &n->net->cfg.watch;
+    if (w->stored)
+        w->stored(w->ctx, n, ev, order);
 }
 
 static bool persist(struct net_node *n, const struct mesh_event *ev)
@@ -502,17 +563,21 @@ static bool persist(struct net_node *n, const struct mesh_event *ev)
 
 /* ---- what users want said ------------------------------------------------------------- */
 
-void net_order(struct net *net, uint32_t node, uint8_t kind, uint8_t priority, uint32_t body_len)
+uint32_t net_order(struct net *net, uint32_t node, uint8_t kind, uint8_t priority,
+                   uint32_t body_len)
 {
     struct net_node *n = &net->nodes[node];
-    assert(body_len >= 8 && body_len <= NET_BODY_LEN_MAX);
+    assert(body_len > 0 && body_len <= NET_BODY_LEN_MAX);
     n->orders = grown(n->orders, n->order_count, &n->order_cap, sizeof *n->orders);
     struct net_order *o = &n->orders[n->order_count++];
     *o = (struct net_order){ .kind = kind, .priority = priority, .body_len = (uint16_t)body_len,
-                             .asked_us = net->now_us };
+                             .asked_us = net->now_us, .id = net->orders_made++ };
     for (uint32_t i = 0; i < body_len; i++)
         o->body[i] = (uint8_t)net_random_below(net, 256);
-    n->ask_again_us = net->now_us;
+    if (n->order_count == 1)
+        n->ask_again_us = net->now_us;
+    wake(n);
+    return o->id;
 }
 
 static void drop_order(struct net_node *n)
@@ -522,29 +587,20 @@ static void drop_order(struct net_node *n)
     n->asked = false;
 }
 
-/* After a crash the user looks whether his last word was stored before he repeats it. */
-static bool order_stored(const struct net_node *n, const struct net_order *o)
-{
-    uint8_t lane = record_lane(o->kind);
-    uint32_t top = rows_top(&n->rows, n->number, lane, true);
-    struct record_ref ref = { .author = n->number, .lane = lane, .seq = top };
-    const struct net_row *row = net_find(&n->rows, &ref);
-    return row && row->len >= o->body_len + KENG_SIG_LEN &&
-           memcmp(row->bytes + row->len - KENG_SIG_LEN - o->body_len, o->body, o->body_len) == 0;
-}
-
 static void try_order(struct net_node *n)
 {
     if (n->order_count == 0 || n->asked || n->net->now_us < n->ask_again_us)
         return;
     const struct net_order *o = &n->orders[0];
-    if (order_stored(n, o)) {
+    /* After a crash the user looks whether his last word was stored before he repeats it. */
+    if (o->stored) {
         drop_order(n);
         return;
     }
     struct record_draft d = { .ref = { .author = n->number, .lane = record_lane(o->kind) },
                               .kind = o->kind, .priority = o->priority, .body = o->body,
                               .body_len = o->body_len };
+    d.clock_set = claimed_time(n, &d.created_min);
     struct record_ref ref;
     n->last_err = mesh_submit(n->mesh, clock_ms(n), &d, &ref);
     if (n->last_err == MESH_OK)
@@ -606,7 +662,7 @@ static void check_frame(struct net_node *n)
 /* Every window that ends with this frame. */
 static void check_duty(struct net_node *n)
 {
-    uint64_t end_us = n->sends[n->send_count - 1].end_us, window_us = WINDOW_MS * 1000ull;
+    uint64_t end_us = n->sends[n->send_count - 1].end_us, window_us = window_ms(n->net) * 1000ull;
     while (n->sends[n->send_first].end_us + window_us <= end_us)
         n->send_first++;
     uint64_t sum_us = 0;
@@ -621,19 +677,66 @@ static void check_duty(struct net_node *n)
                (unsigned long long)sum_us);
 }
 
-/* Listen before talk, as the modem firmware does it. */
+static uint32_t csma_slot_us(const struct net *net)
+{
+    uint32_t us = CSMA_SLOT_SYMBOLS * lora_symbol_us(&net->cfg.lora);
+    us = (us + CSMA_SLOT_US_STEP - 1) / CSMA_SLOT_US_STEP * CSMA_SLOT_US_STEP;
+    return us < CSMA_SLOT_US_MIN ? CSMA_SLOT_US_MIN : us;
+}
+
+static void modem_wait_clear(struct net_node *n, uint64_t from_us)
+{
+    const struct net *net = n->net;
+    n->try_us = from_us;
+    n->polite_until_us = from_us + lora_airtime_us(&net->cfg.lora, FRAME_LEN_LONGEST) * 3ull / 2;
+}
+
+static int32_t eirp_dbm_x100(const struct net *net)
+{
+    return net->cfg.air ? net->cfg.eirp_dbm_x100 : EIRP_DBM_X100;
+}
+
+/* MeshCore's modem: wait until nothing is heard, then send with a chance of one half, else wait a slot
+ * and begin again; it is polite no longer than one and a half frames. */
+static bool kiss_waits(struct net_node *n)
+{
+    struct net *net = n->net;
+    if (net->now_us >= n->polite_until_us)
+        return false;
+    if (air_busy(net->air, net->now_us, n->index)) {
+        n->try_us = net->now_us + CSMA_POLL_US;
+        return true;
+    }
+    if (net_random_below(net, CSMA_WIN_ONE_IN) == 0)
+        return false;
+    modem_wait_clear(n, net->now_us + csma_slot_us(net));
+    return true;
+}
+
+/* A plain one: a fresh random wait whenever the channel is busy. */
+static bool backoff_waits(struct net_node *n)
+{
+    struct net *net = n->net;
+    if (!air_busy(net->air, net->now_us, n->index))
+        return false;
+    n->try_us = net->now_us + BACKOFF_SLOT_US * (1 + net_random_below(net, BACKOFF_SLOTS));
+    return true;
+}
+
 static void modem_try(struct net_node *n)
 {
     struct net *net = n->net;
     if (!n->modem_busy || n->on_air || n->try_us > net->now_us)
         return;
-    if (air_busy(net->air, net->now_us, n->index)) {
-        n->try_us = net->now_us + CSMA_SLOT_US * (1 + net_random_below(net, CSMA_SLOTS));
+    if (air_sending(net->air, net->now_us, n->index)) { /* what net_shout() began */
+        n->try_us = net->now_us + CSMA_POLL_US;
         return;
     }
+    if (net->cfg.kiss_modem ? kiss_waits(n) : backoff_waits(n))
+        return;
     uint64_t end_us;
     if (air_start_tx(net->air, net->now_us, n->index, n->tx.bytes, n->tx.len, &net->cfg.lora,
-                     EIRP_DBM_X100, &end_us) != AIR_OK) {
+                     eirp_dbm_x100(net), &end_us) != AIR_OK) {
         breach(net, "the air refused a frame of node %u", n->number);
         return;
     }
@@ -642,12 +745,17 @@ static void modem_try(struct net_node *n)
     n->sends[n->send_count++] = (struct net_send){ net->now_us, end_us };
     net->frame_airtime_us += end_us - net->now_us;
     check_duty(n);
+    if (net->cfg.watch.sent)
+        net->cfg.watch.sent(net->cfg.watch.ctx, n, net->now_us, end_us);
 }
 
 /* The daemon's loop: make durable and answer until nothing is left, then hand over a frame. */
 static void service(struct net_node *n)
 {
     struct mesh_event ev;
+    uint32_t created_min;
+    bool clock_set = claimed_time(n, &created_min);
+    mesh_set_clock(n->mesh, created_min, clock_set);
     for (;;) {
         try_order(n);
         if (!mesh_poll_event(n->mesh, clock_ms(n), &ev))
@@ -668,7 +776,11 @@ static void service(struct net_node *n)
             return;
         check_frame(n);
         n->modem_busy = true;
-        n->try_us = n->net->now_us + CSMA_SLOT_US * net_random_below(n->net, CSMA_SLOTS);
+        if (n->net->cfg.kiss_modem)
+            modem_wait_clear(n, n->net->now_us);
+        else
+            n->try_us = n->net->now_us +
+                        BACKOFF_SLOT_US * net_random_below(n->net, BACKOFF_SLOTS);
     }
     modem_try(n);
     if (mesh_next_deadline(n->mesh) <= clock_ms(n))
@@ -682,7 +794,10 @@ static void hear(struct net_node *n, const struct air_event *ev)
     struct mesh_rx_meta meta = { .rssi_dbm = ev->rssi_dbm, .snr_db_x4 = ev->snr_db_x4 };
     if (!n->up || dies(n))
         return;
-    mesh_on_frame(n->mesh, clock_ms(n), ev->frame, ev->len, &meta);
+    enum mesh_verdict verdict = mesh_on_frame(n->mesh, clock_ms(n), ev->frame, ev->len, &meta);
+    const struct net_watch *w = &n->net->cfg.watch;
+    if (w->heard)
+        w->heard(w->ctx, n, ev, verdict);
     dies(n);
 }
 
@@ -711,39 +826,96 @@ static uint64_t node_next_us(const struct net_node *n)
     return at_us;
 }
 
+/* ---- who is next: a heap by due_us, so that a thousand nodes cost no more than their deeds ---- */
+
+static bool sooner(const struct net *net, uint32_t a, uint32_t b)
+{
+    uint64_t a_us = net->nodes[a].due_us, b_us = net->nodes[b].due_us;
+    return a_us != b_us ? a_us < b_us : a < b;
+}
+
+static void heap_put(struct net *net, uint32_t at, uint32_t node)
+{
+    net->heap[at] = node;
+    net->nodes[node].heap_index = at;
+}
+
+static void heap_sift(struct net *net, uint32_t node)
+{
+    uint32_t at = net->nodes[node].heap_index, count = net->cfg.node_count;
+    for (; at > 0 && sooner(net, node, net->heap[(at - 1) / 2]); at = (at - 1) / 2)
+        heap_put(net, at, net->heap[(at - 1) / 2]);
+    for (;;) {
+        uint32_t child = 2 * at + 1;
+        if (child + 1 < count && sooner(net, net->heap[child + 1], net->heap[child]))
+            child++;
+        if (child >= count || !sooner(net, net->heap[child], node))
+            break;
+        heap_put(net, at, net->heap[child]);
+        at = child;
+    }
+    heap_put(net, at, node);
+}
+
+/* After anything that may have changed when a node wants to be looked at. */
+static void wake(struct net_node *n)
+{
+    n->due_us = node_next_us(n);
+    heap_sift(n->net, n->index);
+}
+
 static uint64_t next_us(const struct net *net)
 {
     uint64_t at_us = air_next_event_us(net->air);
-    for (uint32_t i = 0; i < net->cfg.node_count; i++) {
-        uint64_t node_us = node_next_us(&net->nodes[i]);
-        if (node_us < at_us)
-            at_us = node_us;
-    }
+    uint64_t node_us = net->nodes[net->heap[0]].due_us;
+    if (node_us < at_us)
+        at_us = node_us;
     return at_us < net->now_us ? net->now_us : at_us;
+}
+
+static void touch(struct net_node *n)
+{
+    if (n->touched)
+        return;
+    n->touched = true;
+    n->net->touched[n->net->touched_count++] = n->index;
+}
+
+static int by_index(const void *a, const void *b)
+{
+    const uint32_t *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
 }
 
 static void step(struct net *net)
 {
-    uint64_t touched = 0;
     struct air_event ev;
     net->steps++;
     while (air_poll_event(net->air, net->now_us, &ev)) {
-        uint32_t who = ev.type == AIR_EV_RX ? ev.receiver : ev.sender;
+        struct net_node *n = &net->nodes[ev.type == AIR_EV_RX ? ev.receiver : ev.sender];
         if (ev.type == AIR_EV_RX)
-            hear(&net->nodes[who], &ev);
+            hear(n, &ev);
         else
-            sent(&net->nodes[who]);
-        touched |= 1ull << who;
+            sent(n);
+        touch(n);
     }
-    for (uint32_t i = 0; i < net->cfg.node_count; i++) {
-        struct net_node *n = &net->nodes[i];
-        if (!n->up && n->restart_due && n->restart_us <= net->now_us) {
-            start(net, i, net_random_below(net, REBOOTS_ONE_IN) == 0);
-            touched |= 1ull << i;
-        }
-        if (n->up && ((touched & 1ull << i) || node_next_us(n) <= net->now_us))
+    while (net->nodes[net->heap[0]].due_us <= net->now_us) {
+        struct net_node *n = &net->nodes[net->heap[0]];
+        touch(n);
+        n->due_us = UINT64_MAX; /* until it was looked at */
+        heap_sift(net, n->index);
+    }
+    qsort(net->touched, net->touched_count, sizeof *net->touched, by_index);
+    for (uint32_t i = 0; i < net->touched_count; i++) {
+        struct net_node *n = &net->nodes[net->touched[i]];
+        n->touched = false;
+        if (!n->up && n->restart_due && n->restart_us <= net->now_us)
+            start(net, n->index, net_random_below(net, REBOOTS_ONE_IN) == 0);
+        if (n->up)
             service(n);
+        wake(n);
     }
+    net->touched_count = 0;
 }
 
 bool net_run(struct net *net, uint64_t until_us)
@@ -778,7 +950,21 @@ enum mesh_verdict net_inject(struct net *net, uint32_t node, const uint8_t *fram
     assert(n->up);
     enum mesh_verdict verdict = mesh_on_frame(n->mesh, clock_ms(n), frame, len, &meta);
     service(n);
+    wake(n);
     return verdict;
+}
+
+bool net_shout(struct net *net, uint32_t node, const uint8_t *frame, size_t len)
+{
+    uint64_t end_us;
+    return net->nodes[node].up && !air_sending(net->air, net->now_us, node) &&
+           air_start_tx(net->air, net->now_us, node, frame, len, &net->cfg.lora,
+                        eirp_dbm_x100(net), &end_us) == AIR_OK;
+}
+
+void net_move(struct net *net, uint32_t node, struct air_position at)
+{
+    air_set_position(net->air, net->now_us, node, at);
 }
 
 /* ---- at the end -------------------------------------------------------------------------- */
@@ -814,11 +1000,11 @@ bool net_acknowledged(const struct net *net)
     for (uint32_t i = 0; i < net->cfg.node_count; i++) {
         const struct net_node *n = &net->nodes[i];
         uint32_t top = rows_top(&net->truth, n->number, 0, true);
-        for (uint32_t seq = 1; n->up && i != net->cfg.gateway && seq <= top; seq++) {
+        for (uint32_t seq = 1; n->up && !net_is_gateway(net, i) && seq <= top; seq++) {
             struct record_ref ref = { .author = n->number, .seq = seq };
             struct mesh_record_state state;
             if (!mesh_record_state(n->mesh, &ref, &state) ||
-                state.gateway != net->cfg.gateway + 1)
+                state.gateway == AUTHOR_NONE)
                 return false;
         }
     }
@@ -923,13 +1109,18 @@ static void make_air(struct net *net)
 {
     const struct net_config *c = &net->cfg;
     struct air_config a = {
-        .radio_count = c->node_count, .seed = c->seed, .model = AIR_MATRIX,
-        .loss_db_x100 = net->loss, .sensitivity_dbm_x100 = SENSITIVITY_DBM_X100,
-        .capture_db_x100 = 600, .cca_busy_dbm_x100 = -11500, .cca_miss_ppm = 30000,
-        .cca_blind_us = 2000, .frame_loss_ppm = c->faults.frame_loss_ppm,
-        .bit_flip_ppm = c->faults.bit_flip_ppm, .duplicate_ppm = c->faults.duplicate_ppm,
+        .model = AIR_MATRIX, .loss_db_x100 = net->loss,
+        .sensitivity_dbm_x100 = SENSITIVITY_DBM_X100, .capture_db_x100 = 600,
+        .cca_busy_dbm_x100 = -11500, .cca_miss_ppm = 30000, .cca_blind_us = 2000,
         .cuts = c->cuts, .cut_count = c->cut_count,
     };
+    if (c->air)
+        a = *c->air;
+    a.radio_count = c->node_count;
+    a.seed = c->seed;
+    a.frame_loss_ppm = c->faults.frame_loss_ppm;
+    a.bit_flip_ppm = c->faults.bit_flip_ppm;
+    a.duplicate_ppm = c->faults.duplicate_ppm;
     size_t len = air_storage_len(&a);
     net->air_storage = len > 0 ? malloc(len) : NULL;
     if (!net->air_storage || air_init(net->air_storage, len, &a, &net->air) != AIR_OK)
@@ -942,17 +1133,26 @@ static void make_air(struct net *net)
 struct net *net_new(const struct net_config *cfg)
 {
     struct net *net = calloc(1, sizeof *net);
-    assert(cfg->node_count > 0 && cfg->node_count <= NET_NODE_COUNT_MAX);
+    uint32_t count = cfg->node_count;
     if (!net || sodium_init() < 0)
+        abort();
+    net->nodes = calloc(count, sizeof *net->nodes);
+    net->heap = calloc(count, sizeof *net->heap);
+    net->touched = calloc(count, sizeof *net->touched);
+    net->keys = calloc(count + 1, sizeof *net->keys);
+    net->secrets = calloc(count + 1, sizeof *net->secrets);
+    if (!net->nodes || !net->heap || !net->touched || !net->keys || !net->secrets)
         abort();
     net->cfg = *cfg;
     net->rng = mix(cfg->seed + 1);
     net->now_us = NET_START_US;
-    size_t matrix_len = (size_t)cfg->node_count * cfg->node_count * sizeof *net->loss;
-    net->loss = malloc(matrix_len);
-    if (!net->loss)
-        abort();
-    memcpy(net->loss, cfg->loss_db_x100, matrix_len);
+    if (!cfg->air) {
+        size_t matrix_len = (size_t)count * count * sizeof *net->loss;
+        net->loss = malloc(matrix_len);
+        if (!net->loss)
+            abort();
+        memcpy(net->loss, cfg->loss_db_x100, matrix_len);
+    }
     rows_init(&net->truth);
     make_keys(net);
     make_air(net);
@@ -963,6 +1163,8 @@ struct net *net_new(const struct net_config *cfg)
         n->number = (uint16_t)(i + 1);
         rows_init(&n->rows);
         rows_init(&n->forks);
+        n->due_us = UINT64_MAX;
+        heap_put(net, i, i);
     }
     for (uint32_t i = 0; i < cfg->node_count; i++)
         net_start(net, i);
@@ -981,6 +1183,11 @@ void net_free(struct net *net)
         free(n->sends);
     }
     free(net->truth.row);
+    free(net->nodes);
+    free(net->heap);
+    free(net->touched);
+    free(net->keys);
+    free(net->secrets);
     free(net->air_storage);
     free(net->loss);
     free(net);

@@ -27,11 +27,12 @@
 #include "node/core/mesh.h"
 
 enum {
-    NET_NODE_COUNT_MAX = 64,
+    NET_NODE_COUNT_MAX = 64, /* of the made-up layouts below; a network may have more */
     NET_BUCKET_COUNT = 1024,
     NET_BODY_LEN_MAX = RECORD_BODY_LEN_MAX,
 };
 
+#define NET_NO_ORDER UINT32_MAX
 /* Where virtual time begins: late enough that the clock of any boot began before it. */
 #define NET_START_US (10ull * 3600 * 1000000)
 
@@ -40,6 +41,24 @@ struct net_faults {
     uint32_t frame_loss_ppm, bit_flip_ppm, duplicate_ppm;
     uint32_t store_fail_ppm; /* a write that the store refuses */
     uint32_t crash_ppm;      /* at each place where a node may crash */
+};
+
+/* What a node's clock shows: only the claims in records depend on it. */
+struct net_clock {
+    bool none;
+    int64_t offset_s;
+};
+
+struct net_node;
+
+/* Somebody who watches and changes nothing; any function may be NULL. */
+struct net_watch {
+    void *ctx;
+    void (*sent)(void *ctx, const struct net_node *n, uint64_t start_us, uint64_t end_us);
+    void (*heard)(void *ctx, const struct net_node *n, const struct air_event *ev,
+                  enum mesh_verdict verdict);
+    /* A record is durable.  order: the net_order() it came from, or NET_NO_ORDER. */
+    void (*stored)(void *ctx, const struct net_node *n, const struct mesh_event *ev, uint32_t order);
 };
 
 struct net_config {
@@ -56,6 +75,19 @@ struct net_config {
     /* Ed25519 and BLAKE2b, or keyed checksums: the core only ever sees yes or no, and thousands of
      * signatures would take most of a test's time under sanitisers. */
     bool real_crypto;
+
+    /* For simulations of more than the made-up layouts; zero is what tests want. */
+    const struct air_config *air; /* the whole air instead of loss_db_x100, cuts and the constants
+                                   * in net.c; counts, seed and faults are still put in here */
+    int32_t eirp_dbm_x100;        /* with `air` */
+    uint16_t mtu_len;             /* 0: FRAME_LEN_MAX */
+    uint16_t log_count_max;       /* 0: every node may write in several lanes */
+    uint32_t window_ms;           /* 0: an hour */
+    const uint8_t *gateways;      /* node_count flags, borrowed; NULL: `gateway` alone */
+    const struct net_clock *clocks; /* node_count, borrowed; NULL: nobody claims any time */
+    struct net_watch watch;
+    bool kiss_modem;              /* wait for a free channel as MeshCore's modem does, see net.c */
+    bool strict;                  /* nobody forges valid records: whatever is stored was made here */
 };
 
 struct net_row {
@@ -82,6 +114,8 @@ struct net_order { /* what a node's user wants said; tried until it is stored */
     uint16_t body_len;
     uint8_t body[NET_BODY_LEN_MAX];
     uint64_t asked_us;
+    uint32_t id;   /* what net_order() returned */
+    bool stored;   /* durable, though the node may have died before it could say so */
 };
 
 struct net_send { uint64_t start_us, end_us; };
@@ -104,7 +138,7 @@ struct net_node {
 
     /* The radio's modem: one frame, listen before talk. */
     bool modem_busy, on_air;
-    uint64_t try_us;
+    uint64_t try_us, polite_until_us;
     struct mesh_tx tx;
 
     struct net_order *orders;
@@ -119,6 +153,9 @@ struct net_node {
 
     uint32_t stores, store_fail_at; /* fail the n-th write from now on; 0: none */
     uint32_t crashes;
+    uint64_t due_us;        /* when it next wants to be looked at */
+    uint32_t heap_index;
+    bool touched;           /* something happened to it in this step */
     uint64_t rx_before[MESH_RX_COUNT]; /* of the cores that crashed */
 };
 
@@ -128,10 +165,13 @@ struct net {
     struct air *air;
     void *air_storage;
     int32_t *loss;
-    struct net_node nodes[NET_NODE_COUNT_MAX];
+    struct net_node *nodes;
+    uint32_t *heap;             /* nodes by due_us, ties by index */
+    uint32_t *touched;          /* nodes to look at in this step */
+    uint32_t touched_count, orders_made;
     struct net_rows truth;      /* every record that was ever durable anywhere */
-    uint8_t keys[NET_NODE_COUNT_MAX + 1][KENG_KEY_LEN];
-    uint8_t secrets[NET_NODE_COUNT_MAX + 1][KENG_SIG_LEN];
+    uint8_t (*keys)[KENG_KEY_LEN];
+    uint8_t (*secrets)[KENG_SIG_LEN];
     uint8_t network_id[KENG_NETWORK_ID_LEN], network_key[KENG_NETWORK_KEY_LEN];
     uint64_t steps;
     uint64_t frames, frame_bytes, record_bytes, record_frames, records_sent, frame_airtime_us;
@@ -162,13 +202,21 @@ bool net_complete(const struct net *net);
 /* Does every author know that a gateway holds all its lane 0 records? */
 bool net_acknowledged(const struct net *net);
 
-/* A node's user wants something said: `fill` bytes of body, made unique. */
-void net_order(struct net *net, uint32_t node, uint8_t kind, uint8_t priority, uint32_t body_len);
+/* A node's user wants something said: random bytes of body.  Returns the order's id; an order
+ * waits until the node is up and its store takes it. */
+uint32_t net_order(struct net *net, uint32_t node, uint8_t kind, uint8_t priority,
+                   uint32_t body_len);
 void net_crash(struct net *net, uint32_t node, uint64_t back_us);
 void net_stop(struct net *net, uint32_t node);
 void net_start(struct net *net, uint32_t node);
 /* All durable rows gone, as after a new memory card; the note of used numbers may lie elsewhere. */
 void net_forget(struct net *net, uint32_t node, bool numbers_too);
+/* A node's radio sends these bytes past its core and its account, as a hostile program on it would;
+ * false, and nothing sent, while it is off or sending. */
+bool net_shout(struct net *net, uint32_t node, const uint8_t *frame, size_t len);
+/* Where a node is from now on, for an air that goes by distance. */
+void net_move(struct net *net, uint32_t node, struct air_position at);
+bool net_is_gateway(const struct net *net, uint32_t node);
 /* Bytes straight into a node's ear. */
 enum mesh_verdict net_inject(struct net *net, uint32_t node, const uint8_t *frame, size_t len);
 /* A hidden node's roster entry reaches everybody. */
