@@ -142,7 +142,8 @@ static const char *const SQL[OP_COUNT] = {
     [OP_REFUSED_ADD] =
         "INSERT INTO refused (commune, reason, count, last_ms, sample) VALUES (?1, ?2, 1, ?3, ?4)"
         " ON CONFLICT (commune, reason) DO UPDATE SET count = count + 1, last_ms = ?3, sample = ?4",
-    [OP_REFUSED_LIST] = "SELECT commune, reason, count, last_ms FROM refused ORDER BY commune, reason",
+    [OP_REFUSED_LIST] = "SELECT commune, reason, count, last_ms FROM refused"
+                        " ORDER BY commune, reason",
     [OP_META_GET] = "SELECT value FROM meta WHERE key = ?1",
     [OP_META_SET] = "INSERT INTO meta (key, value) VALUES (?1, ?2)"
                     " ON CONFLICT (key) DO UPDATE SET value = ?2",

@@ -140,7 +140,7 @@ struct db_review {
 };
 int db_review_put(struct db *db, const struct db_review *review);
 
-/* Records of an author who is not enrolled yet.  full_out: nothing was kept, the limit is reached. */
+/* Records of an author who is not enrolled yet.  full_out: no room, nothing was kept. */
 int db_pending_put(struct db *db, int64_t commune, uint16_t author, int64_t received_ms,
                    const uint8_t *bytes, size_t len, bool *full_out);
 typedef int (*db_pending_fn)(void *ctx, int64_t id, int64_t received_ms, const uint8_t *bytes,

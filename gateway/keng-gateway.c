@@ -64,13 +64,13 @@ static const struct option_row OPTIONS[] = {
     { 'k', "tls-key", "FILE", "its key, PEM" },
     { 'p', "push", "URL", "send everything upward to this receiver (needs --home)" },
     { 'a', "ca", "FILE", "certificate authority the receiver must have" },
-    { 'i', "push-interval-s", "N", "first wait after a failed push (default: 15; at most 40 times it)" },
+    { 'i', "push-interval-s", "N", "first wait after a failed push (default: 15)" },
     { 't', "trust", "FILE.keng", "receive this commune's records (may be repeated)" },
     { 'P', "passphrase-file", "FILE", "ask for the passphrase that `passwd` stored there" },
     { 'n', "host", "NAME", "a name this server is reached by (may be repeated)" },
     { 'r', "no-console", NULL, "only receive batches, show no pages" },
     { 'D', "data", "DIR", "data files (default: $KENG_DATA, ./seeds, /usr/share/keng)" },
-    { 'v', "villages", "FILE", "village names (default: HOME/villages.csv, DATA/demo/villages.csv)" },
+    { 'v', "villages", "FILE", "village names (default: HOME/villages.csv, else the demo's)" },
     { 'o', "out", "FILE", "for export: the file to write" },
     { 'h', "help", NULL, "this list" },
 };
@@ -81,7 +81,7 @@ static void print_help(void)
     printf("usage: keng-gateway --home DIR [OPTION]...          console of a commune's node\n"
            "       keng-gateway --db FILE --trust FILE.keng ... receiver without a node\n"
            "       keng-gateway export --home DIR --out FILE    all records as one batch file\n"
-           "       keng-gateway passwd FILE                     store the operator's passphrase\n\n");
+           "       keng-gateway passwd FILE                     store a passphrase\n\n");
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         char left[64];
         snprintf(left, sizeof left, "--%s%s%s", OPTIONS[i].name, OPTIONS[i].argument ? " " : "",

@@ -111,7 +111,7 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(ERR_TEXT, "Câu trả lời có ký tự không dùng được hoặc quá dài để phát.",                     \
       "The answer holds characters that cannot be sent, or is too long for the air.")             \
     X(ERR_RECORD, "Không có tin này.", "There is no such report.")                                \
-    X(ERR_DISK, "Không ghi được vào kho. Kiểm tra đĩa.", "Cannot write the store. Check the disk.") \
+    X(ERR_DISK, "Không ghi được vào kho. Kiểm tra đĩa.", "Cannot write to the disk. Check it.") \
     X(BACK, "Về bảng tin", "Back to the console")
 
 enum lang_text {

@@ -376,7 +376,8 @@ static int on_refusal(struct outbox *o, long status, const json_t *answer, int64
     const char *code = json_string_value(json_object_get(answer, "code"));
     const char *why = json_string_value(json_object_get(answer, "error"));
     char words[128];
-    snprintf(words, sizeof words, "HTTP %ld %.30s: %.80s", status, code ? code : "", why ? why : "");
+    snprintf(words, sizeof words, "HTTP %ld %.30s: %.80s", status, code ? code : "",
+             why ? why : "");
     if (code && strcmp(code, "unknown-source") == 0)
         return send_root_again(o, now_ms, words);
     set_error(o, "", words);

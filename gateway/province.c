@@ -203,7 +203,8 @@ static const struct catalogue_item *find_item(const struct province *p,
     return p->catalogue ? catalogue_get(p->catalogue, key->kind, key->code) : NULL;
 }
 
-static void item_name(const struct province *p, const struct totals_key *key, char *name, size_t cap)
+static void item_name(const struct province *p, const struct totals_key *key, char *name,
+                      size_t cap)
 {
     const struct catalogue_item *item = find_item(p, key);
     const char *kind = lang_kind(p->options.language, key->kind);

@@ -69,7 +69,7 @@ void strbuf_putf(struct strbuf *b, const char *format, ...)
     va_end(args);
 }
 
-/* Length of the well-formed UTF-8 sequence at s, or 0.  A NUL ends s, so no byte after it is read. */
+/* Length of the well-formed UTF-8 sequence at s, or 0.  Never reads past the NUL. */
 static size_t utf8_sequence_len(const unsigned char *s)
 {
     if (s[0] < 0x80)

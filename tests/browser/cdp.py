@@ -8,7 +8,7 @@ Steps, done in order:
   wait-text:TEXT         until the page shows this text
   wait-js:EXPRESSION     until it is true
   click:SELECTOR         clicks the first match
-  type:SELECTOR=TEXT     puts text into a field
+  type:SELECTOR::TEXT    puts text into a field
   eval:EXPRESSION        prints its value as JSON
   goto:URL               opens another page
   shot:FILE              writes a PNG of the whole page
@@ -113,7 +113,8 @@ class Browser:
             [chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic",
              "--no-first-run", "--disable-background-networking", "--disable-component-update",
              "--disable-sync", "--disable-dev-shm-usage", "--hide-scrollbars",
-             "--no-proxy-server", "--ignore-certificate-errors" if args.insecure else "--mute-audio",
+             "--no-proxy-server",
+             "--ignore-certificate-errors" if args.insecure else "--mute-audio",
              "--remote-debugging-port=0", f"--user-data-dir={self.profile}",
              f"--window-size={args.width},{args.height}", "about:blank"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -137,7 +138,8 @@ class Browser:
                     sock.sendall(f"GET /json/list HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
                                  "Connection: close\r\n\r\n".encode())
                     answer = b""
-                    while b"webSocketDebuggerUrl" not in answer or not answer.rstrip().endswith(b"]"):
+                    while not (b"webSocketDebuggerUrl" in answer
+                               and answer.rstrip().endswith(b"]")):
                         data = sock.recv(65536)
                         if not data:
                             break
@@ -219,7 +221,7 @@ class Browser:
             self.wait(f"!!document.querySelector({json.dumps(rest)})", step)
             self.evaluate(f"document.querySelector({json.dumps(rest)}).click()")
         elif verb == "type":
-            selector, _, text = rest.partition("=")
+            selector, _, text = rest.partition("::")
             self.wait(f"!!document.querySelector({json.dumps(selector)})", step)
             self.evaluate(f"document.querySelector({json.dumps(selector)}).value = "
                           f"{json.dumps(text)}; undefined")

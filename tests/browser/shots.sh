@@ -35,9 +35,13 @@ browse() { # width height url steps...
         >"$dir/said" 2>&1
 }
 
+hash_of() { # file
+    python3 -c 'import hashlib,sys
+print(hashlib.blake2b(open(sys.argv[1], "rb").read(), digest_size=32).hexdigest())' "$1"
+}
+
 put() { # file
-    hash=$(python3 -c 'import hashlib,sys
-print(hashlib.blake2b(open(sys.argv[1], "rb").read(), digest_size=32).hexdigest())' "$1")
+    hash=$(hash_of "$1")
     curl -fsS --noproxy '*' -H Expect: -T "$1" "$base/v1/batch/$hash" >"$dir/said" 2>&1
 }
 
@@ -77,8 +81,7 @@ browse 360 740 "$base/?lang=en" "wait:#line.on" \
     "wait-js:document.documentElement.scrollWidth <= 360" shot:build/shots/en-360.png
 report $? "English at a phone's width without scrolling sideways"
 
-hash=$(python3 -c 'import hashlib,sys
-print(hashlib.blake2b(open(sys.argv[1], "rb").read(), digest_size=32).hexdigest())' "$dir/late.keng")
+hash=$(hash_of "$dir/late.keng")
 browse 1280 900 "$base/" "wait:#line.on" "eval:window.kengMark = 1" \
     "wait-js:!document.body.innerText.includes('2 nhà đổ tường')" \
     "run:curl -fsS --noproxy '*' -H Expect: -T $dir/late.keng $base/v1/batch/$hash" \

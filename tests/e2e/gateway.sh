@@ -1,6 +1,6 @@
 #!/bin/sh
-# One real node without a modem, its gateway, and a receiver behind TLS: a report is shown, reviewed,
-# sent upward through a cut link, exported and imported.  TAP.
+# One real node without a modem, its gateway, and a receiver behind TLS: a report is shown,
+# reviewed, sent upward through a cut link, exported and imported.  TAP.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 programs=$PWD/${PROGRAM_DIR:-build}
@@ -83,7 +83,8 @@ listening gateway
 report $? "the gateway listens"
 gateway=$address
 
-"$programs/keng" --home "$dir/home" report note --as 12 --text "Sập 1 cầu treo <b>, 3 nhà bị cô lập" \
+"$programs/keng" --home "$dir/home" report note --as 12 \
+    --text "Sập 1 cầu treo <b>, 3 nhà bị cô lập" \
     >"$dir/report.log" 2>&1 && wait_until 10 page_has 'Sập 1 cầu treo &lt;b&gt;, 3 nhà bị cô lập'
 report $? "a report appears on the console, escaped"
 
@@ -121,7 +122,8 @@ curl -sS --noproxy '*' "https://localhost:$port/v1/have" >"$dir/have.log" 2>&1
 [ $? -eq 60 ]
 report $? "a client without the commune's authority does not accept the receiver"
 
-"$programs/keng-gateway" export --home "$dir/home" --out "$dir/stick.keng" >"$dir/export.log" 2>&1 &&
+"$programs/keng-gateway" export --home "$dir/home" --out "$dir/stick.keng" \
+    >"$dir/export.log" 2>&1 &&
     "$programs/keng-province" --db "$dir/stick.db" trust "$dir/desk/commune.keng" \
         >>"$dir/export.log" 2>&1 &&
     "$programs/keng-province" --db "$dir/stick.db" import "$dir/stick.keng" >"$dir/import.log" 2>&1
@@ -134,8 +136,8 @@ report $? "what came by wire and by stick is the same"
 {
     "$programs/keng-gateway" --db "$dir/x.db" --listen 0.0.0.0:0
     one=$?
-    "$programs/keng-gateway" --db "$dir/x.db" --listen 127.0.0.1:0 --tls-cert "$dir/desk/commune.keng" \
-        --tls-key "$dir/desk/commune.keng"
+    "$programs/keng-gateway" --db "$dir/x.db" --listen 127.0.0.1:0 \
+        --tls-cert "$dir/desk/commune.keng" --tls-key "$dir/desk/commune.keng"
     two=$?
 } >"$dir/wrong.log" 2>&1
 [ "$one" -eq 2 ] && [ "$two" -eq 1 ] && grep -q -- --passphrase-file "$dir/wrong.log"

@@ -84,7 +84,8 @@ static inline struct kit_record kit_damage(const struct kit *k, uint16_t author,
 }
 
 static inline struct kit_record kit_enrol(struct kit *k, uint16_t number, enum roster_role role,
-                                          uint32_t village, const char *name, uint32_t revoked_after)
+                                          uint32_t village, const char *name,
+                                          uint32_t revoked_after)
 {
     struct roster_entry entry = { .number = number, .role = role, .village = village,
                                   .revoked_after = revoked_after };
