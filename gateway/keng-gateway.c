@@ -32,7 +32,6 @@ enum {
     HOST_COUNT_MAX = 16,
     PATH_LEN_MAX = 4096,
     LOOP_WAIT_MS_MAX = 60000,
-    DISK_RETRY_MS = 2000,
     PEM_LEN_MAX = 64 * 1024,
 };
 
@@ -444,9 +443,7 @@ static int tell_of_news(struct gateway *g)
         http_server_broadcast(g->server, event.text);
     strbuf_free(&event);
     g->told_arrival = last;
-    if (g->has_outbox)
-        outbox_kick(&g->outbox, now_ms());
-    return 0;
+    return g->has_outbox ? outbox_kick(&g->outbox, now_ms()) : 0;
 }
 
 static int run_curl(struct gateway *g)
@@ -527,6 +524,7 @@ static int open_signals(void)
     sigaddset(&set, SIGINT);
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a full disk is an error to report, not a reason to die */
     return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 

@@ -241,11 +241,12 @@ int outbox_run(struct outbox *o, int64_t now_ms, int64_t wall_ms)
     return result;
 }
 
-void outbox_kick(struct outbox *o, int64_t now_ms)
+int outbox_kick(struct outbox *o, int64_t now_ms)
 {
     /* While the link is known to be down, new records do not shorten the waiting. */
     if (o->next_ms == INT64_MAX)
         o->next_ms = now_ms + OUTBOX_GATHER_MS;
+    return db_outbox_count(o->ledger->db, o->sync.target, &o->sync.waiting_count);
 }
 
 void outbox_send_now(struct outbox *o, int64_t now_ms)

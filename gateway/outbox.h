@@ -62,8 +62,8 @@ int outbox_init(struct outbox *o, struct ledger *l, CURLM *multi, const char *ur
                 const char *ca_path, const struct home_identity *identity, int64_t commune,
                 unsigned interval_s, char err[static OUTBOX_ERR_LEN]);
 void outbox_close(struct outbox *o);
-/* New records are there. */
-void outbox_kick(struct outbox *o, int64_t now_ms);
+/* New records are there.  0 or enum db_err. */
+int outbox_kick(struct outbox *o, int64_t now_ms);
 /* Somebody pressed "send now". */
 void outbox_send_now(struct outbox *o, int64_t now_ms);
 /* Starts what is due.  wall_ms: the real clock, for what people read.  0 or enum db_err. */

@@ -288,12 +288,17 @@ static int print_table(const struct province *p, const struct totals *t)
     for (size_t i = 0; i < t->sum_count; i++) {
         const struct totals_sum *sum = &t->sums[i];
         const struct catalogue_item *item = find_item(p, &sum->key);
-        if (item && item->state_count > 0)
+        if (sum->village_count < 2 || (item && item->state_count > 0))
             continue;
         struct totals_row row = { .key = sum->key, .value = sum->value };
         fill_line(p, &row, &lines[count]);
-        snprintf(lines[count].cells[1], sizeof lines[count].cells[1], "= %u %s",
-                 (unsigned)sum->village_count, lang_text(p->options.language, LANG_VILLAGE));
+        char *label = lines[count].cells[1];
+        size_t cap = sizeof lines[count].cells[1];
+        const char *form = p->options.language == LANG_EN ? "villages" : "thôn";
+        int len = snprintf(label, cap, "= %u %s", (unsigned)sum->village_count, form);
+        if (sum->key.event)
+            snprintf(label + len, cap - (size_t)len, " (%s %u)",
+                     lang_text(p->options.language, LANG_EVENT), (unsigned)sum->key.event);
         lines[count++].cells[4][0] = '\0';
     }
     print_lines(lines, count);
