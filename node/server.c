@@ -50,6 +50,17 @@ static bool reserve_out(struct server_client *c, size_t more)
     return true;
 }
 
+/* Does he owe us so much reading that he gets nothing more for now? */
+static bool is_full(const struct server_client *c)
+{
+    return c->out_len - c->out_at > FOLLOW_OUT_LEN_MAX;
+}
+
+static bool has_line(const struct server_client *c)
+{
+    return c->in_len > 0 && memchr(c->in, '\n', c->in_len);
+}
+
 static int append(const char *bytes, size_t len, void *ctx)
 {
     struct server_client *c = ctx;
@@ -60,12 +71,20 @@ static int append(const char *bytes, size_t len, void *ctx)
     return 0;
 }
 
-/* One line; takes the reference.  Who has no room for it is dropped: a line cut short would be a
- * lie. */
+/* One whole line, or nothing of it: a line cut short would be a lie. */
+static bool append_line(struct server_client *c, const json_t *json)
+{
+    size_t waiting = c->out_len - c->out_at;
+    if (json && json_dump_callback(json, append, c, JSON_COMPACT) == 0 && append("\n", 1, c) == 0)
+        return true;
+    c->out_len = c->out_at + waiting;
+    return false;
+}
+
+/* Takes the reference.  Who has no room for it is dropped. */
 static bool say(struct server *s, struct server_client *c, json_t *json)
 {
-    bool good = json && json_dump_callback(json, append, c, JSON_COMPACT) == 0 &&
-                append("\n", 1, c) == 0;
+    bool good = append_line(c, json);
     json_decref(json);
     if (!good)
         drop(s, c);
@@ -91,7 +110,7 @@ static void write_out(struct server *s, struct server_client *c)
         c->out_cap = 0;
     }
     c->out_at = c->out_len = 0;
-    if (c->ended && !c->waits)
+    if (c->ended && !c->waits && !has_line(c))
         drop(s, c);
 }
 
@@ -128,24 +147,32 @@ static bool give_record(void *ctx, const struct store_record *record)
     return !json || say(f->server, f->client, json_pack("{s:o}", "record", json));
 }
 
+static bool lags(const struct server *s, const struct server_client *c)
+{
+    return c->fd >= 0 && c->follows && c->after < s->api.node->last_arrival && !is_full(c);
+}
+
+/* Some of what he has not seen yet; false when there was nothing to get. */
+static bool feed_follower(struct server *s, struct server_client *c)
+{
+    struct follow f = { .server = s, .client = c };
+    int64_t before = c->after;
+    return store_records_after(s->api.node->store, c->after, FOLLOW_STEP, give_record, &f) ==
+               STORE_OK && c->after > before;
+}
+
 bool server_flush(struct server *s)
 {
     bool more = false;
     for (int i = 0; i < SERVER_CLIENT_COUNT_MAX; i++) {
         struct server_client *c = &s->clients[i];
-        if (c->fd >= 0 && c->follows && c->after < s->api.node->last_arrival &&
-            c->out_len - c->out_at < FOLLOW_OUT_LEN_MAX) {
-            struct follow f = { .server = s, .client = c };
-            int64_t before = c->after;
-            int err = store_records_after(s->api.node->store, c->after, FOLLOW_STEP, give_record,
-                                          &f);
-            more = more || (err == STORE_OK && c->fd >= 0 && c->after > before &&
-                            c->after < s->api.node->last_arrival);
-        }
+        bool fed = !lags(s, c) || feed_follower(s, c);
         if (c->fd >= 0 && (c->out_at < c->out_len || c->ended))
             write_out(s, c);
-        /* Lines that waited behind a submit which is answered by now. */
-        more = more || (c->fd >= 0 && !c->waits && memchr(c->in, '\n', c->in_len));
+        /* Asked again after writing: whoever has just read all must not wait for somebody's knock. */
+        more = more || (fed && lags(s, c));
+        /* Lines that waited behind a submit which is answered by now, or for answers to be read. */
+        more = more || (c->fd >= 0 && !c->waits && !is_full(c) && has_line(c));
     }
     return more;
 }
@@ -167,18 +194,22 @@ static void handle_line(struct server *s, struct server_client *c, uint64_t now_
     if (outcome == API_WAITS)
         return;
     c->waits = false;
-    if (!say(s, c, answer) || outcome != API_FOLLOW)
+    bool said = append_line(c, answer);
+    json_decref(answer);
+    if (!said && !say(s, c, node_json_error("too-long", "the answer is too long: ask for fewer")))
+        return;
+    if (outcome != API_FOLLOW)
         return;
     c->follows = true;
     c->after = after;
 }
 
-/* Whole lines, as long as none of them has to wait for the disk. */
+/* Whole lines, as long as none of them has to wait for the disk and the answers are read. */
 static void handle_lines(struct server *s, struct server_client *c, uint64_t now_ms)
 {
     size_t at = 0;
-    while (c->fd >= 0 && !c->waits) {
-        char *newline = memchr(c->in + at, '\n', c->in_len - at);
+    while (c->fd >= 0 && !c->waits && !is_full(c)) {
+        const char *newline = memchr(c->in + at, '\n', c->in_len - at);
         if (!newline)
             break;
         size_t len = (size_t)(newline - (c->in + at));
@@ -191,7 +222,7 @@ static void handle_lines(struct server *s, struct server_client *c, uint64_t now
         return;
     memmove(c->in, c->in + at, c->in_len - at);
     c->in_len -= at;
-    if (c->in_len == SERVER_LINE_LEN_MAX && !memchr(c->in, '\n', c->in_len)) {
+    if (c->in_len == SERVER_LINE_LEN_MAX && !has_line(c)) {
         c->ended = true;
         c->in_len = 0;
         say(s, c, node_json_error("bad-request", "a line may have %d bytes", SERVER_LINE_LEN_MAX));
@@ -249,8 +280,7 @@ size_t server_poll_fds(const struct server *s, struct pollfd *fds)
         if (c->fd < 0)
             continue;
         /* A client who waits, or does not read his answers, is not listened to meanwhile. */
-        bool full = c->out_len - c->out_at > FOLLOW_OUT_LEN_MAX;
-        short events = (short)((c->waits || c->ended || full ? 0 : POLLIN) |
+        short events = (short)((c->waits || c->ended || is_full(c) ? 0 : POLLIN) |
                                (c->out_at < c->out_len ? POLLOUT : 0));
         fds[count++] = (struct pollfd){ .fd = c->fd, .events = events };
     }
@@ -306,6 +336,12 @@ int server_open(struct server *s, const char *path, struct node *node, const str
     memcpy(s->path, path, strlen(path) + 1);
     if (answered(&address)) {
         snprintf(text, SERVER_TEXT_LEN, "another kengd is running on this socket");
+        return -1;
+    }
+    struct stat st;
+    if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode)) {
+        snprintf(text, SERVER_TEXT_LEN, "there is a file of that name which is no socket: set another"
+                 " `socket` in kengd.conf");
         return -1;
     }
     unlink(path);
