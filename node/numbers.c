@@ -70,7 +70,10 @@ static int write_slot(const struct numbers *n)
     uint8_t slot[SLOT_LEN];
     encode_slot(n, slot);
     off_t at = (off_t)(n->generation % SLOT_COUNT) * SLOT_LEN;
-    return pwrite(n->fd, slot, SLOT_LEN, at) == SLOT_LEN && fsync(n->fd) == 0 ? 0 : -1;
+    ssize_t len = pwrite(n->fd, slot, SLOT_LEN, at);
+    if (len >= 0 && len < SLOT_LEN)
+        errno = ENOSPC; /* a part was taken: the next try would say so */
+    return len == SLOT_LEN && fsync(n->fd) == 0 ? 0 : -1;
 }
 
 static int sync_folder(const char *path)
@@ -152,8 +155,10 @@ int numbers_put(struct numbers *n, uint16_t author, uint8_t lane, uint32_t numbe
     struct numbers next = *n;
     struct numbers_entry *e = find(&next, author, lane);
     if (!e) {
-        if (next.count == NUMBERS_COUNT_MAX)
+        if (next.count == NUMBERS_COUNT_MAX) {
+            errno = ENOSPC;
             return -1;
+        }
         e = &next.entries[next.count++];
     }
     *e = (struct numbers_entry){ .number = number, .author = author, .lane = lane };

@@ -35,7 +35,7 @@ int numbers_open(struct numbers *n, const char *path, char text[static NUMBERS_T
 void numbers_close(struct numbers *n);
 /* 0 when none was reserved. */
 uint32_t numbers_get(const struct numbers *n, uint16_t author, uint8_t lane);
-/* Durable when it returns 0; -1: not written, nothing changed. */
+/* Durable when it returns 0; -1: not written, nothing changed, errno says why. */
 int numbers_put(struct numbers *n, uint16_t author, uint8_t lane, uint32_t number);
 
 #endif
