@@ -168,6 +168,8 @@ static bool same_state(const struct node_report *a, const struct node_report *b)
 static void announce(struct node *n, const struct node_report *r)
 {
     uint8_t bytes[RECORD_LEN_MAX];
+    if (!n->on_state)
+        return; /* still starting: who connects later asks for the state himself */
     int len = store_load(n->store, &r->ref, bytes);
     if (len <= 0)
         return;
@@ -249,7 +251,7 @@ static int apply_event(struct node *n, const struct mesh_event *ev)
     case MESH_EV_RESERVE:
         if (numbers_put(&n->numbers, ev->ref.author, ev->ref.lane, ev->ref.seq) == 0)
             return STORE_OK;
-        fprintf(stderr, "<3>kengd: numbers: cannot write: %s\n", strerror(errno));
+        snprintf(n->disk_text, sizeof n->disk_text, "numbers: cannot write: %s", strerror(errno));
         return STORE_EIO;
     }
     return STORE_EIO;
@@ -278,7 +280,7 @@ static void settle_record(struct node *n, const struct mesh_event *ev, bool dura
     struct node_pending *p = ev->own ? pending_of(n, &ev->ref) : NULL;
     if (!durable) {
         if (p)
-            answer(n, p, node_json_error("disk", "not kept: %s", store_text(n->store)));
+            answer(n, p, node_json_error("disk", "not kept: %s", n->disk_text));
         return;
     }
     n->last_arrival = store_last_arrival(n->store);
@@ -296,7 +298,7 @@ static void settle_record(struct node *n, const struct mesh_event *ev, bool dura
 static void note_store(struct node *n, bool durable)
 {
     if (!durable && !n->store_failing)
-        fprintf(stderr, "<3>kengd: %s\n", store_text(n->store));
+        fprintf(stderr, "<3>kengd: %s\n", n->disk_text);
     if (durable && n->store_failing)
         fprintf(stderr, "<5>kengd: store.db can be written again\n");
     n->store_failing = !durable;
@@ -309,8 +311,10 @@ static bool persist(struct node *n, uint64_t now_ms)
     size_t count = 0;
     bool good = true, begun = false;
     while (count < EVENT_BATCH_MAX && mesh_poll_event(n->mesh, now_ms, &events[count])) {
-        if (!begun)
+        if (!begun) {
+            n->disk_text[0] = '\0';
             good = store_begin(n->store) == STORE_OK;
+        }
         begun = true;
         good = good && apply_event(n, &events[count]) == STORE_OK;
         count++;
@@ -320,6 +324,8 @@ static bool persist(struct node *n, uint64_t now_ms)
     good = good && store_commit(n->store) == STORE_OK;
     if (!good)
         store_rollback(n->store);
+    if (!good && !n->disk_text[0])
+        snprintf(n->disk_text, sizeof n->disk_text, "%s", store_text(n->store));
     note_store(n, good);
     for (size_t i = 0; i < count; i++) {
         mesh_on_persisted(n->mesh, now_ms, events[i].event_id, good);
@@ -404,8 +410,10 @@ static void stage_pending(struct node *n, uint64_t now_ms)
             p->staged = true;
         else if (err != MESH_EAGAIN)
             answer(n, p, refusal(err));
-        else if (n->store_failing)
-            answer(n, p, node_json_error("disk", "not kept: %s", store_text(n->store)));
+        else if (p->retried && n->store_failing)
+            answer(n, p, node_json_error("disk", "not kept: %s", n->disk_text));
+        else
+            p->retried = true; /* the disk may be well again: that is seen by trying */
     }
 }
 

@@ -38,7 +38,7 @@ struct node_report {
 
 /* A submit on its way to the disk; the answer goes to client. */
 struct node_pending {
-    bool used, staged;
+    bool used, staged, retried;
     uint64_t client;
     char once[STORE_ONCE_LEN_MAX + 1]; /* empty: none */
     struct record_draft draft;
@@ -59,6 +59,7 @@ struct node {
     char boot_id[NODE_BOOT_ID_LEN];
     unsigned speed;
     bool store_failing;
+    char disk_text[STORE_TEXT_LEN]; /* why, while it is failing */
     bool profile_changed; /* the radio's settings need a restart to take effect */
 
     struct node_pending pending[NODE_PENDING_COUNT_MAX];
