@@ -34,7 +34,8 @@ enum {
     WHOLE_AFTER_ROUNDS = 2,    /* brief summaries since a reset before the whole is told */
     WHOLE_AFTER_RESETS = 5,    /* brief summaries before it is told however often things change */
     CHANGED_UNITS = 64,        /* a log counts as changed for so long */
-    HEARD_ENOUGH = 2,          /* further copies overheard before we trust that all heard it */
+    HEARD_ENOUGH = 1,          /* further copies overheard before we trust that all heard it */
+    STALE_UNITS = 4,           /* a frame may have waited so long in a modem before it was sent */
     SHOUT_UNITS = 16,          /* first repetition of an own record nobody confirmed; doubles */
     SHOUT_COUNT_MAX = 5,
     NEIGHBOUR_ALIVE_MS = 3 * TRICKLE_MAX_MS,
@@ -60,6 +61,7 @@ struct slot {
     uint64_t told;      /* neighbours that probably heard it from us */
     uint32_t seq, sig_prefix;
     uint32_t hash_next;
+    uint32_t said_ms; /* low bits of when it was last on air around here */
     uint32_t order_prev, order_next; /* durable records of one priority, oldest first */
     uint16_t log, acked_by;
     uint8_t len, kind, priority, flags;

@@ -89,16 +89,17 @@ uint64_t neigh_lacking(const struct mesh *m, const struct slot *s, uint64_t aliv
     return maybe;
 }
 
-static void state_record(struct slot *s, uint64_t bit, bool holds)
+static void state_record(const struct mesh *m, struct slot *s, uint64_t bit, bool holds)
 {
     if (holds) {
         s->confirmed |= bit;
+    } else if ((s->told & bit) && !(s->confirmed & bit) &&
+               (uint32_t)m->now_ms - s->said_ms < STALE_UNITS * m->unit_ms) {
+        /* Said a moment ago, and the statement may be older than that: the next one will tell. */
     } else {
         s->confirmed &= ~bit;
         s->told &= ~bit;
-        /* Who sends it next heard the same statement, so the one that made it very likely hears
-         * him: a single copy will do. */
-        s->heard_count = HEARD_ENOUGH - 1;
+        s->heard_count = 0;
         s->heard_from = MESH_NEIGHBOUR_COUNT_MAX;
     }
 }
@@ -120,12 +121,13 @@ static bool in_runs(const struct frame_entry *e, uint32_t seq, bool *silent_out)
     return false;
 }
 
-static void state_slot(struct slot *s, const struct frame_entry *e, uint64_t bit)
+static void state_slot(const struct mesh *m, struct slot *s, const struct frame_entry *e,
+                       uint64_t bit)
 {
     bool silent;
     bool holds = in_runs(e, s->seq, &silent);
     if (!silent)
-        state_record(s, bit, holds);
+        state_record(m, s, bit, holds);
 }
 
 /* Everything we hold of the log above what the entry states as complete. */
@@ -140,13 +142,13 @@ static void state_above(struct mesh *m, const struct log *log, const struct fram
         for (uint32_t i = 0; i < m->cfg.record_count_max; i++)
             if ((m->slots[i].flags & SLOT_USED) && m->slots[i].log == log_index &&
                 m->slots[i].seq > e->held)
-                state_slot(&m->slots[i], e, bit);
+                state_slot(m, &m->slots[i], e, bit);
         return;
     }
     for (uint32_t seq = e->held + 1; seq <= log->top; seq++) {
         uint32_t i = table_find(m, log, seq);
         if (i != SLOT_NONE)
-            state_slot(&m->slots[i], e, bit);
+            state_slot(m, &m->slots[i], e, bit);
     }
 }
 
@@ -175,7 +177,8 @@ static void state_log(struct mesh *m, struct neighbour *n, struct log *log,
     n->held[table_log_index(m, log)] = e->held;
     if (log->lane != 0) {
         if (log->newest != SLOT_NONE)
-            state_record(&m->slots[log->newest], bit, m->slots[log->newest].seq <= e->held);
+            state_record(m, &m->slots[log->newest], bit,
+                         m->slots[log->newest].seq <= e->held);
         return;
     }
     state_above(m, log, e, bit);

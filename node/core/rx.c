@@ -52,6 +52,7 @@ static void note_copy(const struct mesh *m, struct slot *s, const struct neighbo
     if (!from || s->heard_count >= HEARD_ENOUGH || s->heard_from == index)
         return;
     s->heard_from = index;
+    s->said_ms = (uint32_t)m->now_ms;
     if (++s->heard_count == HEARD_ENOUGH)
         s->told = UINT64_MAX;
 }

@@ -473,6 +473,7 @@ void tx_on_done(struct mesh *m, enum mesh_tx_result result)
                 continue;
             struct slot *s = &m->slots[index];
             s->told |= alive;
+            s->said_ms = (uint32_t)m->now_ms;
             s->flags &= (uint8_t)~SLOT_SHOUT;
             if (s->sent_count < UINT8_MAX)
                 s->sent_count++;

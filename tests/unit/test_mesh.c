@@ -150,7 +150,8 @@ static void drain(struct rig *rig)
     }
 }
 
-static size_t make_record(uint16_t author, uint32_t seq, uint8_t kind, const char *body, uint8_t *buf)
+static size_t make_record(uint16_t author, uint32_t seq, uint8_t kind, const char *body,
+                          uint8_t *buf)
 {
     struct record_draft d = { .ref = { .author = author, .lane = record_lane(kind), .seq = seq },
                               .kind = kind, .priority = PRIORITY_DAMAGE,
@@ -262,7 +263,8 @@ static void test_mesh_gives_each_frame_its_verdict(void **state)
     (void)state;
     setup(&rig);
     assert_int_equal(mesh_on_frame(rig.mesh, rig.now_ms, old, sizeof old, &meta), MESH_RX_VERSION);
-    assert_int_equal(mesh_on_frame(rig.mesh, rig.now_ms, cut, sizeof cut, &meta), MESH_RX_MALFORMED);
+    assert_int_equal(mesh_on_frame(rig.mesh, rig.now_ms, cut, sizeof cut, &meta),
+                     MESH_RX_MALFORMED);
     assert_int_equal(mesh_on_frame(rig.mesh, rig.now_ms, foreign, sizeof foreign, &meta),
                      MESH_RX_FOREIGN);
     assert_int_equal(hear(&rig, SELF, NULL, 0), MESH_RX_ECHO);
@@ -544,7 +546,8 @@ static void test_mesh_any_acknowledgement_is_survived(void **state)
     setup(&rig);
     store_own(&rig, 3);
     for (uint32_t round = 1; round <= 3000; round++) {
-        static const uint8_t base[] = { 0x0a, 2, SELF * LANE_COUNT, 8, 0x12, 2, 1, 0, 0x1a, 2, 0, 3 };
+        static const uint8_t base[] = { 0x0a, 2, SELF * LANE_COUNT, 8, 0x12, 2, 1, 0, 0x1a, 2,
+                                        0, 3 };
         uint8_t body[sizeof base];
         memcpy(body, base, sizeof base);
         for (int i = 0; i < 3; i++) {
