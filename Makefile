@@ -46,12 +46,13 @@ endif
 ALL_CFLAGS = $(BASE_CFLAGS) $(FLAVOUR_CFLAGS) $(PKG_CFLAGS) $(CFLAGS)
 
 # ---- rooms: every program's main file is named here, all else is a library -----
-PROGRAMS := kengd keng keng-gateway keng-province keng-air
+PROGRAMS := kengd keng keng-gateway keng-province keng-air keng-sim
 MAIN_kengd := node/kengd.c
 MAIN_keng := node/keng.c
 MAIN_keng-gateway := gateway/keng-gateway.c
 MAIN_keng-province := gateway/keng-province.c
 MAIN_keng-air := hw/keng-air.c
+MAIN_keng-sim := tests/sim/keng-sim.c
 MAINS := $(foreach p,$(PROGRAMS),$(MAIN_$(p)))
 
 PROTO_SRCS := $(wildcard proto/*.c)
@@ -61,6 +62,7 @@ NODE_SRCS := $(filter-out $(MAINS),$(wildcard node/*.c))
 GATEWAY_SRCS := $(filter-out $(MAINS),$(wildcard gateway/*.c))
 GATEWAY_ASM := $(wildcard gateway/*.S)
 SUPPORT_SRCS := $(wildcard tests/support/*.c)
+SIM_SRCS := $(filter-out $(MAINS),$(wildcard tests/sim/*.c))
 UNIT_SRCS := $(wildcard tests/unit/test_*.c)
 TOOL_SRCS := $(wildcard tests/bench/*.c tests/crash/*.c)
 
@@ -74,7 +76,8 @@ LIB_hw := $(OUT)/libkeng-hw.a
 LIB_node := $(OUT)/libkeng-node.a
 LIB_gateway := $(OUT)/libkeng-gateway.a
 LIB_support := $(OUT)/libkeng-support.a
-LIBS_ALL := $(LIB_support) $(LIB_gateway) $(LIB_node) $(LIB_hw) $(LIB_core) $(LIB_proto)
+LIB_sim := $(OUT)/libkeng-sim.a
+LIBS_ALL := $(LIB_sim) $(LIB_support) $(LIB_gateway) $(LIB_node) $(LIB_hw) $(LIB_core) $(LIB_proto)
 
 libs = $(shell pkg-config --libs $(1))
 SYS_BASE = $(call libs,libsodium libprotobuf-c libutf8proc)
@@ -88,6 +91,8 @@ LINK_keng-province := $(LINK_keng-gateway)
 SYS_keng-province = $(SYS_keng-gateway)
 LINK_keng-air := $(LIB_hw) $(LIB_proto)
 SYS_keng-air = $(SYS_BASE) $(call libs,jansson libserialport)
+LINK_keng-sim := $(LIB_sim) $(LIB_support) $(LIB_hw) $(LIB_core) $(LIB_proto)
+SYS_keng-sim = $(SYS_BASE) $(call libs,jansson)
 SYS_ALL = $(SYS_BASE) $(call libs,$(PKGS) cmocka) -lm
 
 .PHONY: all
@@ -112,6 +117,7 @@ $(eval $(call library_rule,$(LIB_hw),$(call objs,$(HW_SRCS))))
 $(eval $(call library_rule,$(LIB_node),$(call objs,$(NODE_SRCS))))
 $(eval $(call library_rule,$(LIB_gateway),$(call objs,$(GATEWAY_SRCS) $(GATEWAY_ASM))))
 $(eval $(call library_rule,$(LIB_support),$(call objs,$(SUPPORT_SRCS))))
+$(eval $(call library_rule,$(LIB_sim),$(call objs,$(SIM_SRCS))))
 
 $(OUT)/%.o: %.c | $(GEN)/keng.pb-c.h
 	@mkdir -p $(@D)
