@@ -188,6 +188,29 @@ static void test_mesh_net_store_lost_uses_no_number_twice(void **state)
     }
 }
 
+/* A newcomer among helpers that cannot hear each other, who must not always answer in one breath. */
+static void test_mesh_net_hidden_helpers_do_not_collide_for_ever(void **state)
+{
+    enum { LEAVES = 6 };
+    (void)state;
+    for (uint64_t seed = 1; seed <= seed_count(SEED_COUNT); seed++) {
+        struct net_config c = net_config_default(LEAVES + 1, seed);
+        for (uint32_t i = 0; i < (LEAVES + 1) * (LEAVES + 1); i++)
+            loss[i] = AIR_NO_LINK;
+        for (uint32_t i = 1; i <= LEAVES; i++)
+            loss[i] = loss[i * (LEAVES + 1)] = 10500;
+        c.loss_db_x100 = loss;
+        struct net *net = net_new(&c);
+        net_order(net, 1, RECORD_RESCUE, PRIORITY_RESCUE, BODY_LEN);
+        must(net, seed, net_run_complete(net, net->now_us + HOUR_US), "not even from one leaf");
+        net_stop(net, 0);
+        net_forget(net, 0, true);
+        net_run(net, net->now_us + HOUR_US / 2);
+        net_start(net, 0);
+        finish(net, seed, 10 * MINUTE_US);
+    }
+}
+
 static void test_mesh_net_crash_storm(void **state)
 {
     (void)state;
@@ -517,6 +540,7 @@ int main(void)
         cmocka_unit_test(test_mesh_net_partition_heals),
         cmocka_unit_test(test_mesh_net_node_off_and_back),
         cmocka_unit_test(test_mesh_net_store_lost_uses_no_number_twice),
+        cmocka_unit_test(test_mesh_net_hidden_helpers_do_not_collide_for_ever),
         cmocka_unit_test(test_mesh_net_crash_storm),
         cmocka_unit_test(test_mesh_net_store_fails_at_nth_write),
         cmocka_unit_test(test_mesh_net_stores_fail_often),
