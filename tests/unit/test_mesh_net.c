@@ -188,7 +188,7 @@ static void test_mesh_net_store_lost_uses_no_number_twice(void **state)
     }
 }
 
-/* A newcomer among helpers that cannot hear each other, who must not always answer in one breath. */
+/* A newcomer among helpers who cannot hear each other must not always be answered in one breath. */
 static void test_mesh_net_hidden_helpers_do_not_collide_for_ever(void **state)
 {
     enum { LEAVES = 6 };
