@@ -13,7 +13,7 @@ static const uint32_t WAIT_UNITS[PRIORITY_COUNT] = { 10, 6, 3, 1 };
 enum {
     SUMMARY_PRIORITY = PRIORITY_DAMAGE, /* whose share of the budget summaries may use */
     SUMMARY_ROOM_LEN = 7,               /* entry count and range, at most */
-    SPREAD_UNITS = 3,                   /* wider waiting for each time a record was sent before */
+    SPREAD_UNITS = 4,                   /* wider waiting for each time a record was sent before */
     SPREAD_COUNT_MAX = 8,
     BEGIN_COUNT = 8,                    /* a longer queue is begun at any of its first records */
 };
@@ -201,7 +201,7 @@ static void consider(struct mesh *m)
     uint64_t window_ms = (WAIT_UNITS[s->priority] + SPREAD_UNITS * again) * m->unit_ms;
     if (s->flags & SLOT_SHOUT) {
         window_ms /= 2;
-    } else {
+    } else if (again == 0) {
         /* Who can help more neighbours at once goes first. */
         uint64_t lacking = (uint64_t)__builtin_popcountll(by & alive);
         uint64_t living = (uint64_t)__builtin_popcountll(alive);
