@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "node/core/mesh.h"
@@ -90,6 +91,12 @@ int settings_read(const char *path, struct settings *out, char text[static SETTI
     if (access(path, R_OK) != 0) {
         snprintf(text, SETTINGS_TEXT_LEN, "%s: %s; `keng enroll --out` writes one", path,
                  strerror(errno));
+        return -1;
+    }
+    /* libconfuse's scanner ends the whole process when it cannot read. */
+    struct stat st;
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) {
+        snprintf(text, SETTINGS_TEXT_LEN, "%s: is not a file; `keng enroll --out` writes one", path);
         return -1;
     }
     first_error[0] = '\0';
