@@ -1,0 +1,421 @@
+/* Real nodes on real files; frames pass from core to core without an air between. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "node/node.h"
+#include "tests/support/commune.h"
+
+enum { STEPS_MAX = 4000 };
+
+struct station {
+    struct commune commune;
+    struct node node;
+    json_t *answer; /* the last one, to client 1 */
+    unsigned answer_count, state_count;
+    char state[16];
+};
+
+struct bench {
+    struct station village, gateway;
+    uint64_t now_ms;
+};
+
+static struct bench bench;
+
+static void on_answer(void *listener, uint64_t client, json_t *answer)
+{
+    struct station *s = listener;
+    assert_int_equal(client, 1);
+    json_decref(s->answer);
+    s->answer = answer;
+    s->answer_count++;
+}
+
+static void on_state(void *listener, json_t *state)
+{
+    struct station *s = listener;
+    s->state_count++;
+    snprintf(s->state, sizeof s->state, "%s",
+             json_string_value(json_object_get(state, "state")));
+    json_decref(state);
+}
+
+static void start(struct bench *b, struct station *s)
+{
+    char text[NODE_TEXT_LEN];
+    s->node = (struct node){ .numbers = { .fd = -1 }, .listener = s, .on_answer = on_answer,
+                             .on_state = on_state };
+    if (node_open(&s->node, s->commune.dir, 1, b->now_ms, text) < 0)
+        fail_msg("%s", text);
+    mesh_set_modem(s->node.mesh, b->now_ms, true);
+    node_drain(&s->node, b->now_ms);
+}
+
+static void stop(struct station *s)
+{
+    node_close(&s->node);
+    s->node.store = NULL;
+}
+
+static int setup(void **state)
+{
+    signal(SIGXFSZ, SIG_IGN);
+    /* Well past one window, so that older minutes exist. */
+    bench = (struct bench){ .now_ms = 3 * 3600 * 1000 };
+    commune_make(&bench.village.commune, false);
+    commune_make(&bench.gateway.commune, true);
+    start(&bench, &bench.village);
+    start(&bench, &bench.gateway);
+    *state = &bench;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct bench *b = *state;
+    struct station *stations[] = { &b->village, &b->gateway };
+    for (int i = 0; i < 2; i++) {
+        json_decref(stations[i]->answer);
+        stop(stations[i]);
+        commune_remove(&stations[i]->commune);
+    }
+    return 0;
+}
+
+static void transmit(struct bench *b, struct station *from, struct station *to)
+{
+    static const struct mesh_rx_meta meta = { .rssi_dbm = -90, .snr_db_x4 = 20 };
+    struct mesh_tx tx;
+    while (mesh_poll_tx(from->node.mesh, b->now_ms, &tx)) {
+        mesh_on_frame(to->node.mesh, b->now_ms, tx.bytes, tx.len, &meta);
+        node_drain(&to->node, b->now_ms);
+        mesh_on_tx_done(from->node.mesh, b->now_ms, tx.tx_id, MESH_TX_SENT);
+        node_drain(&from->node, b->now_ms);
+    }
+}
+
+/* Lets both live until the village's first report is in `word`, or for_ms went by. */
+static bool run_until(struct bench *b, const char *word, uint64_t for_ms)
+{
+    uint64_t end_ms = b->now_ms + for_ms;
+    for (int i = 0; i < STEPS_MAX && b->now_ms < end_ms; i++) {
+        node_drain(&b->village.node, b->now_ms);
+        node_drain(&b->gateway.node, b->now_ms);
+        transmit(b, &b->village, &b->gateway);
+        transmit(b, &b->gateway, &b->village);
+        if (strcmp(b->village.state, word) == 0)
+            return true;
+        uint64_t one = mesh_next_deadline(b->village.node.mesh);
+        uint64_t two = mesh_next_deadline(b->gateway.node.mesh);
+        uint64_t next = one < two ? one : two;
+        assert_true(next > b->now_ms);
+        b->now_ms = next < end_ms ? next : end_ms;
+    }
+    return false;
+}
+
+static const char *submit(struct bench *b, struct station *s, uint16_t author, uint32_t value)
+{
+    uint8_t body[RECORD_BODY_LEN_MAX];
+    struct record_draft draft = { .ref = { .author = author }, .kind = RECORD_DAMAGE,
+                                  .priority = PRIORITY_DAMAGE, .created_min = 400000, .body = body };
+    draft.body_len = commune_damage(value, body);
+    unsigned before = s->answer_count;
+    assert_true(node_submit(&s->node, b->now_ms, 1, &draft, NULL));
+    assert_int_equal(s->answer_count, before); /* nothing is said before the disk has spoken */
+    node_drain(&s->node, b->now_ms);
+    assert_int_equal(s->answer_count, before + 1);
+    const char *code = json_string_value(json_object_get(s->answer, "code"));
+    return code ? code : "ok";
+}
+
+static int64_t answered_seq(const struct station *s)
+{
+    return json_integer_value(json_object_get(s->answer, "seq"));
+}
+
+static enum node_report_state state_of(struct station *s, uint32_t seq)
+{
+    struct record_ref ref = { .author = COMMUNE_MEMBER, .seq = seq };
+    struct node_report r;
+    node_report_state(&s->node, &ref, AUTHOR_NONE, &r);
+    return r.state;
+}
+
+static void limit_files(rlim_t len)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = len;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* ---- from village to gateway --------------------------------------------------------------- */
+
+static void test_node_report_comes_to_be_received_and_read(void **state)
+{
+    struct bench *b = *state;
+    uint8_t review[RECORD_LEN_MAX];
+    assert_string_equal(submit(b, &b->village, COMMUNE_MEMBER, 5), "ok");
+    assert_int_equal(state_of(&b->village, 1), REPORT_STORED);
+    assert_true(run_until(b, "carried", 600000) || strcmp(b->village.state, "received") == 0);
+    assert_true(run_until(b, "received", 3600000));
+    assert_int_equal(state_of(&b->village, 1), REPORT_RECEIVED);
+    struct record_ref ref = { .author = COMMUNE_MEMBER, .seq = 1 };
+    size_t len = commune_review(&b->gateway.commune, 1, ref, REVIEW_APPROVED, "Đã cử xã đội", review);
+    assert_string_equal(node_add(&b->gateway.node, b->now_ms, review, len), "new");
+    assert_true(run_until(b, "read", 3600000));
+    assert_int_equal(state_of(&b->village, 1), REPORT_READ);
+    assert_true(b->village.state_count >= 2);
+}
+
+struct picture {
+    uint32_t digest, held, spent_ms;
+    enum node_report_state states[4];
+    uint16_t carried_by;
+};
+
+static bool note_carrier(void *ctx, const struct store_record *record)
+{
+    struct picture *p = ctx;
+    p->carried_by = record->carried_by;
+    return false;
+}
+
+static void look(struct bench *b, struct picture *p)
+{
+    struct mesh_stats stats;
+    memset(p, 0, sizeof *p);
+    node_drain(&b->village.node, b->now_ms);
+    mesh_stats(b->village.node.mesh, &stats);
+    p->digest = stats.digest;
+    p->held = stats.records_held;
+    p->spent_ms = stats.window_airtime_ms;
+    for (uint32_t i = 0; i < 4; i++)
+        p->states[i] = state_of(&b->village, i + 1);
+    assert_int_equal(store_records_of(b->village.node.store, COMMUNE_MEMBER, 1, note_carrier, p),
+                     STORE_OK);
+}
+
+static void test_node_restart_equals(void **state)
+{
+    struct bench *b = *state;
+    uint8_t record[RECORD_LEN_MAX];
+    struct picture before, after;
+    for (uint32_t i = 1; i <= 3; i++)
+        assert_string_equal(submit(b, &b->village, COMMUNE_MEMBER, i), "ok");
+    assert_true(run_until(b, "received", 3600000));
+    struct record_ref ref = { .author = COMMUNE_MEMBER, .seq = 2 };
+    size_t len = commune_review(&b->village.commune, 1, ref, REVIEW_QUESTION, "Mấy nhà?", record);
+    assert_string_equal(node_add(&b->village.node, b->now_ms, record, len), "new");
+    assert_string_equal(submit(b, &b->village, COMMUNE_MEMBER, 4), "ok");
+    look(b, &before);
+    assert_true(before.spent_ms > 0);
+    assert_int_equal(before.states[1], REPORT_READ);
+    assert_int_equal(before.states[3], REPORT_STORED);
+    stop(&b->village);
+    b->now_ms += 1000;
+    start(b, &b->village);
+    look(b, &after);
+    assert_int_equal(after.digest, before.digest);
+    assert_int_equal(after.held, before.held);
+    assert_memory_equal(after.states, before.states, sizeof after.states);
+    /* Whole minutes are kept: what was spent may look a little younger, never less. */
+    assert_int_equal(after.spent_ms, before.spent_ms);
+    assert_string_equal(submit(b, &b->village, COMMUNE_MEMBER, 5), "ok");
+    assert_int_equal(answered_seq(&b->village), 5);
+}
+
+static void test_node_who_carried_a_report_survives_a_restart(void **state)
+{
+    struct bench *b = *state;
+    struct picture p;
+    stop(&b->gateway);
+    start(b, &b->gateway);
+    assert_string_equal(submit(b, &b->village, COMMUNE_MEMBER, 1), "ok");
+    assert_true(run_until(b, "received", 3600000));
+    look(b, &p);
+    assert_int_equal(p.carried_by, COMMUNE_GATEWAY);
+    stop(&b->village);
+    start(b, &b->village);
+    look(b, &p);
+    assert_int_equal(p.carried_by, COMMUNE_GATEWAY);
+}
+
+static void test_node_airtime_of_another_boot_counts_as_just_spent(void **state)
+{
+    struct bench *b = *state;
+    struct mesh_stats stats;
+    char path[COMMUNE_PATH_LEN];
+    sqlite3 *db;
+    assert_string_equal(submit(b, &b->village, COMMUNE_MEMBER, 1), "ok");
+    assert_true(run_until(b, "received", 3600000));
+    mesh_stats(b->village.node.mesh, &stats);
+    uint32_t spent_ms = stats.window_airtime_ms;
+    assert_true(spent_ms > 0);
+    stop(&b->village);
+    commune_path(&b->village.commune, "store.db", path);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "UPDATE airtime SET boot = 'before'", NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    b->now_ms = 5000; /* the new boot's clock began anew */
+    for (int i = 0; i < 3; i++) {
+        start(b, &b->village);
+        mesh_stats(b->village.node.mesh, &stats);
+        assert_in_range(stats.window_airtime_ms, spent_ms, spent_ms + 1);
+        stop(&b->village); /* again and again: neither forgotten nor counted twice */
+        b->now_ms += 1000;
+    }
+    start(b, &b->village);
+    /* A window and its broken minutes later it is gone; without a modem nothing new is booked. */
+    mesh_set_modem(b->village.node.mesh, b->now_ms, false);
+    b->now_ms += 3600000 + 120000;
+    node_drain(&b->village.node, b->now_ms);
+    mesh_stats(b->village.node.mesh, &stats);
+    assert_int_equal(stats.window_airtime_ms, 0);
+}
+
+/* ---- numbers ------------------------------------------------------------------------------------ */
+
+static void test_node_store_behind_its_numbers_writes_nothing_new(void **state)
+{
+    struct bench *b = *state;
+    static const char *const lost[] = { "store.db", "store.db-wal" };
+    char path[COMMUNE_PATH_LEN];
+    uint8_t saved[40][RECORD_LEN_MAX];
+    int lens[40];
+    for (uint32_t i = 0; i < 40; i++) {
+        assert_string_equal(submit(b, &b->village, COMMUNE_MEMBER, i), "ok");
+        struct record_ref ref = { .author = COMMUNE_MEMBER, .seq = i + 1 };
+        lens[i] = store_load(b->village.node.store, &ref, saved[i]);
+        assert_true(lens[i] > 0);
+    }
+    stop(&b->village);
+    for (size_t i = 0; i < sizeof lost / sizeof lost[0]; i++) {
+        commune_path(&b->village.commune, lost[i], path);
+        unlink(path);
+    }
+    start(b, &b->village);
+    assert_string_equal(submit(b, &b->village, COMMUNE_MEMBER, 99), "behind");
+    assert_string_equal(submit(b, &b->village, COMMUNE_NODE, 99), "ok"); /* he lost nothing */
+    for (uint32_t i = 0; i < 40; i++)
+        assert_string_equal(node_add(&b->village.node, b->now_ms, saved[i], (size_t)lens[i]), "new");
+    b->now_ms += 24 * 3600 * 1000ull; /* what waits for neighbours has waited */
+    assert_string_equal(submit(b, &b->village, COMMUNE_MEMBER, 99), "ok");
+    assert_int_equal(answered_seq(&b->village), 41);
+}
+
+static void test_node_killed_at_any_file_length_uses_no_number_twice(void **state)
+{
+    struct bench *b = *state;
+    uint32_t stored = 0;
+    /* The disk fills up at another byte each time; then the node is started anew. */
+    for (rlim_t room = 0; room < 40000; room += 1777) {
+        limit_files(room);
+        for (int i = 0; i < 4; i++) {
+            const char *code = submit(b, &b->village, COMMUNE_MEMBER, stored);
+            if (strcmp(code, "ok") == 0)
+                assert_int_equal(answered_seq(&b->village), ++stored);
+            else
+                assert_string_equal(code, "disk");
+        }
+        stop(&b->village);
+        limit_files(RLIM_INFINITY);
+        start(b, &b->village);
+        assert_string_equal(submit(b, &b->village, COMMUNE_MEMBER, stored), "ok");
+        assert_int_equal(answered_seq(&b->village), ++stored);
+    }
+}
+
+/* ---- a disk that fails, seen by the rest ------------------------------------------------------------ */
+
+static void test_node_failing_disk_refuses_what_comes_from_files(void **state)
+{
+    struct bench *b = *state;
+    uint8_t body[RECORD_BODY_LEN_MAX], record[RECORD_LEN_MAX];
+    size_t len = commune_sign(&b->village.commune, COMMUNE_STRANGER, 1, RECORD_DAMAGE, body,
+                              commune_damage(3, body), record);
+    limit_files(1024);
+    const char *verdict = node_add(&b->village.node, b->now_ms, record, len);
+    limit_files(RLIM_INFINITY);
+    assert_string_equal(verdict, "full"); /* offered again later */
+    assert_true(b->village.node.store_failing);
+    assert_string_equal(node_add(&b->village.node, b->now_ms, record, len), "new");
+    assert_string_equal(node_add(&b->village.node, b->now_ms, record, len), "duplicate");
+    assert_false(b->village.node.store_failing);
+}
+
+/* ---- what cannot start --------------------------------------------------------------------------- */
+
+static void test_node_says_in_one_line_why_it_cannot_start(void **state)
+{
+    struct bench *b = *state;
+    static const struct { const char *name, *content, *want; } cases[] = {
+        { "kengd.conf", "node = 1\nrole = \"gateway\"\n", "not enrolled as a gateway" },
+        { "kengd.conf", "node = 0\n", "node must be" },
+        { "network.key", "xyz\n", "network.key" },
+        { "commune.keng", "KENG", "commune.keng" },
+        { "identity/11.key", "00\n", "11.key" },
+        { "numbers", NULL, "both copies are damaged" },
+        { "store.db", "not a database, but long enough to be looked at by anybody", "store.db" },
+    };
+    struct station *s = &b->village;
+    assert_string_equal(submit(b, s, COMMUNE_MEMBER, 1), "ok");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        static struct node n;
+        char text[NODE_TEXT_LEN], path[COMMUNE_PATH_LEN], rubbish[1025];
+        stop(s);
+        commune_remove(&s->commune);
+        commune_make(&s->commune, false);
+        start(b, s);
+        assert_string_equal(submit(b, s, COMMUNE_MEMBER, 1), "ok");
+        stop(s);
+        memset(rubbish, 'x', sizeof rubbish - 1);
+        rubbish[sizeof rubbish - 1] = '\0';
+        commune_write(&s->commune, cases[i].name, cases[i].content ? cases[i].content : rubbish);
+        n = (struct node){ .numbers = { .fd = -1 } };
+        assert_int_equal(node_open(&n, s->commune.dir, 1, b->now_ms, text), -1);
+        node_close(&n);
+        if (!strstr(text, cases[i].want) || strchr(text, '\n'))
+            fail_msg("%s: %s", cases[i].name, text);
+        commune_path(&s->commune, cases[i].name, path);
+        unlink(path);
+        n = (struct node){ .numbers = { .fd = -1 } };
+        bool optional = strcmp(cases[i].name, "numbers") == 0 ||
+                        strcmp(cases[i].name, "store.db") == 0 ||
+                        strcmp(cases[i].name, "identity/11.key") == 0;
+        assert_int_equal(node_open(&n, s->commune.dir, 1, b->now_ms, text), optional ? 0 : -1);
+        node_close(&n);
+        commune_remove(&s->commune);
+        commune_make(&s->commune, false);
+        start(b, s);
+    }
+}
+
+int main(void)
+{
+#define NODE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        NODE_TEST(test_node_report_comes_to_be_received_and_read),
+        NODE_TEST(test_node_restart_equals),
+        NODE_TEST(test_node_who_carried_a_report_survives_a_restart),
+        NODE_TEST(test_node_airtime_of_another_boot_counts_as_just_spent),
+        NODE_TEST(test_node_store_behind_its_numbers_writes_nothing_new),
+        NODE_TEST(test_node_killed_at_any_file_length_uses_no_number_twice),
+        NODE_TEST(test_node_failing_disk_refuses_what_comes_from_files),
+        NODE_TEST(test_node_says_in_one_line_why_it_cannot_start),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
