@@ -300,6 +300,7 @@ struct measure *sim_run_flood(const struct scenario *s, const struct sim_options
     f.slot_us = lora_symbol_us(&s->lora) * SLOT_SYMBOLS_X10 / 10 + SLOT_EXTRA_US;
     struct air_config air = sim_air(s, 0, (uint32_t)f.slot_us, cuts, positions);
     air.seed = options->seed;
+    air.cca_miss_ppm = 0; /* its radio knows that it is in the middle of receiving a frame */
     size_t len = air_storage_len(&air);
     void *storage = zeroed(len, 1);
     if (len == 0 || air_init(storage, len, &air, &f.air) != AIR_OK)
