@@ -174,7 +174,7 @@ else
 endif
 
 # ---- seen to work ---------------------------------------------------------------
-.PHONY: demo demo-built crash-demo bench-size bench-node
+.PHONY: demo demo-built crash-demo bench-size bench-node bench-sync sim-campaign
 demo: deps ## handheld, two villages, gateway, province: a storm in three minutes (installs packages)
 	@$(MAKE) --no-print-directory demo-built
 demo-built:
@@ -186,6 +186,12 @@ bench-size: $(OUT)/tests/bench/size ## bytes on air of each reference report
 	@$(OUT)/tests/bench/size
 bench-node: all $(OUT)/tests/bench/fill ## memory, idle CPU and start of kengd with 10,000 records
 	@FILL=$(CURDIR)/$(OUT)/tests/bench/fill python3 tests/bench/node.py
+bench-sync: $(PROGRAM_DIR)/keng-sim ## every scenario by the core and by floods, medians of 10 seeds, into tests/bench/sync.txt
+	@python3 tests/bench/sync.py $<
+SEEDS ?= 1-100
+SCENARIO ?= seeds/scenarios/storm-faults.json
+sim-campaign: $(PROGRAM_DIR)/keng-sim ## SEEDS=1-1000 SCENARIO=FILE: a scenario under many seeds; names those that fail
+	@$< --seeds $(SEEDS) --goals $(SCENARIO)
 
 .PHONY: clean
 clean: ## remove everything that was built

@@ -29,7 +29,8 @@ bool campaign_goals_met(double gateway_delivery, double all_delivery, double aut
 
 /* ---- workers ------------------------------------------------------------------------- */
 
-static void work(const struct campaign *c, struct scenario *s, uint64_t first, uint64_t step, int out)
+static void work(const struct campaign *c, struct scenario *s, uint64_t first, uint64_t step,
+                 int out)
 {
     for (uint64_t seed = first; seed <= c->last; seed += step) {
         struct sim_options options = c->options;
@@ -71,7 +72,8 @@ static uint32_t worker_count(uint64_t seed_count)
 }
 
 /* Outcomes of all seeds into list, by seed; a seed that never answered keeps seed 0 reports. */
-static bool collect(const struct campaign *c, struct scenario *s, struct outcome *list, bool *answered)
+static bool collect(const struct campaign *c, struct scenario *s, struct outcome *list,
+                    bool *answered)
 {
     uint64_t seeds = c->last - c->first + 1;
     uint32_t workers = worker_count(seeds);
@@ -109,15 +111,16 @@ struct figure {
 };
 
 #define FIGURE(field, unit) { #field, offsetof(struct measure_result, field), unit }
+#define LATENCY(name, field) { name, offsetof(struct measure_result, field), "s" }
 static const struct figure figures[] = {
     FIGURE(gateway_delivery, "share"), FIGURE(all_delivery, "share"), FIGURE(author_knows, "share"),
     FIGURE(frames_per_report, "frames"), FIGURE(airtime_per_report_s, "s"),
     FIGURE(airtime_s, "s"), FIGURE(duty_mean, "share"), FIGURE(duty_max, "share"),
-    { "latency_gateway_p50", offsetof(struct measure_result, latency_gateway[PRIORITY_COUNT].p50), "s" },
-    { "latency_gateway_p95", offsetof(struct measure_result, latency_gateway[PRIORITY_COUNT].p95), "s" },
-    { "latency_rescue_p95", offsetof(struct measure_result, latency_gateway[PRIORITY_RESCUE].p95), "s" },
-    { "latency_all_p50", offsetof(struct measure_result, latency_all[PRIORITY_COUNT].p50), "s" },
-    { "latency_all_p95", offsetof(struct measure_result, latency_all[PRIORITY_COUNT].p95), "s" },
+    LATENCY("latency_gateway_p50", latency_gateway[PRIORITY_COUNT].p50),
+    LATENCY("latency_gateway_p95", latency_gateway[PRIORITY_COUNT].p95),
+    LATENCY("latency_rescue_p95", latency_gateway[PRIORITY_RESCUE].p95),
+    LATENCY("latency_all_p50", latency_all[PRIORITY_COUNT].p50),
+    LATENCY("latency_all_p95", latency_all[PRIORITY_COUNT].p95),
 };
 enum { FIGURE_COUNT = sizeof figures / sizeof figures[0] };
 
@@ -128,8 +131,8 @@ static int by_value(const void *a, const void *b)
 }
 
 /* Every answered seed's figure, sorted; the count. */
-static uint64_t gather(const struct outcome *list, const bool *answered, uint64_t seeds, size_t offset,
-                       double *values)
+static uint64_t gather(const struct outcome *list, const bool *answered, uint64_t seeds,
+                       size_t offset, double *values)
 {
     uint64_t count = 0;
     for (uint64_t i = 0; i < seeds; i++)
@@ -157,8 +160,8 @@ static double median_bytes(const struct outcome *list, const bool *answered, uin
     return median(values, count);
 }
 
-static void print_json(const struct campaign *c, const struct scenario *s, const struct outcome *list,
-                       const bool *answered, double *values)
+static void print_json(const struct campaign *c, const struct scenario *s,
+                       const struct outcome *list, const bool *answered, double *values)
 {
     uint64_t seeds = c->last - c->first + 1;
     const char *comma = "";

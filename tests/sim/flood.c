@@ -189,7 +189,8 @@ static void try_send(struct flood *f, uint32_t index)
                      &end_us) != AIR_OK)
         abort(); /* a node that is on and silent can send */
     measure_sent(f->m, index, f->now_us, end_us, frame, len);
-    measure_trace(f->m, f->now_us, index, "tx %zu bytes report %u hops %u", len, p->report, p->hops);
+    measure_trace(f->m, f->now_us, index, "tx %zu bytes report %u hops %u", len, p->report,
+                  p->hops);
     n->sending = true;
     dequeue(f, n);
 }

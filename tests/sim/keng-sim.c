@@ -29,7 +29,7 @@ static const char usage_text[] =
     "  --crash-ppm N     crashes, N in a million, between any two calls of a core\n"
     "  --tree            only the price of a perfect broadcast tree on the links at the start\n"
     "  --help            this\n"
-    "Exit status 1: an invariant was broken, or a goal missed; 2: wrong use, or a wrong scenario.\n";
+    "Exit status 1: an invariant was broken, or a goal missed; 2: wrong use or scenario.\n";
 
 struct request {
     struct sim_options sim;
@@ -45,7 +45,8 @@ static int misuse(const char *what, const char *value)
     return EXIT_USAGE;
 }
 
-static bool read_number(const char *text, uint64_t max, char until, uint64_t *out, const char **end_out)
+static bool read_number(const char *text, uint64_t max, char until, uint64_t *out,
+                        const char **end_out)
 {
     char *end;
     if (*text < '0' || *text > '9')
@@ -71,15 +72,15 @@ static bool read_protocol(const char *text, uint32_t *hops_out)
         *hops_out = 0;
         return true;
     }
-    if (strncmp(text, "flood:", 6) != 0 || !read_number(text + 6, SIM_HOPS_MAX, '\0', &hops, NULL) ||
-        hops == 0)
+    if (strncmp(text, "flood:", 6) != 0 ||
+        !read_number(text + 6, SIM_HOPS_MAX, '\0', &hops, NULL) || hops == 0)
         return false;
     *hops_out = (uint32_t)hops;
     return true;
 }
 
-enum long_option { O_SEED = 256, O_SEEDS, O_PROTOCOL, O_JSON, O_GOALS, O_EXPLAIN, O_TRACE, O_DOT, O_SVG,
-                   O_DUMP, O_REAL, O_CRASH, O_TREE, O_HELP };
+enum long_option { O_SEED = 256, O_SEEDS, O_PROTOCOL, O_JSON, O_GOALS, O_EXPLAIN, O_TRACE, O_DOT,
+                   O_SVG, O_DUMP, O_REAL, O_CRASH, O_TREE, O_HELP };
 
 static const struct option long_options[] = {
     { "seed", required_argument, NULL, O_SEED }, { "seeds", required_argument, NULL, O_SEEDS },

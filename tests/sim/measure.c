@@ -32,7 +32,8 @@ static void digest_number(struct measure *m, uint64_t v)
     digest_bytes(m, b, sizeof b);
 }
 
-struct measure *measure_new(const struct scenario *s, uint64_t seed, const char *protocol, FILE *trace)
+struct measure *measure_new(const struct scenario *s, uint64_t seed, const char *protocol,
+                            FILE *trace)
 {
     struct measure *m = zeroed(1, sizeof *m);
     size_t bits = (size_t)s->report_count * s->node_count;
@@ -121,7 +122,8 @@ void measure_filed(struct measure *m, uint64_t now_us, uint32_t report)
     note_holder(m, now_us, report, m->s->reports[report].node);
 }
 
-void measure_held(struct measure *m, uint64_t now_us, uint32_t report, uint32_t node, uint32_t from)
+void measure_held(struct measure *m, uint64_t now_us, uint32_t report, uint32_t node,
+                  uint32_t from)
 {
     note_holder(m, now_us, report, node);
     if (from != MEASURE_NO_NODE)
@@ -173,7 +175,8 @@ double measure_duty_max(const struct measure *m, uint32_t node)
         sum_us += end_us - n->sends[i].start_us;
         for (; n->sends[first].end_us <= from_us; first++)
             sum_us -= n->sends[first].end_us - n->sends[first].start_us;
-        uint64_t cut_us = n->sends[first].start_us < from_us ? from_us - n->sends[first].start_us : 0;
+        uint64_t start_us = n->sends[first].start_us;
+        uint64_t cut_us = start_us < from_us ? from_us - start_us : 0;
         if (sum_us - cut_us > most_us)
             most_us = sum_us - cut_us;
     }
@@ -215,7 +218,8 @@ static struct measure_spread spread(const struct measure *m, int priority, bool 
         uint64_t at_us = all ? r->all_us : r->gateway_us;
         /* What a gateway itself says did not travel to a gateway. */
         bool own = !all && m->s->nodes[sr->node].kind == SCENARIO_GATEWAY;
-        if (at_us != MEASURE_NEVER && !own && (priority == PRIORITY_COUNT || sr->priority == priority))
+        bool asked = priority == PRIORITY_COUNT || sr->priority == priority;
+        if (at_us != MEASURE_NEVER && !own && asked)
             values[count++] = (double)(at_us - r->filed_us) / US;
     }
     qsort(values, count, sizeof *values, by_value);
@@ -291,53 +295,98 @@ static void put_text(const char *text, FILE *out)
     fputc('"', out);
 }
 
-static void put_spreads(const struct measure_spread *s, const char *gap, FILE *out)
+struct style {
+    FILE *out;
+    const char *between, *gap; /* two keys; a key and its value */
+    uint32_t key_count;
+};
+
+static void put_key(struct style *st, const char *key)
 {
-    fputc('{', out);
+    fprintf(st->out, "%s\"%s\":%s", st->key_count++ > 0 ? st->between : "", key, st->gap);
+}
+
+static void put_count(struct style *st, const char *key, uint64_t value)
+{
+    put_key(st, key);
+    fprintf(st->out, "%llu", (unsigned long long)value);
+}
+
+static void put_share(struct style *st, const char *key, double value)
+{
+    put_key(st, key);
+    fprintf(st->out, "%.6f", value);
+}
+
+static void put_seconds(struct style *st, const char *key, double value)
+{
+    put_key(st, key);
+    fprintf(st->out, "%.3f", value);
+}
+
+static void put_spreads(struct style *st, const char *key, const struct measure_spread *s)
+{
+    struct style in = { .out = st->out, .between = ",", .gap = st->gap };
+    put_key(st, key);
+    fputc('{', st->out);
     for (int p = PRIORITY_COUNT + 1; p-- > 0;) {
-        int at = p == PRIORITY_COUNT ? PRIORITY_COUNT : p;
-        fprintf(out, "%s\"%s\":%s", at == PRIORITY_COUNT ? "" : ",", spread_names[at], gap);
-        if (s[at].any)
-            fprintf(out, "{\"p50\":%s%.3f,\"p95\":%s%.3f,\"max\":%s%.3f}", gap, s[at].p50, gap,
-                    s[at].p95, gap, s[at].max);
-        else
-            fputs("null", out);
+        struct style each = { .out = st->out, .between = ",", .gap = st->gap };
+        put_key(&in, spread_names[p]);
+        if (!s[p].any) {
+            fputs("null", st->out);
+            continue;
+        }
+        fputc('{', st->out);
+        put_seconds(&each, "p50", s[p].p50);
+        put_seconds(&each, "p95", s[p].p95);
+        put_seconds(&each, "max", s[p].max);
+        fputc('}', st->out);
     }
-    fputc('}', out);
+    fputc('}', st->out);
+}
+
+static void put_violations(struct style *st, const struct measure *m)
+{
+    put_key(st, "violations");
+    fputc('[', st->out);
+    for (uint32_t i = 0; i < m->violation_count; i++) {
+        fputs(i > 0 ? "," : "", st->out);
+        put_text(m->violations[i], st->out);
+    }
+    fputc(']', st->out);
 }
 
 void measure_print(const struct measure *m, bool compact, FILE *out)
 {
-    const char *nl = compact ? "," : ",\n  ", *gap = compact ? "" : " ";
+    struct style st = { .out = out, .between = compact ? "," : ",\n  ", .gap = compact ? "" : " " };
     struct measure_result r;
     measure_result(m, &r);
-    fprintf(out, "{%s\"name\":%s", compact ? "" : "\n  ", gap);
+    fputs(compact ? "{" : "{\n  ", out);
+    put_key(&st, "name");
     put_text(m->s->name, out);
-    fprintf(out, "%s\"seed\":%s%llu%s\"protocol\":%s\"%s\"%s\"reports\":%s%u%s\"digest\":%s\"%016llx\"",
-            nl, gap, (unsigned long long)m->seed, nl, gap, m->protocol, nl, gap, r.report_count, nl,
-            gap, (unsigned long long)m->digest);
-    fprintf(out, "%s\"gateway_delivery\":%s%.6f%s\"all_delivery\":%s%.6f%s\"author_knows\":%s%.6f", nl,
-            gap, r.gateway_delivery, nl, gap, r.all_delivery, nl, gap, r.author_knows);
-    fprintf(out, "%s\"latency_gateway_s\":%s", nl, gap);
-    put_spreads(r.latency_gateway, gap, out);
-    fprintf(out, "%s\"latency_all_s\":%s", nl, gap);
-    put_spreads(r.latency_all, gap, out);
-    fprintf(out, "%s\"frames\":%s%llu%s\"bytes_on_air\":%s%llu%s\"airtime_s\":%s%.3f", nl, gap,
-            (unsigned long long)r.frames, nl, gap, (unsigned long long)r.bytes_on_air, nl, gap,
-            r.airtime_s);
-    fprintf(out, "%s\"frames_per_report\":%s%.3f%s\"airtime_per_report_s\":%s%.3f", nl, gap,
-            r.frames_per_report, nl, gap, r.airtime_per_report_s);
-    fprintf(out, "%s\"duty_mean\":%s%.6f%s\"duty_max\":%s%.6f", nl, gap, r.duty_mean, nl, gap,
-            r.duty_max);
-    fprintf(out, "%s\"collided\":%s%llu%s\"half_duplex_lost\":%s%llu%s\"below_sensitivity\":%s%llu", nl,
-            gap, (unsigned long long)r.collided, nl, gap, (unsigned long long)r.half_duplex_lost, nl,
-            gap, (unsigned long long)r.below_sensitivity);
-    fprintf(out, "%s\"violations\":%s[", nl, gap);
-    for (uint32_t i = 0; i < m->violation_count; i++) {
-        fputs(i > 0 ? "," : "", out);
-        put_text(m->violations[i], out);
-    }
-    fprintf(out, "]%s}\n", compact ? "" : "\n");
+    put_count(&st, "seed", m->seed);
+    put_key(&st, "protocol");
+    put_text(m->protocol, out);
+    put_count(&st, "reports", r.report_count);
+    put_key(&st, "digest");
+    fprintf(out, "\"%016llx\"", (unsigned long long)m->digest);
+    put_share(&st, "gateway_delivery", r.gateway_delivery);
+    put_share(&st, "all_delivery", r.all_delivery);
+    put_share(&st, "author_knows", r.author_knows);
+    put_spreads(&st, "latency_gateway_s", r.latency_gateway);
+    put_spreads(&st, "latency_all_s", r.latency_all);
+    put_count(&st, "frames", r.frames);
+    put_count(&st, "bytes_on_air", r.bytes_on_air);
+    put_seconds(&st, "airtime_s", r.airtime_s);
+    put_seconds(&st, "frames_per_report", r.frames_per_report);
+    put_seconds(&st, "airtime_per_report_s", r.airtime_per_report_s);
+    put_share(&st, "duty_mean", r.duty_mean);
+    put_share(&st, "duty_max", r.duty_max);
+    put_count(&st, "collided", r.collided);
+    put_count(&st, "half_duplex_lost", r.half_duplex_lost);
+    put_count(&st, "below_sensitivity", r.below_sensitivity);
+    put_violations(&st, m);
+    fputs(compact ? "}\n" : "\n}\n", out);
 }
 
 void measure_explain(const struct measure *m, FILE *out)

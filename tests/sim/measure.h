@@ -70,12 +70,14 @@ struct measure_result {
     double airtime_s, frames_per_report, airtime_per_report_s, duty_mean, duty_max;
 };
 
-struct measure *measure_new(const struct scenario *s, uint64_t seed, const char *protocol, FILE *trace);
+struct measure *measure_new(const struct scenario *s, uint64_t seed, const char *protocol,
+                            FILE *trace);
 void measure_free(struct measure *m);
 
 void measure_filed(struct measure *m, uint64_t now_us, uint32_t report);
 /* A node other than the author holds it durably; from: who brought it, or MEASURE_NO_NODE. */
-void measure_held(struct measure *m, uint64_t now_us, uint32_t report, uint32_t node, uint32_t from);
+void measure_held(struct measure *m, uint64_t now_us, uint32_t report, uint32_t node,
+                  uint32_t from);
 void measure_known(struct measure *m, uint32_t report);
 void measure_sent(struct measure *m, uint32_t node, uint64_t start_us, uint64_t end_us,
                   const uint8_t *frame, size_t len);

@@ -301,7 +301,8 @@ static void read_propagation(struct reader *r, struct scenario *s, json_t *root)
 
 /* ---- nodes ------------------------------------------------------------------------- */
 
-static void read_track(struct reader *r, const char *where, struct scenario_node *node, json_t *list)
+static void read_track(struct reader *r, const char *where, struct scenario_node *node,
+                       json_t *list)
 {
     if (!json_is_array(list) || json_array_size(list) == 0) {
         fail(r, "%s: 'track' must be a list of [t_s, x_m, y_m]", where);

@@ -107,8 +107,8 @@ const char *scenario_kind_name(enum scenario_kind kind);
 /* Links that a receiver would hear at time 0, fading apart, into links_out[sender * node_count +
  * receiver] (1 or 0).  Returns false if the air cannot be built. */
 bool scenario_links(const struct scenario *s, uint64_t seed, uint8_t *links_out);
-/* Mean number of transmissions that a greedily grown broadcast tree needs to bring a report from its
- * author to all it can reach, over the reports; the price that perfect knowledge would pay. */
+/* Mean number of transmissions, over the reports, that a greedily grown broadcast tree needs to
+ * bring one from its author to all it can reach: the price that perfect knowledge would pay. */
 double scenario_tree(const struct scenario *s, const uint8_t *links);
 
 #endif

@@ -73,7 +73,8 @@ static void append(uint32_t **list, uint32_t *count, uint32_t *cap, uint32_t val
     (*list)[(*count)++] = value;
 }
 
-static void on_stored(void *ctx, const struct net_node *n, const struct mesh_event *ev, uint32_t order)
+static void on_stored(void *ctx, const struct net_node *n, const struct mesh_event *ev,
+                      uint32_t order)
 {
     struct run *run = ctx;
     uint64_t now_us = since_start(run->net->now_us);

@@ -696,8 +696,8 @@ static int32_t eirp_dbm_x100(const struct net *net)
     return net->cfg.air ? net->cfg.eirp_dbm_x100 : EIRP_DBM_X100;
 }
 
-/* MeshCore's modem: wait until nothing is heard, then send with a chance of one half, else wait a slot
- * and begin again; it is polite no longer than one and a half frames. */
+/* MeshCore's modem: wait until nothing is heard, then send with a chance of one half, else wait a
+ * slot and begin again; it is polite no longer than one and a half frames. */
 static bool kiss_waits(struct net_node *n)
 {
     struct net *net = n->net;
@@ -826,7 +826,7 @@ static uint64_t node_next_us(const struct net_node *n)
     return at_us;
 }
 
-/* ---- who is next: a heap by due_us, so that a thousand nodes cost no more than their deeds ---- */
+/* ---- who is next: a heap, so that a thousand nodes cost no more than their deeds ---------- */
 
 static bool sooner(const struct net *net, uint32_t a, uint32_t b)
 {

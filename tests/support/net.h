@@ -58,7 +58,8 @@ struct net_watch {
     void (*heard)(void *ctx, const struct net_node *n, const struct air_event *ev,
                   enum mesh_verdict verdict);
     /* A record is durable.  order: the net_order() it came from, or NET_NO_ORDER. */
-    void (*stored)(void *ctx, const struct net_node *n, const struct mesh_event *ev, uint32_t order);
+    void (*stored)(void *ctx, const struct net_node *n, const struct mesh_event *ev,
+                   uint32_t order);
 };
 
 struct net_config {
@@ -87,7 +88,7 @@ struct net_config {
     const struct net_clock *clocks; /* node_count, borrowed; NULL: nobody claims any time */
     struct net_watch watch;
     bool kiss_modem;              /* wait for a free channel as MeshCore's modem does, see net.c */
-    bool strict;                  /* nobody forges valid records: whatever is stored was made here */
+    bool strict;                  /* nobody forges valid records: what is stored was made here */
 };
 
 struct net_row {

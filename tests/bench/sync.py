@@ -1,0 +1,148 @@
+"""What a report costs: every scenario by the shipped core and by managed floods.
+
+Usage: sync.py KENG_SIM [--seeds A-B].  Writes tests/bench/sync.txt, prints each figure with its
+goal last, and exits with 1 when one is missed.  sync-baseline.csv holds what another project's
+flooding simulator reached on its links: our flood must agree before a comparison means anything.
+"""
+import csv
+import json
+import os
+import subprocess
+import sys
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SCENARIOS = ["line4", "line4-loss20", "line8", "vn30", "vn50", "longfast30", "valley30",
+             "two-valleys-mule", "partition", "grid100", "storm-faults"]
+PROTOCOLS = ["keng", "flood:3", "flood:7"]
+PEER_LINKS = ["vn30", "vn50", "longfast30"]
+HARD = ["line8", "valley30", "two-valleys-mule", "partition", "grid100", "storm-faults"]
+BYTES_GOAL = {"line4": 12000, "line4-loss20": 16000}
+TREE_FACTOR = 1.5
+REACH_POINTS = 0.05
+FRAMES_SHARE = 0.20
+ROUNDING = 1e-6
+
+
+def scenario_path(name):
+    return os.path.join(TOP, "seeds", "scenarios", name + ".json")
+
+
+def run(program, *args):
+    """One JSON object from keng-sim; exit status 1 is a figure too, anything else is not."""
+    done = subprocess.run([program, "--json", *args], stdout=subprocess.PIPE, check=False)
+    if done.returncode not in (0, 1):
+        sys.exit(f"bench-sync: keng-sim {' '.join(args)} exited with {done.returncode}")
+    return json.loads(done.stdout)
+
+
+def commit():
+    def git(*args):
+        return subprocess.run(["git", "-C", TOP, *args], stdout=subprocess.PIPE, text=True,
+                              check=False).stdout.strip()
+    dirty = git("status", "--porcelain", "--untracked-files=no", "node/core", "proto", "hw",
+                "tests/sim", "tests/support")
+    return (git("rev-parse", "--short=12", "HEAD") or "unknown") + (" and changes" if dirty else "")
+
+
+def duty_limit(name):
+    with open(scenario_path(name), encoding="utf-8") as f:
+        return json.load(f)["duty"]["node_fraction"]
+
+
+class Goals:
+    def __init__(self):
+        self.lines, self.missed = [], 0
+
+    def check(self, name, value, unit, goal, good):
+        self.missed += not good
+        self.lines.append(f"{name}: {value} {unit} ({goal})" + ("" if good else " MISSED"))
+
+
+def judge(results, trees, goals):
+    with open(os.path.join(TOP, "tests", "bench", "sync-baseline.csv"), encoding="utf-8") as f:
+        for row in csv.DictReader(f):
+            m = results[row["scenario"], row["protocol"]]["median"]
+            reach, frames = float(row["reach"]), float(row["frames_per_report"])
+            name = f"{row['scenario']} {row['protocol']}"
+            goals.check(f"{name} reach", f"{m['all_delivery']:.3f}", "share",
+                        f"{reach:.3f} +- {REACH_POINTS}",
+                        abs(m["all_delivery"] - reach) <= REACH_POINTS)
+            goals.check(f"{name} frames per report", f"{m['frames_per_report']:.1f}", "frames",
+                        f"{frames} +- {FRAMES_SHARE:.0%}",
+                        abs(m["frames_per_report"] - frames) <= FRAMES_SHARE * frames)
+    for name in PEER_LINKS + HARD:
+        d = results[name, "keng"]
+        low, all_goal = d["lowest"], 1.0 if name in PEER_LINKS else 0.999
+        knows_goal = 1.0 if name in PEER_LINKS else 0.99
+        for key, goal in (("gateway_delivery", 1.0), ("all_delivery", all_goal),
+                          ("author_knows", knows_goal)):
+            goals.check(f"{name} lowest {key}", f"{low[key]:.4f}", "share", f">= {goal}",
+                        low[key] >= goal - ROUNDING)
+        goals.check(f"{name} failing seeds", len(d["failing"]), "seeds", "0", not d["failing"])
+    for name in PEER_LINKS:
+        m = results[name, "keng"]["median"]
+        most = TREE_FACTOR * trees[name]
+        goals.check(f"{name} frames per report", f"{m['frames_per_report']:.2f}", "frames",
+                    f"<= {most:.2f}, {TREE_FACTOR} x the tree",
+                    m["frames_per_report"] <= most)
+    for name, most in BYTES_GOAL.items():
+        d = results[name, "keng"]
+        whole = d["lowest"]["all_delivery"] >= 1 - ROUNDING
+        spent = d["median"]["bytes_on_air"]
+        goals.check(f"{name} bytes on air", f"{spent:.0f}", "bytes",
+                    f"<= {most}, everything everywhere", whole and spent <= most)
+
+
+def table(results, trees, seeds):
+    head = (f"{'scenario':17} {'protocol':8} {'gateway':>8} {'all':>8} {'knows':>8} {'frames/':>8} "
+            f"{'x tree':>7} {'air s/':>8} {'kB on':>8} {'duty':>8} {'gateway':>9} {'rescue':>9} "
+            f"{'all':>9}\n"
+            f"{'':17} {'':8} {'':>8} {'':>8} {'':>8} {'report':>8} {'':>7} {'report':>8} {'air':>8} "
+            f"{'max %':>8} {'p50 s':>9} {'p95 s':>9} {'p95 s':>9}")
+    lines = [f"Commit {commit()}, medians of seeds {seeds}.", "",
+             "x tree: frames per report beside those of a greedy broadcast tree on the links as "
+             "they are", "at the beginning, without power cuts, cuts or journeys; it needs "
+             "no acknowledgements. duty:", "the busiest node of all, a gateway too.", "", head]
+    for name in SCENARIOS:
+        for protocol in PROTOCOLS:
+            m = results[name, protocol]["median"]
+            tree = trees[name]
+            ratio = f"{m['frames_per_report'] / tree:7.2f}" if tree > 0 else f"{'-':>7}"
+            lines.append(
+                f"{name:17} {protocol:8} {m['gateway_delivery']:8.4f} {m['all_delivery']:8.4f} "
+                f"{m['author_knows']:8.4f} {m['frames_per_report']:8.2f} {ratio} "
+                f"{m['airtime_per_report_s']:8.2f} {m['bytes_on_air'] / 1000:8.1f} "
+                f"{100 * m['duty_max']:8.2f} {m['latency_gateway_p50']:9.1f} "
+                f"{m['latency_rescue_p95']:9.1f} {m['latency_all_p95']:9.1f}")
+        lines.append(f"{name:17} {'tree':8} {'':26} {trees[name]:8.2f}")
+    return lines
+
+
+def main():
+    if len(sys.argv) not in (2, 4) or (len(sys.argv) == 4 and sys.argv[2] != "--seeds"):
+        sys.exit(__doc__)
+    program = os.path.abspath(sys.argv[1])
+    seeds = sys.argv[3] if len(sys.argv) == 4 else "1-10"
+    results, trees = {}, {}
+    for name in SCENARIOS:
+        trees[name] = run(program, "--tree", scenario_path(name))["tree_frames_per_report"]
+        for protocol in PROTOCOLS:
+            results[name, protocol] = run(program, "--protocol", protocol, "--seeds", seeds,
+                                          scenario_path(name))
+            print(f"{name} {protocol} done", flush=True)
+    goals = Goals()
+    judge(results, trees, goals)
+    for name in PEER_LINKS:
+        # The gateway's limit is another; what no village may pass is watched by the invariants.
+        goals.check(f"{name} law of a village", f"{duty_limit(name):.2f}", "share",
+                    "kept in every window: no failing seed",
+                    not results[name, "keng"]["failing"])
+    lines = table(results, trees, seeds) + [""] + goals.lines
+    with open(os.path.join(TOP, "tests", "bench", "sync.txt"), "w", encoding="utf-8") as f:
+        f.write("\n".join(line.rstrip() for line in lines) + "\n")
+    print("\n".join(lines))
+    print(f"goals missed: {goals.missed} of {len(goals.lines)} goals (0)")
+    sys.exit(1 if goals.missed else 0)
+
+
+main()
