@@ -169,7 +169,7 @@ bool server_flush(struct server *s)
         bool fed = !lags(s, c) || feed_follower(s, c);
         if (c->fd >= 0 && (c->out_at < c->out_len || c->ended))
             write_out(s, c);
-        /* Asked again after writing: whoever has just read all must not wait for somebody's knock. */
+        /* Asked again after writing: who has just read all must not wait for a knock. */
         more = more || (fed && lags(s, c));
         /* Lines that waited behind a submit which is answered by now, or for answers to be read. */
         more = more || (c->fd >= 0 && !c->waits && !is_full(c) && has_line(c));
@@ -269,7 +269,7 @@ static void accept_client(struct server *s)
     close(fd);
 }
 
-/* ---- loop ---------------------------------------------------------------------------------------- */
+/* ---- loop ---- */
 
 size_t server_poll_fds(const struct server *s, struct pollfd *fds)
 {
@@ -308,7 +308,7 @@ void server_step(struct server *s, uint64_t now_ms, const struct pollfd *fds, si
         accept_client(s);
 }
 
-/* ---- start ------------------------------------------------------------------------------------- */
+/* ---- start ---- */
 
 static bool answered(const struct sockaddr_un *address)
 {
@@ -340,8 +340,8 @@ int server_open(struct server *s, const char *path, struct node *node, const str
     }
     struct stat st;
     if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode)) {
-        snprintf(text, SERVER_TEXT_LEN, "there is a file of that name which is no socket: set another"
-                 " `socket` in kengd.conf");
+        snprintf(text, SERVER_TEXT_LEN, "there is a file of that name which is no socket: set"
+                 " another `socket` in kengd.conf");
         return -1;
     }
     unlink(path);

@@ -96,7 +96,8 @@ int settings_read(const char *path, struct settings *out, char text[static SETTI
     /* libconfuse's scanner ends the whole process when it cannot read. */
     struct stat st;
     if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) {
-        snprintf(text, SETTINGS_TEXT_LEN, "%s: is not a file; `keng enroll --out` writes one", path);
+        snprintf(text, SETTINGS_TEXT_LEN, "%s: is not a file; `keng enroll --out` writes one",
+                 path);
         return -1;
     }
     first_error[0] = '\0';

@@ -25,7 +25,8 @@ static void keys_of(uint16_t author, uint8_t public_key[KENG_KEY_LEN], uint8_t s
     crypto_sign_seed_keypair(public_key, secret, seed);
 }
 
-void commune_path(const struct commune *c, const char *name, char path_out[static COMMUNE_PATH_LEN])
+void commune_path(const struct commune *c, const char *name,
+                  char path_out[static COMMUNE_PATH_LEN])
 {
     int len = snprintf(path_out, COMMUNE_PATH_LEN, "%s/%s", c->dir, name);
     assert_in_range(len, 1, COMMUNE_PATH_LEN - 1);

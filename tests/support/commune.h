@@ -1,4 +1,5 @@
-/* commune.h - a small commune and one node's home in a temporary directory, for tests of a real node.
+/* commune.h - a small commune and one node's home in a temporary directory, for tests of a real
+ * node.
  *
  * Authors: 1 a node and 11 a member, whose keys are at home; 4 a gateway, 5 an operator and 21 a
  * member, whose keys only the test has.  Keys follow from the numbers.
@@ -24,7 +25,8 @@ struct commune {
 void commune_make(struct commune *c, bool gateway);
 void commune_remove(struct commune *c);
 /* DIR/name. */
-void commune_path(const struct commune *c, const char *name, char path_out[static COMMUNE_PATH_LEN]);
+void commune_path(const struct commune *c, const char *name,
+                  char path_out[static COMMUNE_PATH_LEN]);
 void commune_write(const struct commune *c, const char *name, const char *text);
 /* Signs a record as `author`; its length. */
 size_t commune_sign(const struct commune *c, uint16_t author, uint32_t seq, uint8_t kind,

@@ -22,7 +22,7 @@
 void powercut_begin(uint64_t seed);
 /* The one before is the default again. */
 void powercut_end(void);
-/* The power fails at the operation_count-th operation that changes the disk from now on; 0: never. */
+/* The power fails at the operation_count-th change to the disk from now on; 0: never. */
 void powercut_arm(uint32_t operation_count);
 bool powercut_happened(void);
 /* The power is back: what the disk kept is all there is. */

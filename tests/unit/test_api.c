@@ -247,7 +247,8 @@ static void test_api_review_makes_a_report_read(void **state)
     struct record_ref ref = { .author = COMMUNE_MEMBER, .seq = 1 };
     size_t len = commune_review(&b->commune, 1, ref, REVIEW_QUESTION, "Mấy nhà?", record);
     assert_string_equal(add(b, record, len), "new");
-    const json_t *report = json_array_get(json_object_get(ask(b, "{\"do\":\"mine\"}"), "reports"), 0);
+    const json_t *report =
+        json_array_get(json_object_get(ask(b, "{\"do\":\"mine\"}"), "reports"), 0);
     assert_string_equal(json_string_value(json_object_get(report, "state")), "read");
     assert_string_equal(json_string_value(json_object_get(report, "review")), "question");
     assert_string_equal(json_string_value(json_object_get(report, "review_text")), "Mấy nhà?");
@@ -259,7 +260,7 @@ static void test_api_review_makes_a_report_read(void **state)
     assert_int_equal(json_integer_value(json_object_get(report, "received_by")), COMMUNE_GATEWAY);
 }
 
-/* ---- anything at all ----------------------------------------------------------------------------- */
+/* ---- anything at all ---- */
 
 static uint32_t pick(struct bench *b, uint32_t below)
 {

@@ -129,7 +129,8 @@ static const char *submit(struct bench *b, struct station *s, uint16_t author, u
 {
     uint8_t body[RECORD_BODY_LEN_MAX];
     struct record_draft draft = { .ref = { .author = author }, .kind = RECORD_DAMAGE,
-                                  .priority = PRIORITY_DAMAGE, .created_min = 400000, .body = body };
+                                  .priority = PRIORITY_DAMAGE, .created_min = 400000,
+                                  .body = body };
     draft.body_len = commune_damage(value, body);
     unsigned before = s->answer_count;
     assert_true(node_submit(&s->node, b->now_ms, 1, &draft, NULL));
@@ -173,7 +174,8 @@ static void test_node_report_comes_to_be_received_and_read(void **state)
     assert_true(run_until(b, "received", 3600000));
     assert_int_equal(state_of(&b->village, 1), REPORT_RECEIVED);
     struct record_ref ref = { .author = COMMUNE_MEMBER, .seq = 1 };
-    size_t len = commune_review(&b->gateway.commune, 1, ref, REVIEW_APPROVED, "Đã cử xã đội", review);
+    size_t len = commune_review(&b->gateway.commune, 1, ref, REVIEW_APPROVED,
+                                "Đã cử xã đội", review);
     assert_string_equal(node_add(&b->gateway.node, b->now_ms, review, len), "new");
     assert_true(run_until(b, "read", 3600000));
     assert_int_equal(state_of(&b->village, 1), REPORT_READ);
@@ -287,7 +289,7 @@ static void test_node_airtime_of_another_boot_counts_as_just_spent(void **state)
     assert_int_equal(stats.window_airtime_ms, 0);
 }
 
-/* ---- numbers ------------------------------------------------------------------------------------ */
+/* ---- numbers ---- */
 
 static void test_node_store_behind_its_numbers_writes_nothing_new(void **state)
 {
@@ -311,7 +313,8 @@ static void test_node_store_behind_its_numbers_writes_nothing_new(void **state)
     assert_string_equal(submit(b, &b->village, COMMUNE_MEMBER, 99), "behind");
     assert_string_equal(submit(b, &b->village, COMMUNE_NODE, 99), "ok"); /* he lost nothing */
     for (uint32_t i = 0; i < 40; i++)
-        assert_string_equal(node_add(&b->village.node, b->now_ms, saved[i], (size_t)lens[i]), "new");
+        assert_string_equal(node_add(&b->village.node, b->now_ms, saved[i], (size_t)lens[i]),
+                            "new");
     b->now_ms += 24 * 3600 * 1000ull; /* what waits for neighbours has waited */
     assert_string_equal(submit(b, &b->village, COMMUNE_MEMBER, 99), "ok");
     assert_int_equal(answered_seq(&b->village), 41);
@@ -339,7 +342,7 @@ static void test_node_killed_at_any_file_length_uses_no_number_twice(void **stat
     }
 }
 
-/* ---- a disk that fails, seen by the rest ------------------------------------------------------------ */
+/* ---- a disk that fails, seen by the rest ---- */
 
 static void test_node_failing_disk_refuses_what_comes_from_files(void **state)
 {
@@ -357,7 +360,7 @@ static void test_node_failing_disk_refuses_what_comes_from_files(void **state)
     assert_false(b->village.node.store_failing);
 }
 
-/* ---- what cannot start --------------------------------------------------------------------------- */
+/* ---- what cannot start ---- */
 
 static void test_node_says_in_one_line_why_it_cannot_start(void **state)
 {

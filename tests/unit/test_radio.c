@@ -171,7 +171,7 @@ static int teardown(void **state)
     return rmdir(b->dir);
 }
 
-/* ---- tests ------------------------------------------------------------------------------------ */
+/* ---- tests ---- */
 
 static void test_radio_becomes_ready_sends_and_hears(void **state)
 {

@@ -183,7 +183,8 @@ static size_t submit_line(char *line, size_t cap, uint32_t value, const char *mo
     char hex[2 * RECORD_BODY_LEN_MAX + 1];
     size_t len = commune_damage(value, body);
     sodium_bin2hex(hex, sizeof hex, body, len);
-    int n = snprintf(line, cap, "{\"do\":\"submit\",\"kind\":\"damage\",\"body\":\"%s\"%s}\n", hex, more);
+    int n = snprintf(line, cap, "{\"do\":\"submit\",\"kind\":\"damage\",\"body\":\"%s\"%s}\n",
+                     hex, more);
     assert_in_range(n, 1, cap - 1);
     return (size_t)n;
 }
@@ -495,7 +496,7 @@ static void test_server_client_who_vanishes_while_waiting_is_stored_for(void **s
     close(fd);
 }
 
-/* ---- once -------------------------------------------------------------------------------------- */
+/* ---- once ---- */
 
 static void test_server_same_token_is_the_same_record(void **state)
 {
@@ -550,7 +551,7 @@ static void test_server_same_token_from_all_clients_at_once(void **state)
     assert_int_equal(seen[same], 0);
 }
 
-/* ---- a full disk --------------------------------------------------------------------------------- */
+/* ---- a full disk ---- */
 
 static void limit_files(rlim_t len)
 {
@@ -604,7 +605,7 @@ static void test_server_full_disk_is_told_and_leaves_no_gap(void **state)
     close(fd);
 }
 
-/* ---- the socket itself ------------------------------------------------------------------------------ */
+/* ---- the socket itself ---- */
 
 static void test_server_socket_is_replaced_only_when_nobody_answers(void **state)
 {

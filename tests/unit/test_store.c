@@ -413,7 +413,8 @@ static void test_store_says_why_it_cannot_open(void **state)
 static void test_store_path_may_hold_any_character(void **state)
 {
     (void)state;
-    static const char *const names[] = { "a?mode=memory", "b#c", "d%41", "Cao Minh ở xa", "e&psow=1" };
+    static const char *const names[] = { "a?mode=memory", "b#c", "d%41", "Cao Minh ở xa",
+                                        "e&psow=1" };
     char plain[96];
     memcpy(plain, path, sizeof plain);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -561,7 +562,8 @@ static void test_store_killed_loses_nothing_it_reported(void **state)
         store_close(s);
         s = NULL;
     }
-    print_message("%d kills, %u of them after a commit, %u records reported\n", KILLS, grown, told + 1);
+    print_message("%d kills, %u of them after a commit, %u records reported\n", KILLS, grown,
+                  told + 1);
     assert_true(grown > 0);
     open_store();
     for (uint32_t seq = 1; seq < next; seq++)
