@@ -227,7 +227,7 @@ static void test_numbers_failed_sync_changes_nothing(void **state)
     int pipe_fds[2];
     reopen();
     assert_int_equal(numbers_put(&n, 11, 0, 16), 0);
-    /* A descriptor that was closed, one that cannot be written, one that has no places in it: a card
+    /* A descriptor that was closed, one that cannot be written, one without places: a card
      * that went away looks like this. */
     int good = n.fd, read_only = open(path, O_RDONLY), full = open("/dev/full", O_RDWR);
     assert_int_equal(pipe(pipe_fds), 0);
