@@ -158,6 +158,15 @@ void ack_advance(struct mesh *m)
     }
 }
 
+/* The store did not take what part `lane` - 1 says, or not its number: it was not said, and is tried
+ * again when the disk had time to recover. */
+void ack_on_failure(struct mesh *m, uint8_t lane)
+{
+    assert(lane >= 1 && lane <= ACK_PART_COUNT);
+    m->ack_hash[lane - 1] = 0;
+    m->ack_due_ms = m->now_ms + RETRY_MS;
+}
+
 void ack_on_commit(struct mesh *m, const struct slot *s)
 {
     const struct log *log = &m->logs[s->log];

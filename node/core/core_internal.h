@@ -149,6 +149,7 @@ struct mesh {
     struct slot *slots;
     uint32_t *buckets;
     uint32_t bucket_mask, free_slot;
+    uint32_t fresh_slot; /* from here on no slot was ever used */
     uint32_t order_first[PRIORITY_COUNT], order_last[PRIORITY_COUNT];
 
     struct author_slot *authors; /* sorted by number */
@@ -244,6 +245,7 @@ void ledger_refund(struct mesh *m, uint64_t minute, uint32_t airtime_us);
 /* ack.c */
 void ack_on_commit(struct mesh *m, const struct slot *s);
 void ack_advance(struct mesh *m);
+void ack_on_failure(struct mesh *m, uint8_t lane);
 void ack_apply(struct mesh *m, uint16_t gateway, const uint8_t *body, size_t len);
 
 #endif

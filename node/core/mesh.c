@@ -191,6 +191,8 @@ static void stored(struct mesh *m, const struct queued_event *q, bool durable)
 {
     if (!durable) {
         m->stats.store_failed++;
+        if (q->ev.own && record_is_ack(m->slots[q->slot].kind))
+            ack_on_failure(m, q->ev.ref.lane);
         table_forget(m, q->slot);
         return;
     }
@@ -246,6 +248,8 @@ int mesh_on_persisted(struct mesh *m, uint64_t now_ms, uint32_t event_id, bool d
             log = table_find_log(m, q->ev.ref.author, q->ev.ref.lane);
             if (durable && log && q->ev.ref.seq > log->reserved)
                 log->reserved = q->ev.ref.seq;
+            if (!durable && q->ev.ref.lane != 0) /* the only other lanes of our own */
+                ack_on_failure(m, q->ev.ref.lane);
             break;
         case MESH_EV_CHARGE:
             charged(m, event_id, durable);

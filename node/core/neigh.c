@@ -12,7 +12,7 @@ uint64_t neigh_bit(const struct mesh *m, const struct neighbour *n)
 
 static void clear_bit(struct mesh *m, uint64_t bit)
 {
-    for (uint32_t i = 0; i < m->cfg.record_count_max; i++) {
+    for (uint32_t i = 0; i < m->fresh_slot; i++) {
         m->slots[i].confirmed &= ~bit;
         m->slots[i].told &= ~bit;
     }
@@ -139,7 +139,7 @@ static void state_above(struct mesh *m, const struct log *log, const struct fram
         return;
     /* A log with wide gaps is cheaper to walk by slots than by numbers. */
     if (log->top - e->held > m->cfg.record_count_max) {
-        for (uint32_t i = 0; i < m->cfg.record_count_max; i++)
+        for (uint32_t i = 0; i < m->fresh_slot; i++)
             if ((m->slots[i].flags & SLOT_USED) && m->slots[i].log == log_index &&
                 m->slots[i].seq > e->held)
                 state_slot(m, &m->slots[i], e, bit);

@@ -15,9 +15,9 @@ void table_init(struct mesh *m)
 {
     for (uint32_t i = 0; i <= m->bucket_mask; i++)
         m->buckets[i] = SLOT_NONE;
-    for (uint32_t i = 0; i < m->cfg.record_count_max; i++)
-        m->slots[i].hash_next = i + 1 < m->cfg.record_count_max ? i + 1 : SLOT_NONE;
-    m->free_slot = 0;
+    /* Slots never used are not touched, so that they cost no memory: the free list ends in the first
+     * of them. */
+    m->free_slot = m->fresh_slot = 0;
     for (int p = 0; p < PRIORITY_COUNT; p++)
         m->order_first[p] = m->order_last[p] = SLOT_NONE;
 }
@@ -117,7 +117,10 @@ uint32_t table_add(struct mesh *m, struct log *log, const struct record_view *vi
     if (i == SLOT_NONE)
         return SLOT_NONE;
     struct slot *s = &m->slots[i];
-    m->free_slot = s->hash_next;
+    if (i == m->fresh_slot)
+        m->free_slot = ++m->fresh_slot < m->cfg.record_count_max ? m->fresh_slot : SLOT_NONE;
+    else
+        m->free_slot = s->hash_next;
     uint16_t log_index = table_log_index(m, log);
     uint32_t *bucket = bucket_of(m, log_index, view->ref.seq);
     *s = (struct slot){ .seq = view->ref.seq, .log = log_index, .len = (uint8_t)view->len,

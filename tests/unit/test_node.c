@@ -29,6 +29,7 @@ struct station {
 struct bench {
     struct station village, gateway;
     uint64_t now_ms;
+    unsigned drains;
 };
 
 static struct bench bench;
@@ -112,6 +113,7 @@ static bool run_until(struct bench *b, const char *word, uint64_t for_ms)
     for (int i = 0; i < STEPS_MAX && b->now_ms < end_ms; i++) {
         node_drain(&b->village.node, b->now_ms);
         node_drain(&b->gateway.node, b->now_ms);
+        b->drains += 2;
         transmit(b, &b->village, &b->gateway);
         transmit(b, &b->gateway, &b->village);
         if (strcmp(b->village.state, word) == 0)
@@ -344,6 +346,35 @@ static void test_node_killed_at_any_file_length_uses_no_number_twice(void **stat
 
 /* ---- a disk that fails, seen by the rest ---- */
 
+static bool gateway_holds(struct bench *b, uint32_t seq)
+{
+    struct record_ref ref = { .author = COMMUNE_MEMBER, .seq = seq };
+    struct mesh_record_state state;
+    return mesh_record_state(b->gateway.node.mesh, &ref, &state) && state.durable;
+}
+
+/* The report is stored, then the disk of the gateway is full when the acknowledgement should be. */
+static void test_node_gateway_acknowledges_when_its_disk_is_well_again(void **state)
+{
+    struct bench *b = *state;
+    static const rlim_t rooms[] = { 0, 1024 }; /* the numbers file fails, the store fails */
+    for (uint32_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++) {
+        b->village.state[0] = '\0';
+        assert_string_equal(submit(b, &b->village, COMMUNE_MEMBER, i), "ok");
+        for (int k = 0; k < 100000 && !gateway_holds(b, i + 1); k++)
+            run_until(b, "none such", 20);
+        assert_true(gateway_holds(b, i + 1));
+        assert_string_not_equal(b->village.state, "received");
+        unsigned drains = b->drains;
+        limit_files(rooms[i]);
+        run_until(b, "none such", 120000);
+        limit_files(RLIM_INFINITY);
+        assert_string_not_equal(b->village.state, "received");
+        assert_true(b->drains - drains < STEPS_MAX); /* retried, but not a thousand times a second */
+        assert_true(run_until(b, "received", 4 * 3600000ull));
+    }
+}
+
 static void test_node_failing_disk_refuses_what_comes_from_files(void **state)
 {
     struct bench *b = *state;
@@ -417,6 +448,7 @@ int main(void)
         NODE_TEST(test_node_airtime_of_another_boot_counts_as_just_spent),
         NODE_TEST(test_node_store_behind_its_numbers_writes_nothing_new),
         NODE_TEST(test_node_killed_at_any_file_length_uses_no_number_twice),
+        NODE_TEST(test_node_gateway_acknowledges_when_its_disk_is_well_again),
         NODE_TEST(test_node_failing_disk_refuses_what_comes_from_files),
         NODE_TEST(test_node_says_in_one_line_why_it_cannot_start),
     };
