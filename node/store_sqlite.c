@@ -7,7 +7,7 @@
 
 enum {
     SCHEMA_VERSION = 1,
-    CACHE_KIB = 256, /* a node has little memory and few hot pages */
+    CACHE_KIB = 160, /* a node has little memory and few hot pages */
     BUSY_TIMEOUT_MS = 2000,
     URI_LEN_MAX = 3 * 4096 + 32,
     LANE_AUTHOR_SHIFT = 3,
@@ -319,7 +319,8 @@ int store_put_fork(struct store *s, const struct record_view *view, int64_t rece
     return run(s, st, "write evidence");
 }
 
-int store_put_review(struct store *s, const struct record_ref *of, const struct store_review *review)
+int store_put_review(struct store *s, const struct record_ref *of,
+                     const struct store_review *review)
 {
     sqlite3_stmt *st = s->statements[ST_PUT_REVIEW];
     bind_ref(st, 1, of);
