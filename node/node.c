@@ -68,7 +68,8 @@ static int outside_sign(void *ctx, uint16_t author, uint8_t *buf, size_t len_uns
     return 0;
 }
 
-static bool outside_verify(void *ctx, const struct record_view *view, const uint8_t key[KENG_KEY_LEN])
+static bool outside_verify(void *ctx, const struct record_view *view,
+                           const uint8_t key[KENG_KEY_LEN])
 {
     const struct node *n = ctx;
     return record_verify(view, n->roster.network_id, key);
@@ -116,7 +117,8 @@ static void apply_root_record(struct node *n, const struct record_view *view)
                 roster_strerror(verdict));
         return;
     }
-    n->profile_changed = n->profile_changed || (profile_seq && n->roster.profile_seq != profile_seq);
+    if (profile_seq && n->roster.profile_seq != profile_seq)
+        n->profile_changed = true;
     for (size_t i = 0; view->kind == RECORD_ROSTER && i < n->roster.author_count; i++)
         if (n->roster.authors[i].entry_seq == view->ref.seq &&
             tell_author(n, &n->roster.authors[i]) != MESH_OK)
@@ -178,8 +180,8 @@ static void announce(struct node *n, const struct node_report *r)
     n->on_state(n->listener, node_json_report(n, &record));
 }
 
-/* What changed since last time: remembered, announced; what was read is not followed any more, unless
- * a later review says otherwise. */
+/* What changed since last time: remembered, announced; what was read is not followed any more,
+ * unless a later review says otherwise. */
 static void follow_reports(struct node *n)
 {
     struct mesh_stats stats;
@@ -274,7 +276,7 @@ static json_t *submitted_json(const struct record_ref *ref, size_t len)
                      (int)(FRAME_HEADER_LEN + 1 + len));
 }
 
-/* The store has spoken about a record: whoever waits for it is told, and what it says takes effect. */
+/* The store has spoken about a record: whoever waits for it is told; what it says takes effect. */
 static void settle_record(struct node *n, const struct mesh_event *ev, bool durable)
 {
     struct node_pending *p = ev->own ? pending_of(n, &ev->ref) : NULL;
@@ -435,7 +437,7 @@ const char *node_add(struct node *n, uint64_t now_ms, const uint8_t *bytes, size
     return mesh_verdict_name(verdict);
 }
 
-/* ---- start ------------------------------------------------------------------------------------ */
+/* ---- start --------------------------------------------------------------------------------- */
 
 static_assert((int)STORE_TEXT_LEN == (int)NUMBERS_TEXT_LEN, "one buffer serves both");
 
@@ -473,7 +475,7 @@ static void restore_airtime(void *ctx, bool same_boot, uint64_t minute_ms, uint3
         old->unknown_age_us += airtime_us;
 }
 
-/* Airtime of another boot has an unknown age: it counts as spent just now, and is written down so. */
+/* Airtime of another boot has an unknown age: it counts as spent just now and is written so. */
 static int take_over_airtime(struct node *n, uint64_t now_ms)
 {
     struct old_airtime old = { .n = n, .now_ms = now_ms };
@@ -657,8 +659,8 @@ int node_open(struct node *n, const char *home, unsigned speed, uint64_t now_ms,
     n->numbers.fd = -1;
     snprintf(path, sizeof path, "%s/kengd.conf", home);
     if (read_boot_id(n) < 0) {
-        snprintf(text, NODE_TEXT_LEN, "/proc is not mounted: kengd needs the boot id to know the age"
-                 " of spent airtime");
+        snprintf(text, NODE_TEXT_LEN, "/proc is not mounted: kengd needs the boot id to know the "
+                 "age of spent airtime");
         goto out;
     }
     if (settings_read(path, &n->settings, text) < 0)

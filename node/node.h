@@ -4,8 +4,8 @@
  * transaction, answer, hand over a frame.  This file knows neither sockets nor serial ports.
  *
  * Time     now_ms: the caller's monotonic clock.  Unix time is read where a record is stamped.
- * Errors   0 or -1 with one line in text for what stops a start; afterwards a failing disk is a state
- *          (node->store_failing), shown and retried, never an exit.
+ * Errors   0 or -1 with one line in text for what stops a start; afterwards a failing disk is a
+ *          state (node->store_failing), shown and retried, never an exit.
  */
 #ifndef KENG_NODE_NODE_H
 #define KENG_NODE_NODE_H

@@ -1,8 +1,8 @@
 /* numbers.h - the highest numbers local authors may have used, beside the store.
  *
  * The store says which numbers were used.  A store that lost rows (a restored image, a lying card)
- * would say too little, and a number would be used twice.  So each block of numbers is written here,
- * in another file, before the first of it is used.
+ * would say too little, and a number would be used twice.  So each block of numbers is written
+ * here, in another file, before the first of it is used.
  *
  * File: two slots of 512 bytes, written in turn, fsynced; the valid slot with the higher
  * generation counts.  Each slot: "KNUM" 4, generation 4, count 4, entries (author 2, lane 1,

@@ -199,8 +199,9 @@ static int open_db(struct store *s, const char *path)
     sqlite3_busy_timeout(s->db, BUSY_TIMEOUT_MS);
     char cache[64];
     snprintf(cache, sizeof cache, "PRAGMA cache_size = -%d", CACHE_KIB);
-    /* An exclusive lock before anything is read, so that the log's index is in memory from the start
-     * and nobody else writes; EXTRA before WAL, so that the change of journal itself is safe. */
+    /* An exclusive lock before anything is read, so that the log's index is in memory from the
+     * start and nobody else writes; EXTRA before WAL, so that the change of journal itself is
+     * safe. */
     const char *const pragmas[] = {
         "PRAGMA locking_mode = EXCLUSIVE", cache, "PRAGMA synchronous = EXTRA",
         "PRAGMA journal_mode = WAL", "PRAGMA wal_checkpoint(TRUNCATE)",

@@ -370,7 +370,7 @@ static void test_node_gateway_acknowledges_when_its_disk_is_well_again(void **st
         run_until(b, "none such", 120000);
         limit_files(RLIM_INFINITY);
         assert_string_not_equal(b->village.state, "received");
-        assert_true(b->drains - drains < STEPS_MAX); /* retried, but not a thousand times a second */
+        assert_true(b->drains - drains < STEPS_MAX); /* retried, but with a pace */
         assert_true(run_until(b, "received", 4 * 3600000ull));
     }
 }
