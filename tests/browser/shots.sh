@@ -1,10 +1,11 @@
 #!/bin/sh
 # The console in a real browser: live arrival, both languages, a phone's and a desk's width.  TAP.
-# Pictures go to build/shots/.  PROGRAM_DIR and UNIT_DIR say where the programs are.
+# Pictures go to build/shots/.  PROGRAM_DIR and UNIT_DIR say where the programs are; the records
+# shown are made by a unit test (make FLAVOUR=gcc-san unit).
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 programs=${PROGRAM_DIR:-build}
-units=${UNIT_DIR:-build/release/tests/unit}
+units=${UNIT_DIR:-build/gcc-san/tests/unit}
 dir=$(mktemp -d /tmp/keng-shots.XXXXXX) || exit 1
 pid=
 count=0
