@@ -42,11 +42,16 @@ REPORTS = [
 ]
 
 
+class Overtime(Exception):
+    """Not a Failure, so that nobody who waits for something takes it for a "not yet"."""
+
+
 class Demo:
     def __init__(self, rig):
         self.rig = rig
         self.checks = []
         self.filed = []  # answers of keng report
+        self.airtime_s = {}
         self.console = f"http://127.0.0.1:{free_port()}"
         self.province_port = free_port()
 
@@ -234,28 +239,34 @@ class Demo:
             have = json.load(answer)["have"]
         return {h["author"]: h["seq"] for h in have}.get(MEMBER, 0)
 
-    def figures(self):
-        self.say("On the air:")
-        for (kind, *_), answer in zip(REPORTS, self.filed):
-            print(f"on-air bytes of {kind} {MEMBER}-{answer['seq']}: {answer['frame_len']} bytes "
-                  "(110 at most for coded reports)" if kind != "note" else
-                  f"on-air bytes of {kind} {MEMBER}-{answer['seq']}: {answer['frame_len']} bytes "
-                  "(255 at most for text)")
+    def air(self):
         sent = self.rig.transmissions()
         for name in (HANDHELD, VILLAGE1, VILLAGE2, COMMUNE):
             mine = [t for t in sent if t["name"] == name]
-            airtime_s = sum(t["airtime_us"] for t in mine) / 1e6
-            print(f"sent by {name}: {len(mine)} frames, {sum(t['len'] for t in mine)} bytes, "
-                  f"{airtime_s:.1f} s (36 s an hour allowed, 360 s for the gateway)")
+            self.airtime_s[name] = sum(t["airtime_us"] for t in mine) / 1e6
+            self.say(f"{name} sent {len(mine)} frames, {sum(t['len'] for t in mine)} bytes.")
         self.rig.stop_air()
         self.check(True, "no frame outside the law: band, power, each box's share of the hour")
         self.check(all(a["frame_len"] <= 110 for (k, *_), a in zip(REPORTS, self.filed)
                        if k != "note"), "every coded report took at most 110 bytes on air")
 
+    def figures(self):
+        """One a line, `name: value unit (goal)`; the goals were checked above."""
+        for (kind, *_), answer in zip(REPORTS, self.filed):
+            goal = "255 at most for text" if kind == "note" else "110 at most"
+            print(f"on-air bytes of {kind} {MEMBER}-{answer['seq']}: {answer['frame_len']} bytes "
+                  f"({goal})")
+        for name, airtime_s in self.airtime_s.items():
+            share_s = 360 if name == COMMUNE else 36
+            print(f"airtime of {name}: {airtime_s:.1f} s ({share_s} at most in an hour)")
+        good = sum(1 for good, _ in self.checks if good)
+        print(f"time taken: {time.monotonic() - BEGAN:.0f} s (180 at most)")
+        print(f"things seen: {good} things ({len(self.checks)})")
+
 
 def main():
     def overtime(_signal, _frame):
-        raise Failure(f"not at the end after {LIMIT_S} s")
+        raise Overtime(f"not at the end after {LIMIT_S} s")
 
     signal.signal(signal.SIGALRM, overtime)
     signal.alarm(LIMIT_S)
@@ -267,17 +278,19 @@ def main():
             demo.storm()
             demo.arrival()
             demo.province()
-            demo.figures()
-    except (Failure, OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
+            demo.air()
+    except (Failure, Overtime, OSError, ValueError, KeyError,
+            subprocess.SubprocessError) as error:
         print(f"\ndemo: FAILED after {time.monotonic() - BEGAN:.0f} s: "
               f"{type(error).__name__}: {error}")
         return 1
     bad = [text for good, text in demo.checks if not good]
-    print(f"\ndemo: {len(demo.checks) - len(bad)} of {len(demo.checks)} things seen in "
-          f"{time.monotonic() - BEGAN:.0f} s" + (": missing: " + "; ".join(bad) if bad else ""))
-    if not bad:
-        print("What to look at next: README.md, \"By hand\", does the same step by step; "
-              "build/shots/ holds pictures of the console after `make test`.")
+    if bad:
+        print("\nmissing: " + "; ".join(bad) + "\n")
+    else:
+        print("\nWhat to look at next: README.md, \"By hand\", does the same step by step; "
+              "build/shots/ holds pictures of the console after `make test`.\n")
+    demo.figures()
     return 1 if bad else 0
 
 
