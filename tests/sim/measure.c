@@ -1,5 +1,6 @@
 #include "tests/sim/measure.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,6 +196,16 @@ double measure_duty_max(const struct measure *m, uint32_t node)
     return (double)most_us / (double)window_us;
 }
 
+double measure_law_max(const struct measure *m, uint32_t node)
+{
+    bool gateway = m->s->nodes[node].kind == SCENARIO_GATEWAY;
+    double limit = gateway ? m->s->duty_gateway : m->s->duty_node;
+    double duty = measure_duty_max(m, node);
+    if (limit > 0)
+        return duty / limit;
+    return duty > 0 ? INFINITY : 0;
+}
+
 static int by_value(const void *a, const void *b)
 {
     const double *x = a, *y = b;
@@ -267,8 +278,8 @@ void measure_result(const struct measure *m, struct measure_result *r)
         r->frames += n->send_count;
         r->bytes_on_air += n->bytes;
         r->airtime_s += (double)n->airtime_us / US;
-        if (duty > r->duty_max)
-            r->duty_max = duty;
+        r->duty_max = fmax(r->duty_max, duty);
+        r->law_max = fmax(r->law_max, measure_law_max(m, i));
     }
     r->duty_mean = r->airtime_s / m->s->node_count / ((double)m->s->duration_us / US);
     if (r->report_count > 0) {

@@ -68,6 +68,7 @@ struct measure_result {
     struct measure_spread latency_gateway[PRIORITY_COUNT + 1], latency_all[PRIORITY_COUNT + 1];
     uint64_t frames, bytes_on_air, collided, half_duplex_lost, below_sensitivity;
     double airtime_s, frames_per_report, airtime_per_report_s, duty_mean, duty_max;
+    double law_max; /* largest share of its own limit that any node spent in any window */
 };
 
 struct measure *measure_new(const struct scenario *s, uint64_t seed, const char *protocol,
@@ -88,6 +89,8 @@ void measure_trace(struct measure *m, uint64_t now_us, uint32_t node, const char
 bool measure_holds(const struct measure *m, uint32_t report, uint32_t node);
 /* Largest share of any sliding window that a node spent sending. */
 double measure_duty_max(const struct measure *m, uint32_t node);
+/* The same as a share of what the law allows that node; past 1: it broke the law. */
+double measure_law_max(const struct measure *m, uint32_t node);
 
 void measure_result(const struct measure *m, struct measure_result *result_out);
 /* One JSON object: on one line, or for people. */

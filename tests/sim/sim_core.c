@@ -375,6 +375,14 @@ static void conclude(struct run *run, const struct sim_options *options)
     ask_authors(run);
     if (run->net->breach)
         measure_violation(run->m, run->net->breach);
+    for (uint32_t i = 0; i < run->s->node_count; i++) {
+        char text[MEASURE_TEXT_LEN];
+        double law = measure_law_max(run->m, i);
+        if (law <= 1)
+            continue;
+        (void)snprintf(text, sizeof text, "node %u spent %.6f of its duty limit", i, law);
+        measure_violation(run->m, text);
+    }
 }
 
 /* ---- beginning ----------------------------------------------------------------------- */

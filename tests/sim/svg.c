@@ -24,6 +24,7 @@ enum {
 };
 #define US 1000000.0
 #define CARRIED_SHARE_MIN 0.08
+#define PEAK_MAX 99.0 /* of a limit of nothing anything is too much */
 #define HOUR_US 3600000000.0
 #define INK "#22313f"
 #define FAINT "#7b8894"
@@ -307,13 +308,6 @@ static int by_peak(const void *a, const void *b)
     return x->node < y->node ? -1 : x->node > y->node;
 }
 
-static double peak_share(const struct picture *p, uint32_t i)
-{
-    double limit = limit_of(p->s, i);
-    double peak = measure_duty_max(p->m, i);
-    return limit > 0 ? peak / limit : peak > 0 ? 9.99 : 0;
-}
-
 static void draw_row(const struct picture *p, const struct busy *row, double y, double h,
                      bool labelled)
 {
@@ -357,7 +351,7 @@ static double draw_airtime(const struct picture *p)
     if (!list)
         abort();
     for (uint32_t i = 0; i < n; i++)
-        list[i] = (struct busy){ i, peak_share(p, i) };
+        list[i] = (struct busy){ i, fmin(measure_law_max(p->m, i), PEAK_MAX) };
     if (n > rows)
         qsort(list, n, sizeof *list, by_peak);
     double h = fmin(ROW_H_MAX, (double)(MAP_SIDE - CURVE_H - 90) / rows);

@@ -704,7 +704,12 @@ static bool kiss_waits(struct net_node *n)
     if (net->now_us >= n->polite_until_us)
         return false;
     if (air_busy(net->air, net->now_us, n->index)) {
-        n->try_us = net->now_us + CSMA_POLL_US;
+        /* Looking again before some frame ends would see the same. */
+        uint64_t end_us = air_next_event_us(net->air);
+        uint64_t wait_us = end_us > net->now_us ? end_us - net->now_us : 1;
+        n->try_us = net->now_us + (wait_us + CSMA_POLL_US - 1) / CSMA_POLL_US * CSMA_POLL_US;
+        if (n->try_us > n->polite_until_us)
+            n->try_us = n->polite_until_us;
         return true;
     }
     if (net_random_below(net, CSMA_WIN_ONE_IN) == 0)

@@ -34,7 +34,8 @@ static struct scenario *changed(const char *from, const char *to, char text[SCEN
     char json[JSON_LEN];
     const char *at = strstr(base, from);
     assert_non_null(at);
-    int len = snprintf(json, sizeof json, "%.*s%s%s", (int)(at - base), base, to, at + strlen(from));
+    int len = snprintf(json, sizeof json, "%.*s%s%s", (int)(at - base), base, to,
+                       at + strlen(from));
     assert_in_range(len, 1, JSON_LEN - 1);
     return scenario_parse("file.json", json, (size_t)len, text);
 }

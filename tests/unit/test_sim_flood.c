@@ -41,7 +41,8 @@ static void test_sim_flood_agrees_with_the_peer(void **state)
         char name[TEXT_LEN], path[2 * TEXT_LEN];
         unsigned hops;
         double reach, frames, got_reach = 0, got_frames = 0;
-        assert_int_equal(sscanf(line, "%100[^,],flood:%u,%lf,%lf", name, &hops, &reach, &frames), 4);
+        int fields = sscanf(line, "%100[^,],flood:%u,%lf,%lf", name, &hops, &reach, &frames);
+        assert_int_equal(fields, 4);
         (void)snprintf(path, sizeof path, "seeds/scenarios/%s.json", name);
         struct scenario *s = load(path);
         for (uint64_t seed = 1; seed <= SEED_COUNT; seed++) {
@@ -54,8 +55,8 @@ static void test_sim_flood_agrees_with_the_peer(void **state)
         }
         scenario_free(s);
         if (fabs(got_reach - reach) > 0.05 || fabs(got_frames / frames - 1) > 0.20)
-            fail_msg("%s flood:%u reached %.3f with %.1f frames; the peer %.3f with %.1f", name, hops,
-                     got_reach, got_frames, reach, frames);
+            fail_msg("%s flood:%u reached %.3f with %.1f frames; the peer %.3f with %.1f", name,
+                     hops, got_reach, got_frames, reach, frames);
         count++;
     }
     assert_int_equal(fclose(f), 0);
