@@ -42,6 +42,15 @@ static void find_places(struct keng *k)
     snprintf(k->data, sizeof k->data, "%s", choose(k->option[OPT_DATA], "KENG_DATA", data));
 }
 
+/* --help after a kind of report is about that kind. */
+static int show_help(struct keng *k)
+{
+    uint8_t kind = k->command != NULL && k->command->run == keng_run_report && k->operand_count > 0
+                   ? keng_kind_find(k->operands[0]) : 0;
+
+    return kind != 0 ? keng_help_kind(k, kind) : keng_help(k);
+}
+
 int main(int argc, char **argv)
 {
     struct keng k = { .lang = text_lang_find(lookup_env, NULL), .client = { .fd = -1 } };
@@ -53,7 +62,7 @@ int main(int argc, char **argv)
     int status = keng_parse(&k, argc, argv);
     if (status == KENG_OK) {
         find_places(&k);
-        status = k.option[OPT_HELP] != NULL ? keng_help(&k) : k.command->run(&k);
+        status = k.option[OPT_HELP] != NULL ? show_help(&k) : k.command->run(&k);
     }
     keng_free(&k);
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == KENG_OK)

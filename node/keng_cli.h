@@ -27,6 +27,7 @@ enum {
     KENG_PATH_LEN_MAX = 1024,
     KENG_CALL_TIMEOUT_MS = 20000,
     KENG_WORDS_LEN = 768, /* one line of help or explanation */
+    KENG_TYPED_LEN_MAX = 4096, /* more than any report can hold */
 };
 
 enum keng_option {
@@ -57,6 +58,7 @@ struct keng {
     const char *option[OPT_COUNT]; /* NULL: not given; "" for one without a value */
     const char **operands;
     size_t operand_count;
+    char words[KENG_TYPED_LEN_MAX]; /* text that was typed without --text */
     char home[KENG_PATH_LEN_MAX];
     char socket[KENG_PATH_LEN_MAX];
     char data[KENG_PATH_LEN_MAX];
@@ -86,8 +88,7 @@ const char *keng_option_name(enum keng_option option);
 /* Fills k from what was typed.  KENG_OK, or the exit status after saying why. */
 int keng_parse(struct keng *k, int argc, char **argv);
 int keng_help(struct keng *k);
-/* Is text a word of this list?  The case of ASCII letters does not matter, '_' and ' ' are '-', and
- * marks may be composed or not. */
+/* Is text a word of this list?  Case and diacritics do not matter, '_' and ' ' are '-'. */
 bool keng_word_in(const char *words, const char *text);
 /* A whole number of ASCII digits within the bounds. */
 bool keng_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *value_out);
@@ -98,6 +99,11 @@ int keng_number_option(const struct keng *k, enum keng_option option, uint64_t m
                        uint64_t *value_out);
 /* Kind of a report by its English or Vietnamese word, or 0. */
 uint8_t keng_kind_find(const char *word);
+/* What a person types for a kind, and for each of them. */
+const char *keng_kind_word(enum keng_lang lang, uint8_t kind);
+void keng_kind_words(enum keng_lang lang, char *buf, size_t cap);
+/* keng_help.c: the indicators of a kind. */
+int keng_help_kind(struct keng *k, uint8_t kind);
 
 /* keng_load.c: loaded on demand, KENG_OK or the exit status after saying why. */
 void keng_free(struct keng *k);

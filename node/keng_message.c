@@ -80,7 +80,8 @@ static json_t *figure_json(const struct keng *k, uint8_t kind, const struct repo
     catalogue_value_format(item, f->value, lang, true, value, sizeof value);
     return json_pack("{s:I,s:s,s:I,s:i,s:s,s:s}", "number", (json_int_t)f->code, "name", name,
                      "value", (json_int_t)f->value, "decimals", item == NULL ? 0 : item->decimals,
-                     "unit", item == NULL ? "" : item->unit, "shown", value);
+                     "unit", item == NULL ? "" : lang == CATALOGUE_VI ? item->unit
+                     : item->unit_en, "shown", value);
 }
 
 static bool decode_report(struct keng *k, const struct record_view *v, json_t *object)

@@ -22,10 +22,10 @@ enum {
 
 /* What --priority may be, in both languages. */
 static const struct { uint8_t priority; const char *words; } priorities[] = {
-    { PRIORITY_ROUTINE, "routine thuong thường" },
-    { PRIORITY_DAMAGE, "damage thiet-hai thiệt-hại" },
-    { PRIORITY_EVACUATION, "evacuation so-tan sơ-tán" },
-    { PRIORITY_RESCUE, "rescue cuu-nan cứu-nạn" },
+    { PRIORITY_ROUTINE, "routine thuong" },
+    { PRIORITY_DAMAGE, "damage thiet-hai" },
+    { PRIORITY_EVACUATION, "evacuation so-tan" },
+    { PRIORITY_RESCUE, "rescue cuu-nan" },
 };
 
 struct filing {
@@ -50,7 +50,7 @@ static int wrong_name(const struct keng *k, uint8_t kind, const char *name)
                                      CATALOGUE_SUGGESTION_COUNT_MAX);
 
     if (count == 0)
-        return keng_wrong(k, TEXT_WRONG_NAME, KENG_ARGS(name, record_kind_name(kind)));
+        return keng_wrong(k, TEXT_WRONG_NAME, KENG_ARGS(name, keng_kind_word(k->lang, kind)));
     for (size_t i = 0, len = 0; i < count && len < sizeof words; i++)
         len += (size_t)snprintf(words + len, sizeof words - len, "%s%s", i > 0 ? ", " : "",
                                 alias_of(k, near[i]));
@@ -61,6 +61,9 @@ static int wrong_value(const struct keng *k, const struct catalogue_item *item, 
                        const char *value, int err)
 {
     char words[KENG_WORDS_LEN] = "";
+    const char *unit = k->lang == KENG_VI ? item->unit : item->unit_en;
+    if (*unit == '\0')
+        unit = text_get(k->lang, TEXT_UNIT_COUNT);
 
     if (err == CATALOGUE_ESTATE || item->state_count > 0) {
         for (size_t i = 0, len = 0; i < item->state_count && len < sizeof words; i++)
@@ -70,12 +73,14 @@ static int wrong_value(const struct keng *k, const struct catalogue_item *item, 
     }
     if (err == CATALOGUE_ENEGATIVE)
         return keng_wrong(k, TEXT_WRONG_VALUE_NEGATIVE, KENG_ARGS(name, value));
+    if (err == CATALOGUE_EDECIMALS && item->decimals == 0)
+        return keng_wrong(k, TEXT_WRONG_VALUE_WHOLE, KENG_ARGS(name, value, unit));
     if (err == CATALOGUE_EDECIMALS)
         return keng_wrong(k, TEXT_WRONG_VALUE_DECIMALS,
-                          KENG_ARGS(name, value, keng_num(item->decimals).s, item->unit));
+                          KENG_ARGS(name, value, keng_num(item->decimals).s, unit));
     if (err == CATALOGUE_ERANGE)
         return keng_wrong(k, TEXT_WRONG_VALUE_RANGE, KENG_ARGS(name, value));
-    return keng_wrong(k, TEXT_WRONG_VALUE_NUMBER, KENG_ARGS(name, value));
+    return keng_wrong(k, TEXT_WRONG_VALUE_NUMBER, KENG_ARGS(name, value, unit));
 }
 
 /* One NAME=VALUE into its place by code. */
@@ -223,25 +228,69 @@ static int read_text(struct keng *k, struct report *r)
     return status;
 }
 
+/* The kind, of one word or two ("cuu nan"), and where the operands after it begin. */
+static int read_kind(struct keng *k, struct filing *f, size_t *at_out)
+{
+    char words[KENG_WORDS_LEN], two[CATALOGUE_FOLDED_LEN];
+
+    keng_kind_words(k->lang, words, sizeof words);
+    if (k->operand_count == 0)
+        return keng_wrong(k, TEXT_WRONG_NO_KIND, KENG_ARGS(words));
+    *at_out = 1;
+    f->kind = keng_kind_find(k->operands[0]);
+    if (f->kind == 0 && k->operand_count > 1 &&
+        snprintf(two, sizeof two, "%s %s", k->operands[0], k->operands[1]) < (int)sizeof two) {
+        *at_out = 2;
+        f->kind = keng_kind_find(two);
+    }
+    if (f->kind == 0)
+        return keng_wrong(k, TEXT_WRONG_KIND, KENG_ARGS(k->operands[0], words));
+    return KENG_OK;
+}
+
+/* Words without --text: all operands of a note, which has no figures, and an operand with blanks,
+ * which was typed between quotes; other operands without '=' may be slips of a figure. */
+static int read_words(struct keng *k, const struct filing *f, size_t at)
+{
+    size_t len = 0;
+    bool said = k->option[OPT_TEXT] != NULL || k->option[OPT_LINES] != NULL;
+
+    for (size_t i = at; i < k->operand_count; i++) {
+        const char *word = k->operands[i];
+        if (f->kind != RECORD_NOTE && (strchr(word, '=') != NULL || strchr(word, ' ') == NULL))
+            continue;
+        if (said || (len > 0 && f->kind != RECORD_NOTE))
+            return keng_wrong(k, TEXT_WRONG_TEXT_TWICE, NULL);
+        len += (size_t)snprintf(k->words + len, sizeof k->words - len, "%s%s",
+                                len > 0 ? " " : "", word);
+        if (len >= sizeof k->words)
+            return keng_wrong(k, TEXT_WRONG_TEXT_LONG, NULL);
+        k->operands[i] = NULL;
+    }
+    if (len > 0)
+        k->option[OPT_TEXT] = k->words;
+    return KENG_OK;
+}
+
 static int read_filing(struct keng *k, struct filing *f)
 {
     uint64_t event = 0;
-    int status;
+    size_t at = 0;
+    int status = read_kind(k, f, &at);
 
-    if (k->operand_count == 0)
-        return keng_wrong(k, TEXT_WRONG_OPERAND_MISSING,
-                          KENG_ARGS("keng report KIND [NAME=VALUE ...]"));
-    f->kind = keng_kind_find(k->operands[0]);
-    if (f->kind == 0)
-        return keng_wrong(k, TEXT_WRONG_KIND,
-                          KENG_ARGS(k->operands[0], k->lang == KENG_VI
-                                    ? "thiet-hai nhu-cau so-tan cuu-nan duong an-toan ghi-chu"
-                                    : "damage needs evacuation rescue access safe note"));
+    if (status == KENG_OK)
+        status = read_words(k, f, at);
+    if (status != KENG_OK)
+        return status;
     if (k->option[OPT_TEXT] != NULL && k->option[OPT_LINES] != NULL)
         return keng_wrong(k, TEXT_WRONG_OPTIONS_EXCLUDE, KENG_ARGS("text", "lines"));
-    status = k->operand_count > 1 ? keng_load_catalogue(k) : KENG_OK;
-    for (size_t i = 1; i < k->operand_count && status == KENG_OK; i++)
-        status = add_figure(k, f, k->operands[i]);
+    for (size_t i = at; i < k->operand_count && status == KENG_OK; i++) {
+        if (k->operands[i] == NULL) /* was words */
+            continue;
+        status = keng_load_catalogue(k);
+        if (status == KENG_OK)
+            status = add_figure(k, f, k->operands[i]);
+    }
     if (status == KENG_OK)
         status = read_hazard(k, &f->report);
     if (status == KENG_OK)

@@ -23,42 +23,58 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(USAGE, "Cách dùng", "Usage") \
     X(COMMANDS, "Các lệnh:", "Commands:") \
     X(OPTIONS, "Tuỳ chọn:", "Options:") \
-    X(MORE_HELP, "Xem thêm: keng help LỆNH; tên chỉ tiêu: keng help report LOẠI", \
-      "More: keng help COMMAND; names of indicators: keng help report KIND") \
-    X(CMD_REPORT, "gửi báo cáo (keng bao ...)", "file a report") \
-    X(CMD_STATUS, "tin của tôi đã đi đến đâu", "how far my reports have come") \
-    X(CMD_INBOX, "chỉ đạo, trả lời và tin mới nghe được", "directives, answers and new reports") \
+    X(MORE_HELP, "Xem thêm: keng help LỆNH; tên chỉ tiêu: keng help LOẠI (keng help cuu-nan)", \
+      "More: keng help COMMAND; names of indicators: keng help KIND, e.g. keng help rescue") \
+    X(USAGE_WORDS, "LỆNH [TUỲ CHỌN]", "COMMAND [OPTIONS]") \
+    X(OPTIONS_WORD, "[TUỲ CHỌN]", "[OPTIONS]") \
+    X(REPORT_OPERANDS, "LOẠI [TÊN=SỐ ...] [\"LỜI NHẮN\"]", "KIND [NAME=VALUE ...] [\"TEXT\"]") \
+    X(REPORT_KINDS, "LOẠI: {1}", "KIND: {1}") \
+    X(REPORT_NAMES, "Tên chỉ tiêu của một loại: keng help LOẠI", \
+      "Names of the indicators of a kind: keng help KIND") \
+    X(EXAMPLES, "Ví dụ:", "Examples:") \
+    X(EXAMPLE_RESCUE, "  keng bao cuu-nan mac_ket=3 \"trên mái nhà, cần xuồng\"", \
+      "  keng report rescue trapped=3 \"on the roof, boat needed\"") \
+    X(EXAMPLE_DAMAGE, "  keng bao thiet-hai nha_sap=2 bi_thuong=0 --thien-tai lu_quet", \
+      "  keng report damage houses_destroyed=2 injured=0 --hazard lu_quet") \
+    X(EXAMPLE_SAFE, "  keng bao an-toan nguoi=97", "  keng report safe people=97") \
+    X(EXAMPLE_RULE, "Số là tổng đến lúc này; 0 là không có; không biết thì đừng ghi.", \
+      "Figures are totals up to now; 0 means none; leave out what you do not know.") \
+    X(CMD_REPORT, "gửi tin báo", "file a report") \
+    X(CMD_STATUS, "tin đã gửi đi đến đâu", "how far my reports have come") \
+    X(CMD_INBOX, "chỉ đạo, trả lời của xã và tin của người khác", \
+      "directives, answers and new reports") \
     X(CMD_WATCH, "theo dõi tin đến, bấm Ctrl-C để dừng", "follow what arrives, Ctrl-C ends") \
     X(CMD_ROSTER, "ai có số nào trong xã", "who has which number in the commune") \
-    X(CMD_NODE, "máy này: số tin, hàng xóm, thời gian phát", \
+    X(CMD_NODE, "máy này: số bản ghi, máy lân cận, thời gian phát", \
       "this node: records, neighbours, airtime") \
     X(CMD_IMPORT, "nạp tin từ tệp .keng (thẻ nhớ, USB)", \
       "feed records of a .keng file to the node") \
-    X(CMD_INIT, "lập bàn khoá của xã", "make a commune's key desk") \
+    X(CMD_INIT, "lập bộ khoá gốc của xã", "make a commune's key desk") \
     X(CMD_ENROLL, "cấp số và khoá cho người hoặc máy", "give a person or box a number and a key") \
     X(CMD_REVOKE, "thu hồi một số", "take a number back") \
     X(CMD_CERT, "cấp chứng thư TLS cho máy chủ của xã", "issue a TLS certificate for a server") \
     X(CMD_HELP, "hướng dẫn", "help on a command or a kind of report") \
     X(OPT_LANG, "vi hoặc en", "vi or en") \
     X(OPT_HOME, "thư mục của máy", "directory of the node") \
-    X(OPT_SOCKET, "ổ cắm của kengd", "socket of kengd") \
+    X(OPT_SOCKET, "tệp socket của kengd", "socket of kengd") \
     X(OPT_DATA, "thư mục danh mục chỉ tiêu", "directory of the catalogues") \
     X(OPT_JSON, "in JSON cho chương trình đọc", "print JSON for programs") \
     X(OPT_HELP, "in hướng dẫn này", "print this help") \
-    X(OPT_TEXT, "lời nhắn; - : đọc từ đầu vào", "free text; - reads it from standard input") \
-    X(OPT_LINES, "mỗi dòng của tệp là một tin; - : đầu vào", \
+    X(OPT_TEXT, "lời nhắn; dấu - là đọc từ đầu vào", "free text; - reads it from standard input") \
+    X(OPT_LINES, "mỗi dòng của tệp là một tin; dấu - là đầu vào", \
       "every line of a file is a report; - reads standard input") \
     X(OPT_VILLAGE, "thôn, bản: tên hoặc số", "village: name or number") \
     X(OPT_EVENT, "số của đợt thiên tai", "number of the event") \
     X(OPT_HAZARD, "loại thiên tai", "hazard") \
-    X(OPT_AT, "toạ độ, ví dụ 22.05,104.27", "place, e.g. 22.05,104.27") \
-    X(OPT_PRIORITY, "mức: rescue evacuation damage routine", \
+    X(OPT_AT, "toạ độ, vĩ độ trước, ví dụ 22.05,104.27", \
+      "place, latitude first, e.g. 22.05,104.27") \
+    X(OPT_PRIORITY, "mức: cuu-nan so-tan thiet-hai thuong", \
       "priority: rescue evacuation damage routine") \
     X(OPT_AS, "gửi với số của người này", "write as this author") \
     X(OPT_DRILL, "diễn tập, không tính vào số liệu", "an exercise: never counted") \
     X(OPT_DRY_RUN, "chỉ kiểm tra, không gửi", "check only, store nothing") \
     X(OPT_ALL, "tất cả", "all of them") \
-    X(OPT_DIR, "thư mục bàn khoá", "directory of the key desk") \
+    X(OPT_DIR, "thư mục bộ khoá gốc", "directory of the key desk") \
     X(OPT_NAME, "tên", "name") \
     X(OPT_CODE, "mã đơn vị hành chính của xã", "official code of the commune") \
     X(OPT_REGION, "VN-920 hoặc VN-433", "VN-920 or VN-433") \
@@ -73,9 +89,13 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(OPT_OUT, "thư mục nhận kết quả", "directory that takes the result") \
     X(OPT_AFTER, "số thứ tự tin cuối cùng còn tin được", "number of the last good record") \
     /* wrong input: exit status 2 */ \
-    X(WRONG_COMMAND, "không có lệnh '{1}'; xem: keng --help", \
+    X(WRONG_COMMAND, \
+      "không có lệnh '{1}'; gửi tin: keng bao; xem tin: keng tin; hoặc: keng --help", \
       "there is no command '{1}'; see: keng --help") \
-    X(WRONG_NO_COMMAND, "thiếu lệnh; xem: keng --help", "a command is missing; see: keng --help") \
+    X(WRONG_COMMAND_KIND, "'{1}' là loại tin; gõ: keng bao {1} ...", \
+      "'{1}' is a kind of report; type: keng report {1} ...") \
+    X(WRONG_NO_COMMAND, "thiếu lệnh; gửi tin: keng bao; xem tin: keng tin; hoặc: keng --help", \
+      "a command is missing; to report: keng report; see: keng --help") \
     X(WRONG_OPTION, "lệnh {2} không có tuỳ chọn '{1}'; xem: keng help {2}", \
       "{2} has no option '{1}'; see: keng help {2}") \
     X(WRONG_OPTION_VALUE, "tuỳ chọn --{1} cần một giá trị", "option --{1} needs a value") \
@@ -92,26 +112,34 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(WRONG_NUMBER, "--{1} phải là số từ {2} đến {3}, không phải '{4}'", \
       "--{1} must be a number from {2} to {3}, not '{4}'") \
     X(WRONG_KIND, "không có loại tin '{1}'; dùng: {2}", "there is no kind '{1}'; use: {2}") \
-    X(WRONG_PAIR, "'{1}' phải có dạng TÊN=SỐ, ví dụ nha-sap=3", \
-      "'{1}' must read NAME=VALUE, e.g. collapsed=3") \
+    X(WRONG_NO_KIND, "thiếu loại tin; dùng: {1}; ví dụ: keng bao cuu-nan mac_ket=3", \
+      "the kind is missing; use: {1}; e.g. keng report rescue trapped=3") \
+    X(WRONG_PAIR, "'{1}' phải viết TÊN=SỐ, liền nhau, ví dụ nha_sap=3; lời nhắn: --text \"...\"", \
+      "'{1}' must read NAME=VALUE without blanks, e.g. houses_destroyed=3; words: --text \"...\"") \
+    X(WRONG_TEXT_TWICE, "lời nhắn ghi hai lần; để tất cả trong một cặp ngoặc kép", \
+      "there are two texts; put all of it between one pair of quotes") \
     X(WRONG_PAIR_TWICE, "'{1}' ghi hai lần; chỉ ghi một tổng số", \
       "'{1}' is given twice; give one total") \
-    X(WRONG_NAME, "không có chỉ tiêu '{1}'; xem: keng help report {2}", \
-      "there is no indicator '{1}'; see: keng help report {2}") \
+    X(WRONG_NAME, "không có chỉ tiêu '{1}'; xem tên: keng help {2}; không có tên thì dùng --text", \
+      "there is no indicator '{1}'; names: keng help {2}; if there is none, use --text") \
     X(WRONG_NAME_NEAR, "không có chỉ tiêu '{1}'; có phải: {2}?", \
       "there is no indicator '{1}'; did you mean: {2}?") \
-    X(WRONG_VALUE_NUMBER, "{1}: '{2}' không phải là số; viết như 12 hoặc 2,5", \
-      "{1}: '{2}' is not a number; write 12 or 2.5") \
+    X(WRONG_VALUE_NUMBER, "{1}: '{2}' không phải là số; chỉ ghi số, ví dụ {1}=12 (đơn vị: {3})", \
+      "{1}: '{2}' is not a number; digits only, e.g. {1}=12 (unit: {3})") \
     X(WRONG_VALUE_NEGATIVE, "{1}: số không được âm ('{2}')", "{1}: must not be negative ('{2}')") \
-    X(WRONG_VALUE_DECIMALS, "{1}: '{2}' có quá nhiều số lẻ, chỉ nhận {3}; đơn vị là {4}", \
-      "{1}: '{2}' has too many decimals, {3} at most; the unit is {4}") \
+    X(WRONG_VALUE_DECIMALS, \
+      "{1}: '{2}' có quá nhiều số lẻ, tối đa {3}; số nghìn viết liền 1250 (đơn vị: {4})", \
+      "{1}: '{2}' has too many decimals, {3} at most; write thousands as 1250 (unit: {4})") \
+    X(WRONG_VALUE_WHOLE, "{1}: '{2}' phải là số nguyên; số nghìn viết liền: 1250 (đơn vị: {3})", \
+      "{1}: '{2}' must be whole, no decimals; write thousands as 1250 (unit: {3})") \
     X(WRONG_VALUE_RANGE, "{1}: số '{2}' quá lớn, xem lại", "{1}: '{2}' is too large, check it") \
     X(WRONG_VALUE_STATE, "{1}: '{2}' không hợp lệ; dùng: {3}", \
       "{1}: '{2}' is not valid; use: {3}") \
     X(WRONG_FIGURE_COUNT, "nhiều hơn {1} chỉ tiêu trong một tin; chia thành hai tin", \
       "more than {1} indicators in one report; make two") \
-    X(WRONG_EMPTY, "tin trống; thêm TÊN=SỐ hoặc --text \"...\"", \
-      "the report is empty; add NAME=VALUE or --text \"...\"") \
+    X(UNIT_COUNT, "số đếm", "a plain count") \
+    X(WRONG_EMPTY, "tin trống, chưa gửi gì; thêm TÊN=SỐ hoặc --text \"...\"", \
+      "the report is empty, nothing was stored; add NAME=VALUE or --text \"...\"") \
     X(WRONG_TEXT_FORM, "lời nhắn có ký tự không dùng được ({1}); gõ lại bằng chữ thường", \
       "the text has characters that cannot be used ({1}); type it again in plain letters") \
     X(WRONG_TEXT_LINE, "dòng {1} có ký tự không dùng được ({2}); sửa dòng đó", \
@@ -126,14 +154,14 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
       "there is no village '{1}'; did you mean: {2}?") \
     X(WRONG_HAZARD, "không có loại thiên tai '{1}'; dùng: {2}", \
       "there is no hazard '{1}'; use: {2}") \
-    X(WRONG_PLACE, "--at '{1}' phải là VĨ,KINH theo độ, ví dụ 22.05,104.27", \
+    X(WRONG_PLACE, "--at '{1}' phải là VĨ ĐỘ,KINH ĐỘ với dấu chấm, ví dụ 22.05,104.27", \
       "--at '{1}' must be LAT,LON in degrees, e.g. 22.05,104.27") \
     X(WRONG_PRIORITY, "không có mức '{1}'; dùng: {2}", "there is no priority '{1}'; use: {2}") \
     X(WRONG_REPORT, "tin không hợp lệ: {1}", "the report is not valid: {1}") \
     X(WRONG_REFUSED, "máy không nhận tin: {1}", "the node refused the report: {1}") \
     X(WRONG_DESK_EXISTS, "'{1}' đã có; chọn thư mục khác, khoá cũ không bị động đến", \
       "'{1}' exists already; choose another directory, the old keys stay untouched") \
-    X(WRONG_DESK_DIR, "'{1}' không dùng làm bàn khoá được; ghi tên một thư mục mới", \
+    X(WRONG_DESK_DIR, "'{1}' không dùng làm thư mục khoá gốc được; ghi tên một thư mục mới", \
       "'{1}' cannot be a key desk; name a new directory") \
     X(WRONG_PERSON_NAME, "tên '{1}' không dùng được: phải có, một dòng, tối đa {2} byte", \
       "the name '{1}' cannot be used: one line, not empty, {2} bytes at most") \
@@ -164,13 +192,14 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
       "'{1}' holds records of another commune, not taken") \
     /* failures: exit status 1 */ \
     X(FAILED, "không làm được: {1}", "{1}") \
-    X(FAILED_NO_DAEMON, "chưa gửi gì: không nối được kengd ở {1} ({2}); kengd có chạy không?", \
+    X(FAILED_NO_DAEMON, \
+      "tin CHƯA được giữ: không nối được kengd ở {1} ({2}); bật lại máy rồi gửi lại", \
       "nothing was stored: cannot reach kengd at {1} ({2}); is kengd running?") \
-    X(FAILED_CONNECT, "không nối được kengd ở {1} ({2}); kengd có chạy không?", \
+    X(FAILED_CONNECT, "không nối được kengd ở {1} ({2}); bật lại máy rồi thử lại", \
       "cannot reach kengd at {1} ({2}); is kengd running?") \
-    X(FAILED_UNSURE, "chưa biết máy đã giữ tin chưa, xem keng status: {1}", \
+    X(FAILED_UNSURE, "chưa biết máy đã giữ tin chưa; xem keng tin trước khi gửi lại: {1}", \
       "not known whether the node keeps the report, see keng status: {1}") \
-    X(FAILED_REFUSED, "máy chưa giữ được tin: {1}", "the node could not keep the report: {1}") \
+    X(FAILED_REFUSED, "tin CHƯA được giữ: {1}", "the node could not keep the report: {1}") \
     X(REFUSED_AUTHOR, "máy này không có khoá của người gửi; chọn người bằng --as SỐ", \
       "this node has no key of the author; name one with --as NUMBER") \
     X(REFUSED_LONG, "tin quá dài; bớt chữ hoặc chia thành hai tin", \
@@ -185,7 +214,7 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(FAILED_WRITE, "không ghi được '{1}': {2}", "cannot write '{1}': {2}") \
     X(FAILED_DATA, "không đọc được danh mục: {1}; dùng --data THƯ-MỤC", \
       "cannot read the catalogue: {1}; use --data DIR") \
-    X(FAILED_ANSWER, "kengd trả lời không hiểu được; keng và kengd có cùng bản không?", \
+    X(FAILED_ANSWER, "không hiểu kengd trả lời; keng và kengd có cùng phiên bản không?", \
       "kengd's answer makes no sense; do keng and kengd match?") \
     X(FAILED_MEMORY, "hết bộ nhớ", "out of memory") \
     X(FAILED_IMPORT, "một số tin không nạp được, xem các số ở trên", \
@@ -194,13 +223,14 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
       "'{1}': the file's signature does not hold; only records with good signatures are taken") \
     X(FAILED_LOST, "mất liên lạc với kengd, đang nối lại: {1}", "lost kengd, trying again: {1}") \
     /* answers */ \
-    X(KEPT, "Máy đã giữ tin số {1} ({2} byte khi phát). Xem tin đi đến đâu: keng status", \
+    X(KEPT, "Máy đã giữ tin số {1} ({2} byte khi phát). Xem tin đi đến đâu: keng tin", \
       "The node keeps report {1} ({2} bytes on air). How far it has come: keng status") \
     X(KEPT_SHORT, "Máy đã giữ tin số {1} ({2} byte khi phát)", \
       "The node keeps report {1} ({2} bytes on air)") \
     X(DRY_RUN, "Tin hợp lệ, {1} byte khi phát. Chưa gửi gì.", \
       "The report is valid, {1} bytes on air. Nothing was stored.") \
-    X(DESK_MADE, "Đã lập bàn khoá của {1} ({2}) ở {3}.", "The key desk of {1} ({2}) is in {3}.") \
+    X(DESK_MADE, "Đã lập bộ khoá gốc của {1} ({2}) ở {3}.", \
+      "The key desk of {1} ({2}) is in {3}.") \
     X(DESK_FINGERPRINT, "Dấu vân tay của mạng: {1}", "Fingerprint of the network: {1}") \
     X(DESK_KEEP, "Cất {1} ở nơi kín, không nối mạng. Ai có tệp này là có quyền của xã.", \
       "Keep {1} locked away and offline. Who has it speaks for the commune.") \
@@ -261,7 +291,8 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(REVOKED_MARK, "đã thu hồi", "revoked") \
     X(LOCAL_MARK, "ở máy này", "here") \
     X(UNREADABLE, "(không đọc được nội dung)", "(content cannot be read)") \
-    X(NODE_LINE, "Máy {1}: {2} tin, {3} hàng xóm, đã phát {4}/{5} s trong giờ, modem: {6}", \
+    X(NODE_LINE, \
+      "Máy {1}: {2} bản ghi, {3} máy lân cận, đã phát {4}/{5} giây trong giờ, modem: {6}", \
       "Node {1}: {2} records, {3} neighbours, {4}/{5} s of airtime used, modem: {6}") \
     X(MODEM_NONE, "chưa chọn cổng", "no port chosen") \
     X(MODEM_ABSENT, "không thấy, xem lại dây cắm", "not there, check the cable") \
@@ -270,11 +301,11 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(MODEM_SILENT, "không trả lời", "does not answer") \
     X(MODEM_OTHER, "không rõ", "unknown") \
     X(STORE_FAILING, "Không ghi được vào bộ nhớ: {1}", "The store cannot be written: {1}") \
-    X(INDICATORS, "Chỉ tiêu của '{1}' (bản {2}): TÊN - nghĩa [đơn vị]", \
+    X(INDICATORS, "Chỉ tiêu của '{1}' (bản {2}): TÊN, nghĩa, [đơn vị hoặc trạng thái]", \
       "Indicators of '{1}' (version {2}): NAME - meaning [unit]") \
-    X(HAZARDS, "Loại thiên tai:", "Hazards:") \
-    X(NO_INDICATORS, "Loại '{1}' không có chỉ tiêu, chỉ có --text.", \
-      "'{1}' has no indicators, only --text.")
+    X(HAZARDS, "Loại thiên tai (--thien-tai):", "Hazards (--hazard):") \
+    X(NO_INDICATORS, "Loại '{1}' chỉ có lời nhắn: keng bao {1} nước lên nhanh", \
+      "'{1}' takes words only: keng report {1} water is rising")
 
 enum keng_text_id {
 #define KENG_TEXT_ID(name, vi, en) TEXT_##name,

@@ -13,7 +13,7 @@
 
 enum {
     FILE_LEN_MAX = 4 << 20,
-    FOLDED_LEN_MAX = 96, /* with NUL; a longer name is no name of ours */
+    FOLDED_LEN_MAX = CATALOGUE_FOLDED_LEN, /* with NUL; a longer name is no name of ours */
     COLUMN_COUNT_MAX = 16,
     VILLAGE_NUMBER_MAX = 0xffff,
     VILLAGE_TOTAL_MAX = 1000000,
@@ -53,6 +53,11 @@ static bool name_fold(const char *name, size_t len, char folded_out[static FOLDE
     }
     folded_out[used] = 0;
     return true;
+}
+
+bool catalogue_fold(const char *name, char folded_out[static CATALOGUE_FOLDED_LEN])
+{
+    return name_fold(name, strlen(name), folded_out);
 }
 
 static int name_compare(uint8_t kind, const char *folded, const struct catalogue_name *name)
@@ -519,11 +524,12 @@ static int load_states(struct loader *l, const char *cell, struct catalogue_stat
 
 enum item_column {
     ITEM_KIND, ITEM_NUMBER, ITEM_CODE, ITEM_GROUP, ITEM_NAME_VI, ITEM_NAME_EN, ITEM_SHORT_VI,
-    ITEM_SHORT_EN, ITEM_UNIT, ITEM_DECIMALS, ITEM_QUICK, ITEM_BASIS, ITEM_VALUES, ITEM_COLUMN_COUNT,
+    ITEM_SHORT_EN, ITEM_UNIT, ITEM_UNIT_EN, ITEM_DECIMALS, ITEM_QUICK, ITEM_BASIS, ITEM_VALUES,
+    ITEM_COLUMN_COUNT,
 };
 static const char *const item_columns[ITEM_COLUMN_COUNT] = {
     "kind", "number", "code", "group", "name_vi", "name_en", "short_vi",
-    "short_en", "unit", "decimals", "quick_report", "basis", "values",
+    "short_en", "unit", "unit_en", "decimals", "quick_report", "basis", "values",
 };
 
 static int load_item(struct loader *l, struct loaded *d, struct catalogue_item *item,
@@ -552,6 +558,7 @@ static int load_item(struct loader *l, struct loaded *d, struct catalogue_item *
         load_string(l, ITEM_SHORT_VI, &item->short_vi) < 0 ||
         load_string(l, ITEM_SHORT_EN, &item->short_en) < 0 ||
         load_string(l, ITEM_UNIT, &item->unit) < 0 ||
+        load_string(l, ITEM_UNIT_EN, &item->unit_en) < 0 ||
         load_string(l, ITEM_BASIS, &item->basis) < 0)
         return CATALOGUE_EMEM;
     if (!*item->code || !*item->name_vi || !*item->name_en)
@@ -832,7 +839,8 @@ size_t catalogue_value_format(const struct catalogue_item *item, int64_t value,
                               size_t cap)
 {
     unsigned decimals = item ? item->decimals : 0;
-    const char *unit = item && with_unit && item->state_count == 0 ? item->unit : "";
+    const char *unit = !item || !with_unit || item->state_count > 0 ? ""
+                       : language == CATALOGUE_VI ? item->unit : item->unit_en;
     int64_t scale = 1;
 
     for (size_t i = 0; item && i < item->state_count; i++) {

@@ -63,7 +63,7 @@ struct catalogue_item {
     const char *alias_vi;           /* first short Vietnamese name; "" when there is none */
     const char *alias_en;           /* first short English name; "" when there is none */
     const char *short_vi, *short_en; /* all short names, separated by spaces */
-    const char *unit;
+    const char *unit, *unit_en; /* English says nothing where it would repeat the name */
     const char *basis;
     size_t state_count; /* 0: a quantity */
     const struct catalogue_state *states;
@@ -127,6 +127,11 @@ int catalogue_value_parse(const struct catalogue_item *item, const char *text,
 size_t catalogue_value_format(const struct catalogue_item *item, int64_t value,
                               enum catalogue_language language, bool with_unit,
                               char *buf, size_t cap);
+
+/* A name as it is compared: lower case, no diacritics, '_' for '-' and ' '.  False: not UTF-8, or
+ * too long to be a name of ours. */
+enum { CATALOGUE_FOLDED_LEN = 96 };
+bool catalogue_fold(const char *name, char folded_out[static CATALOGUE_FOLDED_LEN]);
 
 const char *catalogue_strerror(int err);
 

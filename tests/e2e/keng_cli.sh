@@ -161,7 +161,7 @@ said "help lists the commands" "^  report "
 run 0 "help in Vietnamese" "$keng" --lang vi help report
 said "help of a command has its options" "--lines"
 run 0 "help on the indicators" "$keng" help report damage
-said "indicators have a name, a meaning and a unit" "houses_destroyed .*\["
+said "indicators have a name, a meaning and a unit" "rice  *Rice area damaged \[ha\]"
 wrong "no command" "help"
 wrong "a command that is none" "frobnicate" frobnicate
 wrong "an option that is none" "frob" status --frob
@@ -180,6 +180,17 @@ wrong "an indicator twice" "twice" report damage nha_sap=1 nhà-sập=2
 wrong "no value" "NAME=VALUE" report damage nha_sap
 wrong "a state that is none" "open" report access road=maybe
 wrong "nothing to say" "empty" report damage
+wrong "a kind without the command" "type: keng report rescue" rescue trapped=3
+wrong "a point of thousands" "1250" report damage nha_sap=1.250
+wrong "a value with its unit" "unit: kg" report needs gao=50kg
+wrong "two texts" "two texts" report rescue "a b" "c d" --dry-run
+run 0 "a kind of two words, any case, words in quotes" "$keng" --lang vi bao CỨU NẠN mac_ket=3 \
+    "trên mái nhà" --thon "na leng" --thu
+run 0 "a note needs no quotes" "$keng" bao ghi chú nước lên nhanh --dry-run
+run 0 "help on a kind" "$keng" --lang vi help cứu nạn
+said "has its names" "mac_ket .*Người mắc kẹt \[người\]"
+run 0 "help on the command has the kinds" "$keng" report --help
+said "and examples" "keng report rescue trapped=3"
 wrong "a kind that is none" "rescue" report flood
 wrong "text with a control character" "characters" report note --text "$(printf 'a\033[2Jb')"
 wrong "text that is not UTF-8" "characters" report note --text "$(printf 'a\377b')"

@@ -111,7 +111,8 @@ static void test_keng_finds_kinds_and_commands_in_both_languages(void **state)
     static const struct { const char *word; uint8_t want; } kinds[] = {
         { "damage", RECORD_DAMAGE }, { "thiet-hai", RECORD_DAMAGE }, { "thiệt-hại", RECORD_DAMAGE },
         { "Thiet_Hai", RECORD_DAMAGE }, { "thiệt hại", RECORD_DAMAGE },
-        { "thie\xcc\xa3t-ha\xcc\xa3i", 0 }, /* "thiẹt": another letter */
+        { "thie\xcc\xa3t-ha\xcc\xa3i", RECORD_DAMAGE }, /* "thiẹt": a slip in the marks */
+        { "CỨU NẠN", RECORD_RESCUE }, { "cứu hộ", RECORD_RESCUE }, { "ĐƯỜNG", RECORD_ACCESS },
         { "thi\xc3\xaa\xcc\xa3t-ha\xcc\xa3i", RECORD_DAMAGE }, /* decomposed marks */
         { "nhu-cau", RECORD_NEEDS }, { "sơ-tán", RECORD_EVACUATION }, { "cuu-nan", RECORD_RESCUE },
         { "đường", RECORD_ACCESS }, { "an-toàn", RECORD_SAFE }, { "ghi-chu", RECORD_NOTE },
@@ -300,7 +301,12 @@ static void test_keng_arguments_are_taken_or_refused(void **state)
         { { "--help" }, KENG_OK, NULL, 0 },
         { { "report", "-h" }, KENG_OK, "report", 0 },
         { { NULL }, KENG_WRONG, NULL, 0 },
+        { { "tinh", "trang" }, KENG_OK, "status", 0 }, /* a word of two syllables */
+        { { "b\xc3\xa1o", "c\xc3\xa1o", "note" }, KENG_OK, "report", 1 },
+        { { "bao", "damage", "--thon", "1", "--thu" }, KENG_OK, "report", 1 },
+        { { "bao", "--thon", "1", "--village", "2" }, KENG_WRONG, "report", 0 },
         { { "nonsense" }, KENG_WRONG, NULL, 0 },
+        { { "rescue", "trapped=3" }, KENG_WRONG, NULL, 0 }, /* the command is missing */
         { { "status", "extra" }, KENG_WRONG, "status", 1 },
         { { "status", "--text", "x" }, KENG_WRONG, "status", 0 },
         { { "status", "--nonsense" }, KENG_WRONG, "status", 0 },
