@@ -1,5 +1,39 @@
 #include "tests/sim/sim.h"
 
+#include <stdlib.h>
+
+/* Shadowing is a draw for each ordered pair and a logarithm: for a thousand nodes most of a run's
+ * time, if asked again for every frame. */
+int32_t *sim_losses(const struct scenario *s, uint64_t seed)
+{
+    uint32_t n = s->node_count;
+    if (s->model != AIR_LOG_DISTANCE)
+        return NULL;
+    for (uint32_t i = 0; i < n; i++)
+        if (s->nodes[i].track_count > 1)
+            return NULL;
+    struct air_position *positions = calloc(n, sizeof *positions);
+    struct air_cut *cuts = calloc(s->cut_count > 0 ? s->cut_count : 1, sizeof *cuts);
+    int32_t *losses = calloc((size_t)n * n, sizeof *losses);
+    if (!positions || !cuts || !losses)
+        abort(); /* a simulation that does not fit this machine has no result */
+    struct air_config config = sim_air(s, 0, 0, cuts, positions);
+    config.seed = seed;
+    config.tx_count_max = 1;
+    size_t len = air_storage_len(&config);
+    void *storage = len > 0 ? malloc(len) : NULL;
+    struct air *air;
+    if (!storage || air_init(storage, len, &config, &air) != AIR_OK)
+        abort(); /* the scenario was checked */
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t k = 0; k < n; k++)
+            losses[(size_t)i * n + k] = i == k ? AIR_NO_LINK : air_loss_db_x100(air, i, k);
+    free(storage);
+    free(positions);
+    free(cuts);
+    return losses;
+}
+
 struct air_config sim_air(const struct scenario *s, uint64_t start_us, uint32_t sense_us,
                           struct air_cut *cuts_out, struct air_position *positions_out)
 {

@@ -436,6 +436,11 @@ struct measure *sim_run_core(const struct scenario *s, const struct sim_options 
     }
     struct air_config air = sim_air(s, NET_START_US, SENSE_SYMBOLS * lora_symbol_us(&s->lora), cuts,
                                     positions);
+    int32_t *losses = sim_losses(s, options->seed);
+    if (losses) {
+        air.model = AIR_MATRIX;
+        air.loss_db_x100 = losses;
+    }
     struct net_config cfg = configure(&run, options, &air, gateways, clocks);
     run.net = net_new(&cfg);
     run.world = world_new(s);
@@ -444,6 +449,7 @@ struct measure *sim_run_core(const struct scenario *s, const struct sim_options 
     net_free(run.net);
     for (uint32_t i = 0; i <= s->node_count; i++)
         free(run.authors[i].reports);
+    free(losses);
     free(run.authors);
     free(run.rogues);
     free(run.order_report);
