@@ -47,16 +47,23 @@ static const char *const MIGRATIONS[] = {
     " id INTEGER PRIMARY KEY AUTOINCREMENT, commune INTEGER NOT NULL, author INTEGER NOT NULL,"
     " lane INTEGER NOT NULL, seq INTEGER NOT NULL, state INTEGER NOT NULL, text TEXT NOT NULL,"
     " error TEXT NOT NULL DEFAULT '');",
+    "CREATE TABLE revoked ("
+    " commune INTEGER NOT NULL, author INTEGER NOT NULL, from_seq INTEGER NOT NULL,"
+    " PRIMARY KEY (commune, author)) WITHOUT ROWID;",
 };
 enum { MIGRATION_COUNT = sizeof MIGRATIONS / sizeof MIGRATIONS[0] };
 
+/* A review past its writer's revocation is none. */
+#define REVIEW_JOIN                                                                               \
+    " LEFT JOIN review v ON v.commune = r.commune AND v.author = r.author AND v.lane = r.lane"    \
+    " AND v.seq = r.seq AND NOT EXISTS (SELECT 1 FROM revoked x WHERE x.commune = v.commune"      \
+    " AND x.author = v.reviewer AND v.review_seq >= x.from_seq) "
 /* Column order of read_record(). */
 #define RECORD_SELECT                                                                             \
     "SELECT r.arrival, r.commune, r.author, r.lane, r.seq, r.variant, r.kind, r.priority,"        \
     " r.created_min, r.clock_set, r.received_ms, r.village, r.own_village, r.event, r.drill,"     \
     " r.readable, r.bytes, v.state, v.reviewer, v.text FROM record r"                             \
-    " LEFT JOIN review v ON v.commune = r.commune AND v.author = r.author AND v.lane = r.lane"    \
-    " AND v.seq = r.seq "
+    REVIEW_JOIN
 #define LIST_WHERE                                                                                \
     "WHERE r.kind BETWEEN 1 AND 7 AND (?1 = 0 OR r.commune = ?1) AND (?2 < 0 OR r.village = ?2)"  \
     " AND (?3 = 0 OR r.kind = ?3) AND (?4 = 0 OR v.state IS NULL) "
@@ -70,7 +77,8 @@ enum op {
     OP_RECORD_ROOT_LOG, OP_RECORD_NUMBERS, OP_RECORD_REPORTS, OP_RECORD_FORKS, OP_RECORD_REHOME,
     OP_RECORD_GET, OP_RECORD_LAST, OP_RECORD_LIST, OP_RECORD_COUNT,
     OP_REVIEW_PUT,
-    OP_PENDING_COUNT, OP_PENDING_PUT, OP_PENDING_OF, OP_PENDING_DELETE,
+    OP_PENDING_COUNT, OP_PENDING_PUT, OP_PENDING_OF, OP_PENDING_DELETE, OP_PENDING_AUTHORS,
+    OP_REVOKED_GET, OP_REVOKED_SET, OP_REVOKED_CLEAR,
     OP_REFUSED_ADD, OP_REFUSED_LIST,
     OP_META_GET, OP_META_SET,
     OP_TARGET_ADD, OP_TARGET_FIND, OP_OUTBOX_WAITING, OP_OUTBOX_COUNT, OP_OUTBOX_ANSWERED,
@@ -109,6 +117,9 @@ static const char *const SQL[OP_COUNT] = {
         " AND variant = 0 ORDER BY author, seq",
     [OP_RECORD_REPORTS] = RECORD_SELECT "WHERE r.commune = ?1 AND r.kind BETWEEN 1 AND 7"
                                         " AND r.variant = 0 AND r.readable = 1"
+                                        " AND NOT EXISTS (SELECT 1 FROM revoked x"
+                                        " WHERE x.commune = r.commune AND x.author = r.author"
+                                        " AND r.seq >= x.from_seq)"
                                         " ORDER BY r.author, r.seq",
     [OP_RECORD_FORKS] =
         RECORD_SELECT "WHERE r.commune = ?1 AND EXISTS (SELECT 1 FROM record o WHERE"
@@ -116,7 +127,7 @@ static const char *const SQL[OP_COUNT] = {
                       " AND o.seq = r.seq AND o.variant = 1)"
                       " ORDER BY r.author, r.lane, r.seq, r.variant",
     [OP_RECORD_REHOME] = "UPDATE record SET village = ?3 WHERE commune = ?1 AND author = ?2"
-                         " AND own_village = 1",
+                         " AND own_village = 1 AND village != ?3",
     [OP_RECORD_GET] = RECORD_SELECT "WHERE r.arrival = ?1",
     [OP_RECORD_LAST] = "SELECT max(arrival) FROM record",
     [OP_RECORD_LIST] =
@@ -124,9 +135,7 @@ static const char *const SQL[OP_COUNT] = {
                                  " CASE WHEN v.state IS NULL THEN -r.priority ELSE 0 END,"
                                  " r.arrival DESC LIMIT ?5 OFFSET ?6",
     [OP_RECORD_COUNT] =
-        "SELECT count(*), sum(v.state IS NULL) FROM record r LEFT JOIN review v"
-        " ON v.commune = r.commune AND v.author = r.author AND v.lane = r.lane AND v.seq = r.seq "
-        LIST_WHERE,
+        "SELECT count(*), sum(v.state IS NULL) FROM record r" REVIEW_JOIN LIST_WHERE,
     /* Of one reviewer the higher number counts, of several the one heard last. */
     [OP_REVIEW_PUT] =
         "INSERT INTO review (commune, author, lane, seq, state, reviewer, review_seq, text)"
@@ -139,6 +148,11 @@ static const char *const SQL[OP_COUNT] = {
     [OP_PENDING_OF] = "SELECT id, received_ms, bytes FROM pending WHERE commune = ?1"
                       " AND author = ?2 ORDER BY id",
     [OP_PENDING_DELETE] = "DELETE FROM pending WHERE id = ?1",
+    [OP_PENDING_AUTHORS] = "SELECT DISTINCT commune, author FROM pending",
+    [OP_REVOKED_GET] = "SELECT from_seq FROM revoked WHERE commune = ?1 AND author = ?2",
+    [OP_REVOKED_SET] = "INSERT INTO revoked (commune, author, from_seq) VALUES (?1, ?2, ?3)"
+                       " ON CONFLICT (commune, author) DO UPDATE SET from_seq = ?3",
+    [OP_REVOKED_CLEAR] = "DELETE FROM revoked WHERE commune = ?1 AND author = ?2",
     [OP_REFUSED_ADD] =
         "INSERT INTO refused (commune, reason, count, last_ms, sample) VALUES (?1, ?2, 1, ?3, ?4)"
         " ON CONFLICT (commune, reason) DO UPDATE SET count = count + 1, last_ms = ?3, sample = ?4",
@@ -172,7 +186,7 @@ static const char *const SQL[OP_COUNT] = {
         " JOIN target t ON t.id = ?1 LEFT JOIN answer a ON a.target = t.id"
         " AND a.arrival = r.arrival WHERE r.commune = t.commune AND r.lane = 0 AND r.variant = 0"
         " AND a.reason IS NULL AND (r.arrival <= t.cursor OR a.arrival IS NOT NULL)"
-        " ORDER BY r.arrival",
+        " ORDER BY r.author, r.seq",
     [OP_OUTBOX_REFUSED] =
         "SELECT r.arrival, r.commune, r.author, r.lane, r.seq, a.reason FROM answer a"
         " JOIN record r ON r.arrival = a.arrival WHERE a.target = ?1 AND a.reason IS NOT NULL"
@@ -729,6 +743,39 @@ int db_pending_delete(struct db *db, int64_t id)
 {
     struct query q = query_start(db, OP_PENDING_DELETE);
     bind_int(&q, id);
+    return query_run(&q);
+}
+
+int db_pending_authors(struct db *db, db_author_fn fn, void *ctx)
+{
+    struct query q = query_start(db, OP_PENDING_AUTHORS);
+    int result;
+    while ((result = query_step(&q)) == 1) {
+        int stop = fn(ctx, sqlite3_column_int64(q.statement, 0),
+                      (uint16_t)sqlite3_column_int(q.statement, 1));
+        if (stop != 0) {
+            query_stop(&q);
+            return stop;
+        }
+    }
+    return result;
+}
+
+int db_revoked_get(struct db *db, int64_t commune, uint16_t author, int64_t *from_seq_out)
+{
+    struct query q = query_start(db, OP_REVOKED_GET);
+    bind_int(&q, commune);
+    bind_int(&q, author);
+    return query_int(&q, from_seq_out);
+}
+
+int db_revoked_set(struct db *db, int64_t commune, uint16_t author, int64_t from_seq)
+{
+    struct query q = query_start(db, from_seq == 0 ? OP_REVOKED_CLEAR : OP_REVOKED_SET);
+    bind_int(&q, commune);
+    bind_int(&q, author);
+    if (from_seq != 0)
+        bind_int(&q, from_seq);
     return query_run(&q);
 }
 

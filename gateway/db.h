@@ -107,7 +107,8 @@ int db_record_newest(struct db *db, int64_t commune, uint16_t author, uint8_t la
 int db_record_root_log(struct db *db, int64_t commune, db_record_fn fn, void *ctx);
 /* Variant 0 of lane 0 (author, seq), for finding gaps; bytes are not filled. */
 int db_record_numbers(struct db *db, int64_t commune, db_record_fn fn, void *ctx);
-/* Readable reports of a commune with their review state, by author and number. */
+/* Readable reports of a commune with their review state, by author and number; without those past
+ * a revocation, whenever it was learned. */
 int db_record_reports(struct db *db, int64_t commune, db_record_fn fn, void *ctx);
 /* Records under whose number there are two. */
 int db_record_forks(struct db *db, int64_t commune, db_record_fn fn, void *ctx);
@@ -147,6 +148,13 @@ typedef int (*db_pending_fn)(void *ctx, int64_t id, int64_t received_ms, const u
                              size_t len);
 int db_pending_of(struct db *db, int64_t commune, uint16_t author, db_pending_fn fn, void *ctx);
 int db_pending_delete(struct db *db, int64_t id);
+/* Whose records are held back. */
+typedef int (*db_author_fn)(void *ctx, int64_t commune, uint16_t author);
+int db_pending_authors(struct db *db, db_author_fn fn, void *ctx);
+
+/* From this number on an author's log counts for nothing, nor do his reviews; 0: not revoked. */
+int db_revoked_get(struct db *db, int64_t commune, uint16_t author, int64_t *from_seq_out);
+int db_revoked_set(struct db *db, int64_t commune, uint16_t author, int64_t from_seq);
 
 /* Refusals: a counter per reason and the newest sample. */
 int db_refused_add(struct db *db, int64_t commune, const char *reason, int64_t now_ms,
@@ -172,7 +180,7 @@ int db_outbox_answered(struct db *db, int64_t target, int64_t arrival, const cha
 int db_outbox_settle(struct db *db, int64_t target);
 /* The receiver does not hold this one after all. */
 int db_outbox_reopen(struct db *db, int64_t target, int64_t from_arrival);
-/* Answered as held, lane 0, in order of arrival; bytes are not filled. */
+/* Answered as held, lane 0, by author and number; bytes are not filled. */
 int db_outbox_held(struct db *db, int64_t target, db_record_fn fn, void *ctx);
 typedef int (*db_outbox_refused_fn)(void *ctx, const struct db_record *record, const char *reason);
 int db_outbox_refused(struct db *db, int64_t target, db_outbox_refused_fn fn, void *ctx);

@@ -81,10 +81,17 @@ int ledger_reload(struct ledger *l)
     return result;
 }
 
-int ledger_init(struct ledger *l, struct db *db)
+/* One commune's roster again as the disk has it. */
+static int reload_commune(struct ledger *l, struct ledger_commune *c)
 {
-    *l = (struct ledger){ .db = db };
-    return ledger_reload(l);
+    struct db_commune info;
+    int result = db_commune_find(l->db, c->info.network_id, &info);
+    if (result < 0)
+        return result;
+    c->info = info;
+    roster_free(&c->roster);
+    roster_init(&c->roster, c->info.root_key);
+    return db_record_root_log(l->db, c->info.id, apply_root_record, &c->roster);
 }
 
 void ledger_free(struct ledger *l)
@@ -138,15 +145,17 @@ struct match {
     const uint8_t *bytes;
     size_t len;
     unsigned count;
-    bool same;
+    bool same, first; /* first: what is the same is the one that counts */
 };
 
 static int compare_variant(void *ctx, const struct db_record *record)
 {
     struct match *m = ctx;
     m->count++;
-    if (record->len == m->len && memcmp(record->bytes, m->bytes, m->len) == 0)
+    if (record->len == m->len && memcmp(record->bytes, m->bytes, m->len) == 0) {
         m->same = true;
+        m->first = record->variant == 0;
+    }
     return 0;
 }
 
@@ -258,6 +267,18 @@ static int retry_pending(struct ledger *l, struct ledger_commune *c, uint16_t au
     return result < 0 ? result : 0;
 }
 
+/* What an author wrote past his last good number may be here already: it stays as evidence, and
+ * stops to count. */
+static int note_revocation(struct ledger *l, const struct ledger_commune *c,
+                           const struct roster_author *author)
+{
+    int64_t noted = 0;
+    int result = db_revoked_get(l->db, c->info.id, author->entry.number, &noted);
+    if (result < 0 || noted == author->entry.revoked_after)
+        return result;
+    return db_revoked_set(l->db, c->info.id, author->entry.number, author->entry.revoked_after);
+}
+
 /* What a stored record of the root's log changes.  Returns a verdict or a db error. */
 static int apply_root(struct ledger *l, struct ledger_commune *c, const struct record_view *view)
 {
@@ -275,6 +296,8 @@ static int apply_root(struct ledger *l, struct ledger_commune *c, const struct r
         const struct roster_author *author = roster_find(&c->roster, entry.number);
         if (author)
             result = db_record_rehome(l->db, c->info.id, entry.number, author->entry.village);
+        if (result >= 0 && author)
+            result = note_revocation(l, c, author);
         if (result >= 0 && author)
             result = retry_pending(l, c, entry.number);
     }
@@ -338,8 +361,13 @@ static int put_verified(struct ledger *l, struct ledger_commune *c, const struct
     int result = db_record_variants(l->db, c->info.id, &view->ref, compare_variant, &match);
     if (result < 0)
         return result;
-    if (match.same)
-        return LEDGER_DUPLICATE;
+    if (match.same) {
+        /* Another program on this database may have stored it: the roster in memory knows it only
+         * after this. */
+        bool states = view->ref.author == AUTHOR_ROOT && match.first && !view->encrypted;
+        int applied = states ? apply_root(l, c, view) : 0;
+        return applied < 0 ? applied : LEDGER_DUPLICATE;
+    }
     if (match.count >= DB_VARIANT_COUNT_MAX)
         return LEDGER_FORK;
     if (match.count == 0 && view->ref.lane != 0) {
@@ -393,6 +421,62 @@ int ledger_put(struct ledger *l, struct ledger_commune *commune, const uint8_t *
     return ledger_put_depth(l, commune, bytes, len, received_ms, false);
 }
 
+/* ---- start ---- */
+
+struct waiting_author {
+    int64_t commune;
+    uint16_t author;
+};
+struct waiting_list {
+    struct ledger *ledger;
+    struct waiting_author *list;
+    size_t count, cap;
+};
+
+static int collect_waiting(void *ctx, int64_t commune, uint16_t author)
+{
+    struct waiting_list *w = ctx;
+    const struct ledger_commune *c = ledger_get(w->ledger, commune);
+    if (!c || !roster_find(&c->roster, author))
+        return 0;
+    if (w->count == w->cap) {
+        size_t cap = w->cap ? 2 * w->cap : 16;
+        struct waiting_author *grown = realloc(w->list, cap * sizeof *grown);
+        if (!grown)
+            return DB_ENOMEM;
+        w->list = grown;
+        w->cap = cap;
+    }
+    w->list[w->count++] = (struct waiting_author){ .commune = commune, .author = author };
+    return 0;
+}
+
+/* Records whose author another program on this database made known since they were held back. */
+static int release_waiting(struct ledger *l)
+{
+    struct waiting_list waiting = { .ledger = l };
+    int result = db_pending_authors(l->db, collect_waiting, &waiting);
+    if (result >= 0 && waiting.count > 0) {
+        result = db_begin(l->db);
+        for (size_t i = 0; i < waiting.count && result >= 0; i++)
+            result = retry_pending(l, ledger_get(l, waiting.list[i].commune),
+                                   waiting.list[i].author);
+        if (result >= 0)
+            result = db_commit(l->db);
+        if (result < 0)
+            db_rollback(l->db);
+    }
+    free(waiting.list);
+    return result < 0 ? result : 0;
+}
+
+int ledger_init(struct ledger *l, struct db *db)
+{
+    *l = (struct ledger){ .db = db };
+    int result = ledger_reload(l);
+    return result < 0 ? result : release_waiting(l);
+}
+
 /* ---- a batch ---- */
 
 void ledger_batch_result_free(struct ledger_batch_result *result)
@@ -406,9 +490,11 @@ static bool is_root_record(const uint8_t *record, size_t len)
     return len >= 2 && load16_be(record) == AUTHOR_ROOT;
 }
 
-/* One pass over the batch: the root's records, or all others. */
+/* One pass over the batch: the root's records, or all others.  strict: a root's record that is not
+ * the root's ends it, so that a stranger cannot make us judge a thousand of them. */
 static int put_pass(struct ledger *l, struct ledger_commune *c, const struct batch_reader *batch,
-                    bool root_pass, int64_t received_ms, struct ledger_batch_result *result)
+                    bool root_pass, bool strict, int64_t received_ms,
+                    struct ledger_batch_result *result)
 {
     struct batch_reader reader = *batch;
     const uint8_t *record;
@@ -422,6 +508,8 @@ static int put_pass(struct ledger *l, struct ledger_commune *c, const struct bat
                 return verdict;
             result->verdicts[index] = (uint8_t)verdict;
             result->counts[verdict]++;
+            if (strict && !ledger_verdict_held((enum ledger_verdict)verdict))
+                return LEDGER_BATCH_ESOURCE;
         }
         index++;
     }
@@ -433,10 +521,11 @@ static int put_opened(struct ledger *l, struct ledger_commune *c, const struct b
                       bool require_sig, int64_t received_ms, struct ledger_batch_result *result,
                       bool *sig_ok_out)
 {
-    int put = put_pass(l, c, batch, true, received_ms, result);
+    const uint8_t *key = roster_key(&c->roster, batch->header.source);
+    int put = put_pass(l, c, batch, true, require_sig && !key, received_ms, result);
     if (put < 0)
         return put;
-    const uint8_t *key = roster_key(&c->roster, batch->header.source);
+    key = roster_key(&c->roster, batch->header.source);
     *sig_ok_out = key && batch_verify(batch, key) == BATCH_OK;
     if (require_sig && !key)
         return LEDGER_BATCH_ESOURCE;
@@ -444,7 +533,7 @@ static int put_opened(struct ledger *l, struct ledger_commune *c, const struct b
         return LEDGER_BATCH_ESIG;
     if (require_sig && result->truncated)
         return LEDGER_BATCH_EFORM;
-    put = put_pass(l, c, batch, false, received_ms, result);
+    put = put_pass(l, c, batch, false, false, received_ms, result);
     if (put < 0)
         return put;
     result->count = (uint32_t)put;
@@ -463,6 +552,10 @@ int ledger_put_batch(struct ledger *l, const uint8_t *bytes, size_t len, int64_t
     struct ledger_commune *c = ledger_find(l, batch.header.network_id);
     if (!c)
         return LEDGER_BATCH_ETRUST;
+    /* Anybody can send bytes here: what its source did not sign costs one signature and no disk. */
+    const uint8_t *key = roster_key(&c->roster, batch.header.source);
+    if (require_sig && key && batch_verify(&batch, key) != BATCH_OK)
+        return LEDGER_BATCH_ESIG;
     /* batch_open() has held the count against the length. */
     struct ledger_batch_result result = { .count = batch.header.count };
     result.verdicts = calloc((size_t)result.count + 1, 1);
@@ -478,8 +571,10 @@ int ledger_put_batch(struct ledger *l, const uint8_t *bytes, size_t len, int64_t
     if (put < 0) {
         db_rollback(l->db);
         memcpy(l->counts, counts, sizeof counts);
+        /* A refusal that applied nothing leaves the roster as it was; reading it again is dear. */
+        bool ahead = put > LEDGER_BATCH_EFORM || result.counts[LEDGER_NEW] > 0;
         ledger_batch_result_free(&result);
-        int reloaded = ledger_reload(l);
+        int reloaded = ahead ? reload_commune(l, c) : 0;
         return reloaded < 0 ? reloaded : put;
     }
     *result_out = result;

@@ -262,21 +262,37 @@ int64_t outbox_deadline_ms(const struct outbox *o)
 
 /* ---- answers ---- */
 
+/* The first record the receiver confirmed and does not hold any more, of authors of whom it holds
+ * less than it confirmed.  A log with a gap, or sent out of order, is no loss: it reaches as far,
+ * and holds as many, as what was confirmed. */
 struct comparing {
-    const json_t *have; /* object: author as text to number */
+    const json_t *have; /* object: author as text to {seq, count} */
+    struct held_table answered;
     int64_t first_missing;
 };
 
-static int compare_held(void *ctx, const struct db_record *record)
+static int count_answered(void *ctx, const struct db_record *record)
 {
     struct comparing *comparing = ctx;
+    int added = held_add(&comparing->answered, record->ref.author, record->ref.seq);
+    return added == TOTALS_OK ? 0 : DB_ENOMEM;
+}
+
+static int find_missing(void *ctx, const struct db_record *record)
+{
+    struct comparing *comparing = ctx;
+    const struct held *answered = held_find(&comparing->answered, record->ref.author);
     char author[8];
     snprintf(author, sizeof author, "%u", (unsigned)record->ref.author);
-    json_int_t upto = json_integer_value(json_object_get(comparing->have, author));
-    if ((json_int_t)record->ref.seq <= upto)
-        return 0;
-    comparing->first_missing = record->arrival;
-    return 1;
+    const json_t *one = json_object_get(comparing->have, author);
+    json_int_t upto = json_integer_value(json_object_get(one, "seq"));
+    json_int_t count = json_integer_value(json_object_get(one, "count"));
+    bool lost = answered && (upto < (json_int_t)answered->seq ||
+                             count < (json_int_t)answered->count);
+    if (lost && (json_int_t)record->ref.seq > upto &&
+        (comparing->first_missing == 0 || record->arrival < comparing->first_missing))
+        comparing->first_missing = record->arrival;
+    return 0;
 }
 
 /* A receiver that holds less than it once confirmed was restored from an older copy. */
@@ -285,20 +301,25 @@ static int on_have(struct outbox *o, const json_t *answer)
     const json_t *list = json_object_get(answer, "have");
     json_t *have = json_object();
     for (size_t i = 0; have && i < json_array_size(list); i++) {
-        const json_t *one = json_array_get(list, i);
+        json_t *one = json_array_get(list, i);
         char author[32];
         snprintf(author, sizeof author, "%lld",
                  (long long)json_integer_value(json_object_get(one, "author")));
-        json_object_set_new(have, author,
-                            json_integer(json_integer_value(json_object_get(one, "seq"))));
+        if (json_object_set(have, author, one) != 0) {
+            json_decref(have);
+            have = NULL;
+        }
     }
     if (!have)
         return DB_ENOMEM;
     struct comparing comparing = { .have = have };
     struct db *db = o->ledger->db;
-    int result = db_outbox_held(db, o->sync.target, compare_held, &comparing);
+    int result = db_outbox_held(db, o->sync.target, count_answered, &comparing);
+    if (result >= 0)
+        result = db_outbox_held(db, o->sync.target, find_missing, &comparing);
     if (result >= 0 && comparing.first_missing)
         result = db_outbox_reopen(db, o->sync.target, comparing.first_missing);
+    held_free(&comparing.answered);
     json_decref(have);
     return result < 0 ? result : 0;
 }

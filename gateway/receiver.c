@@ -35,15 +35,16 @@ static unsigned batch_refused(struct ledger *l, int err, struct strbuf *answer_o
     }
 }
 
-/* "have": how far each author's log is held without a gap. */
+/* "have": how far each author's log is held without a gap, and how many of it in all. */
 static int put_have(struct ledger *l, int64_t commune, struct strbuf *out)
 {
     struct held_table held = { .list = NULL };
     int result = held_collect(&held, l->db, commune);
     strbuf_put(out, ",\"have\":[");
     for (size_t i = 0; i < held.count; i++)
-        strbuf_putf(out, "%s{\"author\":%u,\"seq\":%u}", i ? "," : "",
-                    (unsigned)held.list[i].author, (unsigned)held.list[i].seq);
+        strbuf_putf(out, "%s{\"author\":%u,\"seq\":%u,\"count\":%u}", i ? "," : "",
+                    (unsigned)held.list[i].author, (unsigned)held.list[i].seq,
+                    (unsigned)held.list[i].count);
     strbuf_put(out, "]}\n");
     held_free(&held);
     return result;

@@ -1,7 +1,7 @@
 /* receiver.h - the receiving end of the upward sync: batches in, verdicts out.
  *
  *   PUT /v1/batch/<64 hex>   body: one batch (proto/batch.h); the name is its BLAKE2b-256
- *   GET /v1/have?network=    up to where each author's log is held
+ *   GET /v1/have?network=    up to where each author's log is held, and how many records of it
  *
  * Answers are JSON.  A batch is answered only after its records are durable; putting it again gives
  * duplicates and changes nothing.  What is trusted is the root key, never the connection.

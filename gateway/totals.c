@@ -229,6 +229,7 @@ int held_add(struct held_table *h, uint16_t author, uint32_t seq)
     }
     if (seq == last->seq + 1)
         last->seq = seq;
+    last->count++;
     return TOTALS_OK;
 }
 
@@ -242,10 +243,21 @@ int held_collect(struct held_table *h, struct db *db, int64_t commune)
     return db_record_numbers(db, commune, collect_held, h);
 }
 
+const struct held *held_find(const struct held_table *h, uint16_t author)
+{
+    size_t low = 0, high = h->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (h->list[middle].author < author)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < h->count && h->list[low].author == author ? &h->list[low] : NULL;
+}
+
 uint32_t held_get(const struct held_table *h, uint16_t author)
 {
-    for (size_t i = 0; i < h->count; i++)
-        if (h->list[i].author == author)
-            return h->list[i].seq;
-    return 0;
+    const struct held *held = held_find(h, author);
+    return held ? held->seq : 0;
 }

@@ -91,10 +91,11 @@ void gaps_free(struct gaps *g);
 int gaps_add(struct gaps *g, int64_t commune, uint16_t author, uint32_t seq);
 int gaps_collect(struct gaps *g, struct db *db, int64_t commune);
 
-/* Everything from 1 up to this number is held: what a receiver tells a sender. */
+/* What a receiver tells a sender about a log. */
 struct held {
     uint16_t author;
-    uint32_t seq;
+    uint32_t seq;   /* everything from 1 up to this number is held */
+    uint32_t count; /* how many are held, those behind a gap included */
 };
 struct held_table {
     struct held *list; /* by author */
@@ -103,6 +104,8 @@ struct held_table {
 void held_free(struct held_table *h);
 int held_add(struct held_table *h, uint16_t author, uint32_t seq);
 int held_collect(struct held_table *h, struct db *db, int64_t commune);
+/* NULL when nothing is held. */
+const struct held *held_find(const struct held_table *h, uint16_t author);
 /* 0 when nothing is held. */
 uint32_t held_get(const struct held_table *h, uint16_t author);
 

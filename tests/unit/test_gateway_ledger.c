@@ -44,6 +44,20 @@ static size_t count_reports(struct place *p)
     return count;
 }
 
+static int take_review_state(void *ctx, const struct db_record *record)
+{
+    *(int *)ctx = record->review_state;
+    return 0;
+}
+
+static int review_state_of(struct place *p, uint16_t author, uint32_t seq)
+{
+    int state = -1;
+    struct record_ref ref = { .author = author, .seq = seq };
+    assert_int_equal(db_record_variants(p->db, 1, &ref, take_review_state, &state), 0);
+    return state;
+}
+
 static void test_ledger_gives_each_record_its_verdict(void **state)
 {
     struct place *p = *state;
@@ -175,6 +189,80 @@ static void test_ledger_refuses_numbers_past_a_revocation(void **state)
     assert_int_equal(kit_put(k, &p->ledger, &three), LEDGER_REVOKED);
 }
 
+static int check_figure(void *ctx, const struct db_record *record)
+{
+    struct record_view view;
+    struct report report;
+    assert_int_equal(record_decode(record->bytes, record->len, &view), RECORD_OK);
+    assert_int_equal(report_decode(view.body, view.body_len, &report), REPORT_OK);
+    assert_int_not_equal(report.figures[0].value, *(int64_t *)ctx);
+    *(int64_t *)ctx = report.figures[0].value;
+    return 0;
+}
+
+static size_t count_figures(struct place *p)
+{
+    size_t count = 0;
+    int64_t last = -1;
+    assert_int_equal(db_record_reports(p->db, 1, count_record, &count), 0);
+    assert_int_equal(db_record_reports(p->db, 1, check_figure, &last), 0);
+    return count;
+}
+
+/* A thief's reports arrive before the commune hears of the theft. */
+static void test_ledger_stops_counting_what_a_revocation_reaches_late(void **state)
+{
+    struct place *p = *state;
+    struct kit *k = &p->kit;
+    kit_put_root_log(k, &p->ledger);
+    struct kit_record one = kit_damage(k, KIT_ANNA, 1, 1, 3);
+    struct kit_record two = kit_damage(k, KIT_ANNA, 2, 1, 999);
+    struct kit_record other = kit_damage(k, KIT_BINH, 1, 2, 5);
+    struct kit_record seen = kit_review(k, KIT_OPERATOR, 1, KIT_BINH, 1, REVIEW_REJECTED, "");
+    assert_int_equal(kit_put(k, &p->ledger, &one), LEDGER_NEW);
+    assert_int_equal(kit_put(k, &p->ledger, &two), LEDGER_NEW);
+    assert_int_equal(kit_put(k, &p->ledger, &other), LEDGER_NEW);
+    assert_int_equal(kit_put(k, &p->ledger, &seen), LEDGER_NEW);
+    assert_int_equal(count_figures(p), 3);
+    struct kit_record revoked = kit_enrol(k, KIT_ANNA, ROSTER_MEMBER, 3, "Nguyễn Thị An", 2);
+    assert_int_equal(kit_put(k, &p->ledger, &revoked), LEDGER_NEW);
+    assert_int_equal(count_figures(p), 2); /* Anna's first, and Binh's */
+    assert_int_equal(review_state_of(p, KIT_BINH, 1), REVIEW_REJECTED);
+    struct kit_record operator = kit_enrol(k, KIT_OPERATOR, ROSTER_OPERATOR, 0, "Trực ban", 1);
+    assert_int_equal(kit_put(k, &p->ledger, &operator), LEDGER_NEW);
+    assert_int_equal(review_state_of(p, KIT_BINH, 1), 0);
+    struct kit_record pardoned = kit_enrol(k, KIT_ANNA, ROSTER_MEMBER, 3, "Nguyễn Thị An", 0);
+    assert_int_equal(kit_put(k, &p->ledger, &pardoned), LEDGER_NEW);
+    assert_int_equal(count_figures(p), 3); /* it was kept all the time */
+    assert_int_equal(kit_put(k, &p->ledger, &two), LEDGER_DUPLICATE);
+}
+
+/* An export or an import beside a running gateway writes to the same database. */
+static void test_ledger_learns_of_authors_another_program_stored(void **state)
+{
+    struct place *p = *state;
+    struct kit *k = &p->kit;
+    struct kit_record log[8];
+    size_t count = kit_root_log(k, log);
+    struct db *db = kit_open_db(p->dir, "a.db");
+    struct ledger other;
+    assert_int_equal(ledger_init(&other, db), 0);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(kit_put(k, &other, &log[i]), LEDGER_NEW);
+    struct kit_record report = kit_damage(k, KIT_ANNA, 1, 1, 3);
+    struct kit_record held = kit_damage(k, KIT_BINH, 1, 1, 3);
+    assert_int_equal(kit_put(k, &p->ledger, &report), LEDGER_UNKNOWN_AUTHOR);
+    assert_int_equal(kit_put(k, &p->ledger, &held), LEDGER_UNKNOWN_AUTHOR);
+    assert_int_equal(kit_put(k, &p->ledger, &log[3]), LEDGER_DUPLICATE); /* Anna's entry */
+    assert_int_equal(count_reports(p), 1);
+    assert_int_equal(kit_put(k, &p->ledger, &report), LEDGER_DUPLICATE);
+    ledger_free(&other);
+    assert_int_equal(ledger_init(&other, db), 0); /* a start finds what waits for a known author */
+    assert_int_equal(count_reports(p), 2);
+    ledger_free(&other);
+    db_close(db);
+}
+
 /* The whole of a commune, backwards, in one batch from a source that is enrolled in it. */
 static void test_ledger_takes_a_batch_in_any_order(void **state)
 {
@@ -237,6 +325,35 @@ static void test_ledger_refuses_whole_batches_without_a_trace(void **state)
     assert_null(roster_find(&ledger_find(&p->ledger, k->network_id)->roster, KIT_GATEWAY));
 }
 
+/* Whoever cannot sign for an enrolled source makes us check one signature, not a thousand. */
+static void test_ledger_judges_nothing_of_what_a_stranger_signed(void **state)
+{
+    struct place *p = *state;
+    struct kit *k = &p->kit;
+    struct kit_record records[200];
+    struct ledger_batch_result result;
+    bool sig_ok;
+    size_t len, count = sizeof records / sizeof records[0];
+    kit_put_root_log(k, &p->ledger);
+    for (size_t i = 0; i < count; i++) {
+        records[i] = kit_enrol(k, KIT_STRANGER, ROSTER_MEMBER, 1, "x", 0);
+        records[i].bytes[records[i].len - 2] ^= 0x10;
+    }
+    const struct roster_author *before = ledger_find(&p->ledger, k->network_id)->roster.authors;
+    uint8_t *bytes = kit_batch(k, KIT_GATEWAY, records, count, &len);
+    bytes[len - 1] ^= 1;
+    assert_int_equal(ledger_put_batch(&p->ledger, bytes, len, 1, true, &result, &sig_ok),
+                     LEDGER_BATCH_ESIG);
+    free(bytes);
+    bytes = kit_batch(k, KIT_STRANGER, records, count, &len); /* a source nobody enrolled */
+    assert_int_equal(ledger_put_batch(&p->ledger, bytes, len, 1, true, &result, &sig_ok),
+                     LEDGER_BATCH_ESOURCE);
+    free(bytes);
+    /* The roster was not even read again. */
+    assert_ptr_equal(ledger_find(&p->ledger, k->network_id)->roster.authors, before);
+    assert_int_equal(p->ledger.counts[LEDGER_BAD_SIGNATURE], 0);
+}
+
 static void test_ledger_knows_its_rosters_after_a_restart(void **state)
 {
     struct place *p = *state;
@@ -251,20 +368,6 @@ static void test_ledger_knows_its_rosters_after_a_restart(void **state)
     assert_string_equal(c->info.name, "Xã Cao Minh");
     struct kit_record report = kit_damage(k, KIT_ANNA, 1, 1, 3);
     assert_int_equal(kit_put(k, &p->ledger, &report), LEDGER_NEW);
-}
-
-static int take_review_state(void *ctx, const struct db_record *record)
-{
-    *(int *)ctx = record->review_state;
-    return 0;
-}
-
-static int review_state_of(struct place *p, uint16_t author, uint32_t seq)
-{
-    int state = -1;
-    struct record_ref ref = { .author = author, .seq = seq };
-    assert_int_equal(db_record_variants(p->db, 1, &ref, take_review_state, &state), 0);
-    return state;
 }
 
 static void test_ledger_shows_the_newest_review(void **state)
@@ -295,6 +398,9 @@ int main(void)
         LEDGER_TEST(test_ledger_refuses_whole_batches_without_a_trace),
         LEDGER_TEST(test_ledger_knows_its_rosters_after_a_restart),
         LEDGER_TEST(test_ledger_shows_the_newest_review),
+        LEDGER_TEST(test_ledger_stops_counting_what_a_revocation_reaches_late),
+        LEDGER_TEST(test_ledger_learns_of_authors_another_program_stored),
+        LEDGER_TEST(test_ledger_judges_nothing_of_what_a_stranger_signed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
