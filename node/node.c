@@ -180,8 +180,9 @@ static void announce(struct node *n, const struct node_report *r)
     n->on_state(n->listener, node_json_report(n, &record));
 }
 
-/* What changed since last time: remembered, announced; what was read is not followed any more,
- * unless a later review says otherwise. */
+/* What changed since last time: remembered in one transaction, because one acknowledgement may
+ * speak of hundreds, and announced; what was read is not followed any more, unless a later review
+ * says otherwise. */
 static void follow_reports(struct node *n)
 {
     struct mesh_stats stats;
@@ -189,17 +190,27 @@ static void follow_reports(struct node *n)
     if (stats.state_changes == n->state_changes_seen)
         return;
     n->state_changes_seen = stats.state_changes;
+    bool changed[NODE_OPEN_COUNT_MAX] = { false }, begun = false, good = true;
     for (size_t i = 0; i < n->open_count; i++) {
         struct node_report now;
         node_report_state(n, &n->open[i].ref, n->open[i].carried_by, &now);
         if (same_state(&now, &n->open[i]))
             continue;
-        if (now.carried_by != n->open[i].carried_by &&
-            store_put_carried(n->store, &now.ref, now.carried_by) != STORE_OK)
-            fprintf(stderr, "<4>kengd: %s\n", store_text(n->store));
+        if (now.carried_by != n->open[i].carried_by) {
+            good = good && (begun || store_begin(n->store) == STORE_OK);
+            begun = true;
+            good = good && store_put_carried(n->store, &now.ref, now.carried_by) == STORE_OK;
+        }
         n->open[i] = now;
-        announce(n, &now);
+        changed[i] = true;
     }
+    if (begun && (!good || store_commit(n->store) != STORE_OK)) {
+        store_rollback(n->store);
+        fprintf(stderr, "<4>kengd: %s\n", store_text(n->store));
+    }
+    for (size_t i = 0; i < n->open_count; i++)
+        if (changed[i])
+            announce(n, &n->open[i]);
 }
 
 /* ---- making durable ------------------------------------------------------------------------- */
@@ -220,7 +231,8 @@ static int store_reviews(struct node *n, const struct record_view *view)
     struct review review;
     if (view->encrypted || review_decode(view->body, view->body_len, &review) != REPORT_OK)
         return STORE_OK; /* a body of a later version: kept and carried, not understood here */
-    struct store_review row = { .by = view->ref.author, .state = (uint8_t)review.state };
+    struct store_review row = { .by = view->ref.author, .by_seq = view->ref.seq,
+                                .state = (uint8_t)review.state };
     snprintf(row.text, sizeof row.text, "%s", review.text);
     int err = STORE_OK;
     for (size_t i = 0; i < review.ref_count && err == STORE_OK; i++)

@@ -40,6 +40,7 @@ struct store_record {
 
 struct store_review {
     uint16_t by;
+    uint32_t by_seq; /* the review's own number: of one reviewer the newest counts */
     uint8_t state; /* enum review_state */
     char text[REPORT_TEXT_LEN_MAX + 1];
 };
@@ -59,6 +60,7 @@ void store_rollback(struct store *s);
 int store_put_record(struct store *s, const struct record_view *view, int64_t received_ms,
                      uint32_t replaces_seq, const char *once, int64_t *arrival_out);
 int store_put_fork(struct store *s, const struct record_view *view, int64_t received_ms);
+/* Keeps the newest of one reviewer, of several the one heard last. */
 int store_put_review(struct store *s, const struct record_ref *of,
                      const struct store_review *review);
 int store_put_carried(struct store *s, const struct record_ref *ref, uint16_t node);

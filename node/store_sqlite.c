@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum {
-    SCHEMA_VERSION = 1,
+    SCHEMA_VERSION = 2,
     CACHE_KIB = 160, /* a node has little memory and few hot pages */
     BUSY_TIMEOUT_MS = 2000,
     URI_LEN_MAX = 3 * 4096 + 32,
@@ -32,6 +32,7 @@ static const char *const MIGRATIONS[SCHEMA_VERSION] = {
     " state INTEGER NOT NULL, text BLOB, PRIMARY KEY(log, seq)) WITHOUT ROWID;"
     "CREATE TABLE airtime(boot TEXT NOT NULL, minute_ms INTEGER NOT NULL, us INTEGER NOT NULL,"
     " PRIMARY KEY(boot, minute_ms)) WITHOUT ROWID;",
+    "ALTER TABLE review ADD COLUMN by_seq INTEGER NOT NULL DEFAULT 0;",
 };
 
 enum statement {
@@ -51,7 +52,10 @@ static const char *const SQL[ST_COUNT] = {
     [ST_PUT_RECORD] = "INSERT INTO record(log, seq, received_ms, once, bytes) VALUES(?,?,?,?,?)",
     [ST_DROP_RECORD] = "DELETE FROM record WHERE log = ? AND seq = ?",
     [ST_PUT_FORK] = "INSERT OR IGNORE INTO fork(log, seq, received_ms, bytes) VALUES(?,?,?,?)",
-    [ST_PUT_REVIEW] = "INSERT OR REPLACE INTO review(log, seq, by, state, text) VALUES(?,?,?,?,?)",
+    [ST_PUT_REVIEW] = "INSERT INTO review(log, seq, by, state, text, by_seq)"
+                      " VALUES(?1,?2,?3,?4,?5,?6) ON CONFLICT(log, seq) DO UPDATE"
+                      " SET by = ?3, state = ?4, text = ?5, by_seq = ?6"
+                      " WHERE by <> ?3 OR by_seq < ?6",
     [ST_PUT_CARRIED] = "UPDATE record SET carried_by = ? WHERE log = ? AND seq = ?"
                        " AND carried_by IS NULL",
     [ST_PUT_AIRTIME] = "INSERT OR REPLACE INTO airtime(boot, minute_ms, us) VALUES(?,?,?)",
@@ -59,7 +63,7 @@ static const char *const SQL[ST_COUNT] = {
     [ST_EACH_AIRTIME] = "SELECT boot = ?, minute_ms, us FROM airtime",
     [ST_LOAD] = "SELECT bytes FROM record WHERE log = ? AND seq = ?",
     [ST_FIND_ONCE] = "SELECT log, seq FROM record WHERE once = ?",
-    [ST_FIND_REVIEW] = "SELECT by, state, text FROM review WHERE log = ? AND seq = ?",
+    [ST_FIND_REVIEW] = "SELECT by, state, text, by_seq FROM review WHERE log = ? AND seq = ?",
     [ST_EACH_RECORD] = "SELECT " RECORD_COLUMNS " FROM record ORDER BY log >= 8, arrival",
     [ST_RECORDS_AFTER] = "SELECT " RECORD_COLUMNS " FROM record WHERE arrival > ?"
                          " ORDER BY arrival LIMIT ?",
@@ -328,6 +332,7 @@ int store_put_review(struct store *s, const struct record_ref *of,
     sqlite3_bind_int(st, 3, review->by);
     sqlite3_bind_int(st, 4, review->state);
     sqlite3_bind_text(st, 5, review->text, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(st, 6, review->by_seq);
     return run(s, st, "write a review");
 }
 
@@ -477,6 +482,7 @@ static bool review_row(void *ctx, sqlite3_stmt *st)
     const unsigned char *text = sqlite3_column_text(st, 2);
     f->review->by = (uint16_t)sqlite3_column_int(st, 0);
     f->review->state = (uint8_t)sqlite3_column_int(st, 1);
+    f->review->by_seq = (uint32_t)sqlite3_column_int64(st, 3);
     snprintf(f->review->text, sizeof f->review->text, "%s", text ? (const char *)text : "");
     f->found = true;
     return false;

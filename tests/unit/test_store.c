@@ -328,6 +328,25 @@ static void test_store_review_is_replaced(void **state)
     }
 }
 
+static void test_store_late_review_does_not_undo_a_newer(void **state)
+{
+    (void)state;
+    struct record_ref of = { .author = 11, .lane = 0, .seq = 3 };
+    static const struct { uint16_t by; uint32_t by_seq; uint8_t state, want; } CASES[] = {
+        { 5, 7, REVIEW_APPROVED, REVIEW_APPROVED }, { 5, 4, REVIEW_QUESTION, REVIEW_APPROVED },
+        { 5, 7, REVIEW_REJECTED, REVIEW_APPROVED }, { 5, 8, REVIEW_MET, REVIEW_MET },
+        { 4, 1, REVIEW_SEEN, REVIEW_SEEN }, /* another person: heard last */
+    };
+    open_store();
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        struct store_review review = { .by = CASES[i].by, .by_seq = CASES[i].by_seq,
+                                       .state = CASES[i].state }, got;
+        assert_int_equal(store_put_review(s, &of, &review), STORE_OK);
+        assert_int_equal(store_find_review(s, &of, &got), STORE_OK);
+        assert_int_equal(got.state, CASES[i].want);
+    }
+}
+
 struct spent { uint64_t this_boot_us, others_us, first_minute_ms; };
 
 static void add_spent(void *ctx, bool same_boot, uint64_t minute_ms, uint32_t airtime_us)
@@ -386,7 +405,7 @@ static void test_store_refuses_what_is_not_its_own(void **state)
     assert_int_equal(store_open(path, network, &none, text), STORE_EVERSION);
     assert_non_null(strstr(text, "newer kengd"));
     assert_non_null(strstr(text, "99"));
-    run_sql("PRAGMA user_version = 1");
+    run_sql("PRAGMA user_version = 2");
     open_store(); /* neither refusal changed anything */
     assert_true(holds(11, 0, 1));
     assert_null(none);
@@ -710,6 +729,7 @@ int main(void)
         STORE_TEST(test_store_a_number_and_a_token_are_taken_once),
         STORE_TEST(test_store_pages_through_arrivals),
         STORE_TEST(test_store_review_is_replaced),
+        STORE_TEST(test_store_late_review_does_not_undo_a_newer),
         STORE_TEST(test_store_airtime_is_kept_per_boot_and_minute),
         STORE_TEST(test_store_refuses_what_is_not_its_own),
         STORE_TEST(test_store_says_why_it_cannot_open),
