@@ -31,6 +31,7 @@ struct stream {
 struct exchange {
     uint8_t *body;
     size_t len, cap, len_max;
+    size_t discarded_len;
     bool too_big, no_memory;
 };
 
@@ -305,10 +306,9 @@ static enum MHD_Result answer_request(struct http_server *s, struct MHD_Connecti
 /* Keeps the body, with one NUL behind it. */
 static void take_body(struct exchange *ex, const char *data, size_t len)
 {
-    if (ex->too_big || ex->no_memory)
-        return;
-    if (len > ex->len_max - ex->len) {
-        ex->too_big = true;
+    ex->too_big = ex->too_big || len > ex->len_max - ex->len;
+    if (ex->too_big || ex->no_memory) {
+        ex->discarded_len += len;
         return;
     }
     if (ex->len + len + 1 > ex->cap) {
@@ -354,7 +354,8 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
     if (*upload_len > 0) {
         take_body(ex, upload_data, *upload_len);
         *upload_len = 0;
-        return MHD_YES;
+        /* A body without a stated length may have no end. */
+        return ex->discarded_len > HTTP_DISCARD_LEN_MAX ? MHD_NO : MHD_YES;
     }
     return answer_request(s, connection, url, method, ex);
 }

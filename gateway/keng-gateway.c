@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -695,6 +696,10 @@ int main(int argc, char **argv)
     struct options options;
     if (sodium_init() < 0)
         return fail("libsodium cannot start");
+    /* Secret keys live in this process, and what people reported in its files. */
+    umask(0077);
+    if (setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 }) < 0)
+        return fail("cannot switch core dumps off");
     int parsed = parse_options(argc, argv, &options);
     if (parsed != 0)
         return parsed < 0 ? EXIT_SUCCESS : parsed;

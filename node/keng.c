@@ -10,6 +10,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define DEFAULT_HOME "/var/lib/keng"
@@ -59,6 +60,9 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is seen as a failed write below */
     if (sodium_init() < 0)
         return keng_failed(&k, TEXT_FAILED, KENG_ARGS("no source of randomness"));
+    /* `init` and `enroll` have the root's key in memory: it must not end in a core dump. */
+    if (setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 }) < 0)
+        return keng_failed(&k, TEXT_FAILED, KENG_ARGS("core dumps cannot be switched off"));
     int status = keng_parse(&k, argc, argv);
     if (status == KENG_OK) {
         find_places(&k);
