@@ -40,8 +40,12 @@ else ifeq ($(FLAVOUR),clang-san)
 CC := clang
 FLAVOUR_CFLAGS := -O1 -Werror -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAVOUR_LDFLAGS := -fsanitize=address,undefined
+else ifeq ($(FLAVOUR),fuzz)
+CC := clang
+FLAVOUR_CFLAGS := -O1 -Werror -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+FLAVOUR_LDFLAGS := -fsanitize=fuzzer,address,undefined
 else
-$(error unknown FLAVOUR '$(FLAVOUR)': release, gcc-san or clang-san)
+$(error unknown FLAVOUR '$(FLAVOUR)': release, gcc-san, clang-san or fuzz)
 endif
 ALL_CFLAGS = $(BASE_CFLAGS) $(FLAVOUR_CFLAGS) $(PKG_CFLAGS) $(CFLAGS)
 
@@ -172,6 +176,18 @@ core-purity: $(PURE_OBJS)
 else
 	@$(MAKE) --no-print-directory FLAVOUR=release core-purity
 endif
+
+# ---- fuzzing: new finds go to build/fuzz/NAME/, what is kept to seeds/fuzz/NAME/ ------
+TARGET ?= frame
+SECS ?= 60
+.PHONY: fuzz
+build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o $(LIBS_ALL)
+	$(CC) $(FLAVOUR_LDFLAGS) -o $@ $< -Wl,--as-needed -Wl,--start-group $(LIBS_ALL) -Wl,--end-group $(SYS_ALL)
+fuzz: ## TARGET=frame SECS=60: libFuzzer on one of tests/fuzz/, from its corpus
+	@$(MAKE) --no-print-directory -s FLAVOUR=fuzz build/fuzz/fuzz_$(TARGET)
+	@mkdir -p build/fuzz/$(TARGET)
+	@build/fuzz/fuzz_$(TARGET) -max_total_time=$(SECS) -timeout=10 -max_len=4096 -print_final_stats=1 \
+	 -artifact_prefix=build/fuzz/$(TARGET)- build/fuzz/$(TARGET) seeds/fuzz/$(TARGET)
 
 # ---- seen to work ---------------------------------------------------------------
 .PHONY: demo demo-built crash-demo bench-size bench-node bench-sync sim-campaign

@@ -1,0 +1,30 @@
+/* A frame's form: what is accepted is written again to the same bytes. */
+#include "proto/frame.h"
+#include "tests/fuzz/fuzz.h"
+
+static void fuzz_frame(const uint8_t *data, size_t len)
+{
+    struct frame_view v;
+    if (frame_decode(data, len, &v) != FRAME_OK)
+        return;
+    uint8_t again[FRAME_LEN_MAX];
+    struct frame_builder b;
+    frame_begin(&b, again, sizeof again, v.sender, v.digest);
+    if (v.flags & FRAME_FLAG_SUMMARY)
+        frame_begin_summary(&b, v.flags & FRAME_FLAG_WHOLE, v.whole_from, v.whole_to);
+    struct frame_entry entry;
+    while (frame_next_entry(&v, &entry)) {
+        FUZZ_CHECK(entry.log <= FRAME_LOG_MAX && entry.held <= RECORD_SEQ_MAX);
+        FUZZ_CHECK(entry.run_count <= FRAME_RUN_COUNT_MAX);
+        FUZZ_CHECK(frame_add_entry(&b, &entry));
+    }
+    const uint8_t *record;
+    size_t record_len;
+    while (frame_next_record(&v, &record, &record_len))
+        FUZZ_CHECK(frame_add_record(&b, record, record_len));
+    FUZZ_CHECK(frame_finish(&b) == len);
+    memcpy(again + 1, data + 1, FRAME_TAG_LEN);
+    FUZZ_CHECK(memcmp(again, data, len) == 0);
+}
+
+FUZZ_TARGET(fuzz_frame)
