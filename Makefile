@@ -8,8 +8,8 @@ SHELL := /bin/sh
 export PYTHONDONTWRITEBYTECODE := 1
 
 # ---- Debian packages: the one list that `make deps` installs when missing ----
-PACKAGES_BUILD := gcc clang llvm make pkg-config libsodium-dev libprotobuf-c-dev protobuf-c-compiler \
-	protobuf-compiler libserialport-dev libsqlite3-dev libjansson-dev libconfuse-dev \
+PACKAGES_BUILD := gcc clang libclang-rt-dev llvm make pkg-config libsodium-dev libprotobuf-c-dev \
+	protobuf-c-compiler protobuf-compiler libserialport-dev libsqlite3-dev libjansson-dev libconfuse-dev \
 	libmicrohttpd-dev libcurl4-gnutls-dev libgnutls28-dev libutf8proc-dev
 PACKAGES_TEST := libcmocka-dev python3 curl chromium fonts-dejavu-core mandoc procps time
 PACKAGES := $(PACKAGES_BUILD) $(PACKAGES_TEST)

@@ -209,6 +209,12 @@ static void test_serial_lists_ports_within_the_given_room(void **state)
     struct serial_port ports[4];
     size_t count = 999;
     (void)state;
+    if (access("/sys/class/tty", R_OK | X_OK) != 0) {
+        /* Nobody can say which ports there are: an error, not an empty list. */
+        assert_int_equal(serial_list(ports, 4, &count), SERIAL_EIO);
+        assert_int_equal(count, 999);
+        return;
+    }
     assert_int_equal(serial_list(ports, 4, &count), SERIAL_OK);
     for (size_t i = 0; i < count && i < 4; i++)
         assert_true(ports[i].path[0] == '/');
