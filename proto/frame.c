@@ -3,7 +3,8 @@
 enum {
     VERSION_SHIFT = 5,
     FLAG_MASK = 0x1f,
-    FLAG_RESERVED = FLAG_MASK & ~(FRAME_FLAG_SUMMARY | FRAME_FLAG_WHOLE),
+    FLAG_RESERVED = FLAG_MASK & ~(FRAME_FLAG_SUMMARY | FRAME_FLAG_WHOLE | FRAME_FLAG_LINKS),
+    QUALITY_BITS = 2,
     HELD_MAX = RECORD_SEQ_MAX,
 };
 
@@ -32,6 +33,32 @@ static bool read_entry(struct bytes_reader *r, uint32_t *log, bool first, struct
             return false;
     }
     e->run_count = run_count;
+    return true;
+}
+
+static bool read_link(struct bytes_reader *r, uint32_t *node, bool first, struct frame_link *link)
+{
+    uint32_t value = (uint32_t)read_varint(r, (AUTHOR_MAX << QUALITY_BITS) | FRAME_QUALITY_MAX);
+    uint32_t step = value >> QUALITY_BITS;
+    if (r->failed || (!first && step == 0) || step > AUTHOR_MAX - *node)
+        return false;
+    *node += step;
+    *link = (struct frame_link){ .node = (uint16_t)*node,
+                                 .quality = (uint8_t)(value & FRAME_QUALITY_MAX) };
+    return true;
+}
+
+static bool decode_links(struct bytes_reader *r, struct frame_view *v)
+{
+    v->link_count = read_u8(r);
+    if (r->failed || v->link_count > FRAME_LINK_COUNT_MAX)
+        return false;
+    v->links = *r;
+    uint32_t node = 0;
+    struct frame_link link;
+    for (size_t i = 0; i < v->link_count; i++)
+        if (!read_link(r, &node, i == 0, &link))
+            return false;
     return true;
 }
 
@@ -65,7 +92,11 @@ int frame_decode(const uint8_t *buf, size_t len, struct frame_view *view_out)
     struct bytes_reader r = bytes_reader(v.signed_part, v.signed_len);
     v.sender = read_u16(&r);
     v.digest = read_u24(&r);
-    if ((v.flags & FLAG_RESERVED) || v.flags == FRAME_FLAG_WHOLE || v.sender == AUTHOR_NONE)
+    v.count = read_u8(&r);
+    if ((v.flags & FLAG_RESERVED) || v.sender == AUTHOR_NONE ||
+        ((v.flags & FRAME_FLAG_WHOLE) && !(v.flags & FRAME_FLAG_SUMMARY)))
+        return FRAME_EFORM;
+    if ((v.flags & FRAME_FLAG_LINKS) && !decode_links(&r, &v))
         return FRAME_EFORM;
     if ((v.flags & FRAME_FLAG_SUMMARY) && !decode_summary(&r, &v))
         return FRAME_EFORM;
@@ -78,6 +109,16 @@ int frame_decode(const uint8_t *buf, size_t len, struct frame_view *view_out)
     }
     *view_out = v;
     return FRAME_OK;
+}
+
+bool frame_next_link(struct frame_view *v, struct frame_link *link_out)
+{
+    if (v->link_count == 0)
+        return false;
+    /* frame_decode() read the same bytes and refused a zero step; the first may be zero. */
+    read_link(&v->links, &v->link_node, true, link_out);
+    v->link_count--;
+    return true;
 }
 
 bool frame_next_entry(struct frame_view *v, struct frame_entry *entry_out)
@@ -100,7 +141,7 @@ bool frame_next_record(struct frame_view *v, const uint8_t **record_out, size_t 
 }
 
 void frame_begin(struct frame_builder *b, uint8_t *buf, size_t cap, uint16_t sender,
-                 uint32_t digest)
+                 uint32_t digest, uint8_t count)
 {
     static const uint8_t no_tag[FRAME_TAG_LEN];
     *b = (struct frame_builder){ .w = bytes_writer(buf, cap), .flags = buf };
@@ -108,6 +149,26 @@ void frame_begin(struct frame_builder *b, uint8_t *buf, size_t cap, uint16_t sen
     write_bytes(&b->w, no_tag, sizeof no_tag);
     write_u16(&b->w, sender);
     write_u24(&b->w, digest & 0xffffffu);
+    write_u8(&b->w, count);
+}
+
+bool frame_add_links(struct frame_builder *b, const struct frame_link *links, size_t link_count,
+                     size_t room_len)
+{
+    struct bytes_writer w = b->w;
+    if (bytes_room(&w) > room_len)
+        w.end = w.at + room_len;
+    uint32_t node = 0;
+    write_u8(&w, (uint8_t)link_count);
+    for (size_t i = 0; i < link_count; i++) {
+        write_varint(&w, (uint64_t)(links[i].node - node) << QUALITY_BITS | links[i].quality);
+        node = links[i].node;
+    }
+    if (w.failed || link_count > FRAME_LINK_COUNT_MAX)
+        return false;
+    b->w.at = w.at;
+    *b->flags |= FRAME_FLAG_LINKS;
+    return true;
 }
 
 void frame_begin_summary(struct frame_builder *b, bool whole, uint32_t from, uint32_t to)

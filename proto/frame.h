@@ -1,12 +1,18 @@
 /* frame.h - what one transmission carries: what I hold, and records.
  *
  *   version and flags  1   bits 5-7 version 1; bit 0 summary, bit 1 the summary is a piece of
- *                          the whole, bits 2-4 zero
+ *                          the whole, bit 2 links, bits 3-4 zero
  *   tag                4   keyed hash of all the rest under the network key (sign.h)
  *   sender             2   node number
  *   digest             3   of everything the sender holds: equal digests, equal holdings
+ *   count              1   frames the sender has sent, modulo 256: gaps are frames not heard
+ *   links              -   if bit 2: the nodes the sender hears, and how well
  *   summary            -   if bit 0: entry count, [if bit 1: from, to], entries
  *   records            -   to the end: length 1, record
+ *
+ * Links are a count and for each node, by rising number, 4 times the step from the one before (the
+ * first absolute) plus a quality from 0 (now and then) to 3 (nearly always).  Nodes that are not
+ * listed are not heard.
  *
  * A summary entry is a log number (author x 8 + lane; the first absolute, then the difference
  * from the one before), held x 2 + more, and if `more` is set a count of runs, each run the
@@ -25,6 +31,9 @@
 enum {
     FRAME_FLAG_SUMMARY = 0x01,
     FRAME_FLAG_WHOLE = 0x02,
+    FRAME_FLAG_LINKS = 0x04,
+    FRAME_LINK_COUNT_MAX = 48,
+    FRAME_QUALITY_MAX = 3,
     FRAME_RUN_COUNT_MAX = 8,
     FRAME_ENTRY_COUNT_MAX = 127,
     FRAME_LOG_MAX = 65536 * LANE_COUNT - 1,
@@ -48,13 +57,21 @@ struct frame_entry {
     struct frame_run runs[FRAME_RUN_COUNT_MAX];
 };
 
+struct frame_link {
+    uint16_t node;
+    uint8_t quality; /* 0..FRAME_QUALITY_MAX */
+};
+
 struct frame_view {
-    uint8_t flags;
+    uint8_t flags, count;
     uint16_t sender;
     uint32_t digest; /* 24 bits */
     const uint8_t *tag;
     const uint8_t *signed_part; /* what follows the tag */
     size_t signed_len;
+    size_t link_count;
+    struct bytes_reader links;     /* iterate with frame_next_link() */
+    uint32_t link_node;            /* iterator's memory */
     size_t entry_count;
     uint32_t whole_from, whole_to; /* with FRAME_FLAG_WHOLE */
     struct bytes_reader entries;   /* iterate with frame_next_entry() */
@@ -63,10 +80,11 @@ struct frame_view {
 };
 
 int frame_decode(const uint8_t *buf, size_t len, struct frame_view *view_out);
+bool frame_next_link(struct frame_view *v, struct frame_link *link_out);
 bool frame_next_entry(struct frame_view *v, struct frame_entry *entry_out);
 bool frame_next_record(struct frame_view *v, const uint8_t **record_out, size_t *len_out);
 
-/* Builder: begin, [summary], records, finish; the caller then puts the tag at buf + 1. */
+/* Builder: begin, [links], [summary], records, finish; the caller then puts the tag at buf + 1. */
 struct frame_builder {
     struct bytes_writer w;
     uint8_t *flags, *entry_count;
@@ -74,7 +92,11 @@ struct frame_builder {
 };
 
 void frame_begin(struct frame_builder *b, uint8_t *buf, size_t cap, uint16_t sender,
-                 uint32_t digest);
+                 uint32_t digest, uint8_t count);
+/* All links, by rising node number, at most once and before the summary.  False, and nothing
+ * written, if they do not fit into room_len bytes. */
+bool frame_add_links(struct frame_builder *b, const struct frame_link *links, size_t link_count,
+                     size_t room_len);
 /* Starts the summary, at most once and before any record.  whole: bit 1 with the range. */
 void frame_begin_summary(struct frame_builder *b, bool whole, uint32_t from, uint32_t to);
 /* Appends an entry (rising log numbers).  False, and nothing written, if it does not fit. */

@@ -24,10 +24,10 @@ enum {
     RECORD_HEADER_LEN_MAX = 2 + RECORD_SEQ_LEN_MAX + 1 + 3 + 1 + 4 + 1,
     RECORD_LEN_MIN = RECORD_HEADER_LEN_MIN + KENG_SIG_LEN,
 
-    /* Frame: version and flags 1, tag 4, sender 2, digest 3, sections. */
+    /* Frame: version and flags 1, tag 4, sender 2, digest 3, count 1, sections. */
     FRAME_TAG_LEN = 4,
     FRAME_DIGEST_LEN = 3,
-    FRAME_HEADER_LEN = 1 + FRAME_TAG_LEN + 2 + FRAME_DIGEST_LEN,
+    FRAME_HEADER_LEN = 1 + FRAME_TAG_LEN + 2 + FRAME_DIGEST_LEN + 1,
     FRAME_LEN_MAX = 255, /* LoRa's own limit; a modem may offer less */
 
     /* A record travels whole in one frame: header, one length byte, record. */

@@ -151,6 +151,15 @@ void ack_advance(struct mesh *m)
     if (err == MESH_OK && p.count > 0 && part_index < ACK_PART_COUNT)
         err = part_submit(m, &p, part_index);
     if (err == MESH_OK) {
+        /* Every statement costs the whole commune airtime: the first reports of a quiet hour are
+         * answered at once, those of a storm together.  A pause makes it quick again. */
+        uint64_t least_ms = ACK_GAP_UNITS * m->unit_ms;
+        bool pause = m->ack_last_ms == 0 || m->now_ms - m->ack_last_ms > 2 * m->ack_gap_ms;
+        m->ack_gap_ms = pause ? least_ms : m->ack_gap_ms * 3 / 2;
+        if (m->ack_gap_ms > ACK_GAP_MS_MAX)
+            m->ack_gap_ms = ACK_GAP_MS_MAX;
+        if (m->ack_gap_ms < least_ms)
+            m->ack_gap_ms = least_ms;
         m->ack_due_ms = MESH_NEVER;
         m->ack_last_ms = m->now_ms;
     } else {
@@ -158,8 +167,8 @@ void ack_advance(struct mesh *m)
     }
 }
 
-/* The store did not take what part `lane` - 1 says, or not its number: it was not said, and is tried
- * again when the disk had time to recover. */
+/* The store did not take what part `lane` - 1 says, or not its number: it was not said, and is
+ * tried again when the disk had time to recover. */
 void ack_on_failure(struct mesh *m, uint8_t lane)
 {
     assert(lane >= 1 && lane <= ACK_PART_COUNT);
@@ -172,15 +181,11 @@ void ack_on_commit(struct mesh *m, const struct slot *s)
     const struct log *log = &m->logs[s->log];
     if (!m->cfg.gateway || log->lane != 0 || log->author == m->cfg.node)
         return;
-    uint64_t due_ms;
-    if (s->priority == PRIORITY_RESCUE) {
-        due_ms = m->now_ms + ACK_WAIT_RESCUE_UNITS * m->unit_ms;
-    } else {
-        due_ms = m->now_ms + ACK_WAIT_UNITS * m->unit_ms;
-        uint64_t gap_ms = m->ack_last_ms + ACK_GAP_UNITS * m->unit_ms;
-        if (m->ack_last_ms > 0 && due_ms < gap_ms)
-            due_ms = gap_ms;
-    }
+    bool rescue = s->priority == PRIORITY_RESCUE;
+    uint64_t due_ms = m->now_ms + (rescue ? ACK_WAIT_RESCUE_UNITS : ACK_WAIT_UNITS) * m->unit_ms;
+    uint64_t gap_ms = rescue ? ACK_GAP_RESCUE_UNITS * m->unit_ms : m->ack_gap_ms;
+    if (m->ack_last_ms > 0 && due_ms < m->ack_last_ms + gap_ms)
+        due_ms = m->ack_last_ms + gap_ms;
     if (due_ms < m->ack_due_ms)
         m->ack_due_ms = due_ms;
 }

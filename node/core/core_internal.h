@@ -25,23 +25,63 @@ enum {
     FRAME_RECORD_COUNT_MAX = 8,
 
     /* Timers in units of one full frame's airtime, so that every radio setting has its own pace.
-     * node/DESIGN.md says how each was chosen. */
+     * node/DESIGN.md says how each was chosen, proto/PROTOCOL.md lists them. */
+
+    /* Frames without records: a trickle, and its reasons. */
     TRICKLE_MIN_UNITS = 8,
     TRICKLE_MIN_MS_MIN = 3000,
-    TRICKLE_MAX_MS = 600000,
+    TRICKLE_MAX_MS = 900000,
     TRICKLE_MAX_DIFFERENT_MS = 240000, /* while somebody around is known to differ */
-    TRICKLE_CONSISTENT = 2,    /* summaries like ours heard before ours is needless */
+    TRICKLE_CONSISTENT = 1,    /* digests like ours heard before ours is needless */
+    QUIET_UNITS = 240,         /* while news comes in, its frames tell what there is to tell */
+    HOLE_UNITS = 600,          /* how long a known gap may wait to be told beside records */
+    HOLE_GAP_MS_MAX = 1200000, /* asking again for it doubles up to this while nothing helps */
+    HELLO_UNITS = 16,          /* between two greetings of strangers; doubles */
+    STRANGER_MS = 60000,       /* how long after it was heard a stranger is greeted */
+    RETURN_MS = 1800000,       /* who was not heard for so long may have been elsewhere */
+    SILENCE_MS = 7200000,      /* who has said nothing for so long speaks, needless or not */
     WHOLE_AFTER_ROUNDS = 2,    /* brief summaries since a reset before the whole is told */
     WHOLE_AFTER_RESETS = 5,    /* brief summaries before it is told however often things change */
-    CHANGED_UNITS = 64,        /* a log counts as changed for so long */
-    HEARD_ENOUGH = 1,          /* further copies overheard before we trust that all heard it */
+    CHANGED_UNITS = 64,        /* a log counts as lately changed for so long */
+
+    /* Links: whom we hear, and whom our neighbours say they hear. */
+    LINKS_FIRST_UNITS = 4,     /* how long a node that has just started gathers them first */
+    LINKS_UNITS = 200,         /* how long changed links may wait to be told beside records */
+    LINKS_GAP_UNITS = 8,       /* between two statements of them; doubles up to */
+    LINKS_GAP_MS_MAX = 120000,
+    LINKS_REPEAT = 3,          /* a statement may be lost, and who is not listed is not helped */
+    LINKS_RENEW_MS = 900000,   /* after which they are stated again */
+    LINKS_TRUST_MS = 2400000,  /* how long we believe that we are not heard */
+    QUALITY_START = 160,       /* of 255: a neighbour heard once */
+    QUALITY_GAIN = 8,          /* each frame heard or missed moves the estimate by an eighth */
+    QUALITY_LISTED = 64,       /* heard less often: not a link */
+    QUALITY_STEP = 48,         /* of the estimate above that, for one step of stated quality */
+    QUALITY_RELIED = 1,        /* stated quality from which a frame is taken as heard */
+    FRAMES_MISSED_MAX = 32,    /* a larger gap is a restart, or a node that was away */
+    NEIGHBOUR_ALIVE_MS = 2 * SILENCE_MS + TRICKLE_MAX_MS,
+
+    /* Relays: whose turn it is. */
+    SLOT_UNITS = 3,            /* between the turns of relays that reach the same neighbours */
+    TURN_COUNT_MAX = 8,
+    FEW_COUNT = 5,             /* a relay that helps fewer waits for a word of them */
+    UNSPOKEN_UNITS = 40,       /* looking again whether they have spoken */
+    UNSPOKEN_MS_MAX = 600000,  /* how long at most */
+    HELPER_COUNT_MAX = 3,      /* so many others who may help them are many */
+    SPREAD_UNITS = 4,          /* wider waiting for each time a record was sent before */
+    SPREAD_COUNT_MAX = 8,
+    HEARD_ENOUGH = 1,          /* further copies before those without stated links have it too */
     STALE_UNITS = 4,           /* a frame may have waited so long in a modem before it was sent */
-    SHOUT_UNITS = 16,          /* first repetition of an own record nobody confirmed; doubles */
+
+    /* Own records that nobody is known to hold are repeated: after, doubling, so often. */
+    SHOUT_UNITS = 16,
+    SHOUT_ROUTINE_UNITS = 100,
     SHOUT_COUNT_MAX = 5,
-    NEIGHBOUR_ALIVE_MS = 3 * TRICKLE_MAX_MS,
+
     ACK_WAIT_UNITS = 12,       /* collect before acknowledging */
     ACK_WAIT_RESCUE_UNITS = 1,
-    ACK_GAP_UNITS = 30,        /* between two acknowledgements, rescue apart */
+    ACK_GAP_UNITS = 30,        /* between two acknowledgements; grows by half while reports flow */
+    ACK_GAP_MS_MAX = 600000,
+    ACK_GAP_RESCUE_UNITS = 40,
     BEHIND_WAIT_MS = 120000,
     RETRY_MS = 1000,           /* after a store that failed */
 };
@@ -58,7 +98,8 @@ enum slot_flags {
 
 struct slot {
     uint64_t confirmed; /* neighbours that said, or showed, that they hold it */
-    uint64_t told;      /* neighbours that probably heard it from us */
+    uint64_t told;      /* neighbours that probably heard it, from us or from each other */
+    uint64_t ready_ms;  /* our turn to relay it; 0: not drawn */
     uint32_t seq, sig_prefix;
     uint32_t hash_next;
     uint32_t said_ms; /* low bits of when it was last on air around here */
@@ -72,6 +113,8 @@ struct slot {
 
 struct log {
     uint64_t changed_ms;
+    uint64_t stated_ms;  /* when we last told what we hold of it */
+    uint64_t hole_ms;    /* since when we know that we lack something; 0: nothing known */
     uint64_t claimed_ms; /* local author: when we learned that more of it exists than we hold */
     uint32_t held;       /* durable without a gap up to here; superseding lane: the newest */
     uint32_t top;        /* highest durable number */
@@ -96,11 +139,20 @@ struct author_slot {
 struct neighbour {
     uint64_t heard_ms;
     uint64_t synced_digest; /* our whole digest when we last noted that it holds what we hold */
+    uint64_t links_heard_ms;
+    uint64_t hears; /* our neighbours that it hears well enough, by its own statement */
     uint32_t *held; /* for each log: everything up to this number */
     uint32_t digest; /* as last heard, 24 bits; UINT32_MAX: never */
     uint16_t node;
     int16_t rssi_dbm, snr_db_x4;
+    uint8_t count;   /* of its last frame heard */
+    uint8_t quality; /* share of its frames that we hear, of 255 */
+    uint8_t link_count;
     bool used, summary_known;
+    bool links_known; /* it has stated whom it hears */
+    bool hears_us;
+    bool listed;      /* we counted it among our links when we last stated them */
+    struct frame_link links[FRAME_LINK_COUNT_MAX]; /* as it stated them */
 };
 
 struct queued_event {
@@ -125,7 +177,7 @@ struct tx {
     uint64_t earliest_ms; /* pause after the last frame */
     uint32_t charge_event_id;
     uint64_t minute;      /* where the charge was booked */
-    uint8_t due_priority; /* what due_ms was drawn for */
+    uint64_t blocked_until_ms; /* no airtime for what waits; MESH_NEVER: not blocked */
     bool held_back;       /* something waits only for airtime */
     struct mesh_tx frame;
     uint8_t slot_count;
@@ -165,6 +217,14 @@ struct mesh {
     uint32_t unconfirmed_count;
 
     struct trickle trickle;
+    uint64_t hole_again_ms, hole_gap_ms; /* when to ask again for what is known to be missing */
+    uint64_t news_ms;      /* when something new was last taken in */
+    uint64_t sent_ms;      /* when we last sent a frame */
+    uint64_t links_gap_ms;
+    uint64_t hello_gap_ms; /* until strangers are greeted again */
+    uint64_t links_ms;     /* when we last stated our links */
+    uint64_t links_changed_ms; /* since when they differ from that; 0: they do not */
+    uint8_t frame_count, links_left;
     uint64_t reset_digest; /* our digest when the trickle was last reset */
     bool want_summary, want_whole;
     uint32_t whole_from;  /* where the next piece of the whole begins */
@@ -176,7 +236,7 @@ struct mesh {
 
     uint32_t created_min; /* the claim of time in records the core makes itself */
     bool clock_set;
-    uint64_t ack_due_ms, ack_last_ms;
+    uint64_t ack_due_ms, ack_last_ms, ack_gap_ms;
     uint64_t ack_hash[ACK_PART_COUNT];
 };
 
@@ -210,6 +270,16 @@ struct neighbour *neigh_heard(struct mesh *m, const struct frame_view *frame,
                               const struct mesh_rx_meta *meta);
 uint64_t neigh_bit(const struct mesh *m, const struct neighbour *n);
 uint64_t neigh_alive_mask(const struct mesh *m);
+/* The neighbours that a frame of ours may reach: all but those who say that they do not hear us. */
+uint64_t neigh_reach_mask(const struct mesh *m);
+/* The neighbours that by their own word hear a frame of this one. */
+uint64_t neigh_hearing(const struct mesh *m, const struct neighbour *sender);
+void neigh_on_links(struct mesh *m, struct neighbour *n, struct frame_view *frame);
+/* Whom we hear, by rising number; returns the count. */
+size_t neigh_links(struct mesh *m, struct frame_link out[FRAME_LINK_COUNT_MAX]);
+/* Those among whom we hear differ from what we last stated? */
+bool neigh_links_changed(const struct mesh *m);
+void neigh_links_stated(struct mesh *m);
 void neigh_on_summary(struct mesh *m, struct neighbour *n, struct frame_view *frame);
 void neigh_on_digest(struct mesh *m, struct neighbour *n, uint32_t digest24);
 /* Was the digest it last stated ours as we are now? */

@@ -97,8 +97,11 @@ int mesh_init(void *storage, size_t storage_len, const struct mesh_config *cfg, 
     for (int i = 0; i < MIXES_AT_START; i++)
         core_random(m);
     m->unit_ms = lora_airtime_us(&cfg->lora, cfg->mtu_len) / 1000 + 1;
+    m->hole_gap_ms = HOLE_UNITS * m->unit_ms;
+    m->links_gap_ms = LINKS_GAP_UNITS * m->unit_ms;
+    m->hello_gap_ms = HELLO_UNITS * m->unit_ms;
     m->next_event_id = m->next_tx_id = 1;
-    m->tx.due_ms = m->ack_due_ms = MESH_NEVER;
+    m->tx.due_ms = m->tx.blocked_until_ms = m->ack_due_ms = MESH_NEVER;
     m->ledger_minute = now_ms / MS_PER_MINUTE;
     *m_out = m;
     return MESH_OK;
@@ -197,6 +200,7 @@ static void stored(struct mesh *m, const struct queued_event *q, bool durable)
         return;
     }
     table_commit(m, q->slot);
+    m->news_ms = m->now_ms;
     const struct slot *s = &m->slots[q->slot];
     if (record_is_ack(s->kind)) {
         struct record_view v;

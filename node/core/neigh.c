@@ -12,6 +12,8 @@ uint64_t neigh_bit(const struct mesh *m, const struct neighbour *n)
 
 static void clear_bit(struct mesh *m, uint64_t bit)
 {
+    for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++)
+        m->neighbours[i].hears &= ~bit;
     for (uint32_t i = 0; i < m->fresh_slot; i++) {
         m->slots[i].confirmed &= ~bit;
         m->slots[i].told &= ~bit;
@@ -41,10 +43,118 @@ static struct neighbour *find_neighbour(struct mesh *m, uint16_t node)
     return NULL;
 }
 
+/* What the lists of the others say about a node: those who hear it. */
+static void read_lists(struct mesh *m, const struct neighbour *about)
+{
+    uint64_t bit = neigh_bit(m, about);
+    for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++) {
+        struct neighbour *n = &m->neighbours[i];
+        for (uint8_t k = 0; n->used && k < n->link_count; k++)
+            if (n->links[k].node == about->node && n->links[k].quality >= QUALITY_RELIED)
+                n->hears |= bit;
+    }
+}
+
+void neigh_on_links(struct mesh *m, struct neighbour *n, struct frame_view *frame)
+{
+    struct frame_link link;
+    n->link_count = 0;
+    n->hears = 0;
+    n->hears_us = false;
+    n->links_known = true;
+    n->links_heard_ms = m->now_ms;
+    while (frame_next_link(frame, &link)) {
+        n->links[n->link_count++] = link;
+        if (link.node == m->cfg.node)
+            n->hears_us = true;
+        const struct neighbour *other = find_neighbour(m, link.node);
+        if (other && link.quality >= QUALITY_RELIED)
+            n->hears |= neigh_bit(m, other);
+    }
+    m->need_dirty = true;
+}
+
+/* Each frame carries its sender's running count: the gaps are what we did not hear. */
+static void note_count(struct neighbour *n, uint8_t count, bool is_new)
+{
+    uint8_t step = (uint8_t)(count - n->count);
+    n->count = count;
+    if (is_new) {
+        n->quality = QUALITY_START;
+        return;
+    }
+    if (step == 0 || step > FRAMES_MISSED_MAX) {
+        n->quality = (uint8_t)(n->quality / 2 + QUALITY_START / 2);
+        return;
+    }
+    for (; step > 1; step--)
+        n->quality = (uint8_t)(n->quality - n->quality / QUALITY_GAIN);
+    n->quality = (uint8_t)(n->quality + (UINT8_MAX - n->quality) / QUALITY_GAIN);
+}
+
+static bool is_link(const struct mesh *m, const struct neighbour *n)
+{
+    return n->used && n->quality >= QUALITY_LISTED &&
+           m->now_ms - n->heard_ms < NEIGHBOUR_ALIVE_MS;
+}
+
+bool neigh_links_changed(const struct mesh *m)
+{
+    for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++)
+        if (is_link(m, &m->neighbours[i]) != m->neighbours[i].listed)
+            return true;
+    return false;
+}
+
+static_assert((UINT8_MAX - QUALITY_LISTED) / QUALITY_STEP <= FRAME_QUALITY_MAX, "fits a link");
+
+size_t neigh_links(struct mesh *m, struct frame_link out[FRAME_LINK_COUNT_MAX])
+{
+    size_t count = 0;
+    for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++) {
+        const struct neighbour *n = &m->neighbours[i];
+        if (!is_link(m, n))
+            continue;
+        size_t at = count++;
+        for (; at > 0 && out[at - 1].node > n->node; at--)
+            out[at] = out[at - 1];
+        out[at] = (struct frame_link){
+            .node = n->node, .quality = (uint8_t)((n->quality - QUALITY_LISTED) / QUALITY_STEP) };
+    }
+    return count;
+}
+
+void neigh_links_stated(struct mesh *m)
+{
+    for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++)
+        m->neighbours[i].listed = is_link(m, &m->neighbours[i]);
+}
+
+uint64_t neigh_hearing(const struct mesh *m, const struct neighbour *sender)
+{
+    uint64_t bit = neigh_bit(m, sender), mask = 0;
+    for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++)
+        if (m->neighbours[i].used && (m->neighbours[i].hears & bit))
+            mask |= 1ull << i;
+    return mask;
+}
+
+uint64_t neigh_reach_mask(const struct mesh *m)
+{
+    uint64_t mask = neigh_alive_mask(m);
+    for (uint64_t rest = mask; rest; rest &= rest - 1) {
+        const struct neighbour *n = &m->neighbours[__builtin_ctzll(rest)];
+        if (n->links_known && !n->hears_us && m->now_ms - n->links_heard_ms < LINKS_TRUST_MS)
+            mask &= ~neigh_bit(m, n);
+    }
+    return mask;
+}
+
 struct neighbour *neigh_heard(struct mesh *m, const struct frame_view *frame,
                               const struct mesh_rx_meta *meta)
 {
     struct neighbour *n = find_neighbour(m, frame->sender);
+    bool is_new = !n;
     if (!n) {
         n = replace_oldest(m);
         uint32_t *held = n->held;
@@ -55,6 +165,14 @@ struct neighbour *neigh_heard(struct mesh *m, const struct frame_view *frame,
             held[i] = m->logs[i].held;
         for (uint32_t i = m->log_count; i < m->cfg.log_count_max; i++)
             held[i] = 0;
+        read_lists(m, n);
+        m->hello_gap_ms = HELLO_UNITS * m->unit_ms;
+    }
+    note_count(n, frame->count, is_new);
+    if (!is_new && m->now_ms - n->heard_ms > RETURN_MS) {
+        /* Back from elsewhere, with what is to be had there: greeted like a stranger. */
+        n->summary_known = false;
+        m->hello_gap_ms = HELLO_UNITS * m->unit_ms;
     }
     n->heard_ms = m->now_ms;
     n->rssi_dbm = meta->rssi_dbm;
@@ -101,6 +219,7 @@ static void state_record(const struct mesh *m, struct slot *s, uint64_t bit, boo
         s->told &= ~bit;
         s->heard_count = 0;
         s->heard_from = MESH_NEIGHBOUR_COUNT_MAX;
+        s->ready_ms = 0;
     }
 }
 
@@ -171,6 +290,8 @@ static void state_log(struct mesh *m, struct neighbour *n, struct log *log,
         claim += e->runs[i].gap + e->runs[i].held;
     if (claim > log->known)
         log->known = claim;
+    if (log->hole_ms == 0 && log->known > log->held)
+        log->hole_ms = m->now_ms;
     /* Once until it is made good: an unproved claim must not silence an author for ever. */
     if (log->local && claim > log->top && log->claimed_ms == MESH_NEVER)
         log->claimed_ms = m->now_ms;

@@ -44,17 +44,23 @@ static struct queued_event *stage(struct mesh *m, enum mesh_event_type type,
     return q;
 }
 
-/* Said by enough different nodes, everybody around here probably heard it; summaries mend what is
- * missing.  One node that repeats itself covers nobody new. */
-static void note_copy(const struct mesh *m, struct slot *s, const struct neighbour *from)
+/* Who sends a record holds it, and who by its own word hears the sender very likely holds it now.
+ * Of those who have not said yet whom they hear, we believe it once enough different nodes said it;
+ * summaries mend what is missing. */
+static void note_copy(struct mesh *m, struct slot *s, const struct neighbour *from)
 {
-    uint8_t index = from ? (uint8_t)(from - m->neighbours) : MESH_NEIGHBOUR_COUNT_MAX;
-    if (!from || s->heard_count >= HEARD_ENOUGH || s->heard_from == index)
+    uint8_t index = (uint8_t)(from - m->neighbours);
+    s->confirmed |= neigh_bit(m, from);
+    s->told |= neigh_hearing(m, from);
+    s->said_ms = (uint32_t)m->now_ms;
+    if (s->heard_count > HEARD_ENOUGH || s->heard_from == index)
         return;
     s->heard_from = index;
-    s->said_ms = (uint32_t)m->now_ms;
-    if (++s->heard_count == HEARD_ENOUGH)
-        s->told = UINT64_MAX;
+    if (++s->heard_count <= HEARD_ENOUGH)
+        return;
+    for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++)
+        if (!m->neighbours[i].links_known)
+            s->told |= 1ull << i;
 }
 
 static enum mesh_verdict known_record(struct mesh *m, struct log *log, uint32_t index,
@@ -63,13 +69,10 @@ static enum mesh_verdict known_record(struct mesh *m, struct log *log, uint32_t 
 {
     struct slot *s = &m->slots[index];
     if (s->sig_prefix == load32_be(v->sig)) {
-        if (s->flags & SLOT_PENDING)
-            return MESH_RX_DUPLICATE;
-        if (from && !(s->confirmed & neigh_bit(m, from))) {
-            s->confirmed |= neigh_bit(m, from);
-            m->stats.state_changes += log->local;
+        if (from) {
+            m->stats.state_changes += log->local && !(s->confirmed & neigh_bit(m, from));
+            note_copy(m, s, from);
         }
-        note_copy(m, s, from);
         m->need_dirty = true;
         return MESH_RX_DUPLICATE;
     }
@@ -114,10 +117,9 @@ enum mesh_verdict rx_record(struct mesh *m, const uint8_t *bytes, size_t len,
         return MESH_RX_FULL;
     q->slot = table_add(m, log, &v);
     q->ev.replaces_seq = log->lane != 0 ? log->held : 0;
-    if (from) {
-        m->slots[q->slot].confirmed |= neigh_bit(m, from);
-        m->slots[q->slot].heard_from = (uint8_t)(from - m->neighbours);
-    }
+    m->slots[q->slot].heard_from = MESH_NEIGHBOUR_COUNT_MAX;
+    if (from)
+        note_copy(m, &m->slots[q->slot], from);
     return MESH_RX_NEW;
 }
 
@@ -152,6 +154,8 @@ enum mesh_verdict mesh_on_frame(struct mesh *m, uint64_t now_ms, const uint8_t *
         return verdict;
 
     struct neighbour *n = neigh_heard(m, &v, meta);
+    if (v.flags & FRAME_FLAG_LINKS)
+        neigh_on_links(m, n, &v);
     if (v.flags & FRAME_FLAG_SUMMARY)
         neigh_on_summary(m, n, &v);
     bool news = false;

@@ -15,8 +15,8 @@ void table_init(struct mesh *m)
 {
     for (uint32_t i = 0; i <= m->bucket_mask; i++)
         m->buckets[i] = SLOT_NONE;
-    /* Slots never used are not touched, so that they cost no memory: the free list ends in the first
-     * of them. */
+    /* Slots never used are not touched, so that they cost no memory: the free list ends in the
+     * first of them. */
     m->free_slot = m->fresh_slot = 0;
     for (int p = 0; p < PRIORITY_COUNT; p++)
         m->order_first[p] = m->order_last[p] = SLOT_NONE;
@@ -199,14 +199,19 @@ void table_commit(struct mesh *m, uint32_t index)
             table_forget(m, log->newest);
         log->newest = index;
         log->held = s->seq;
-        return;
     }
-    for (;;) {
+    while (log->lane == 0) {
         uint32_t next = table_find(m, log, log->held + 1);
         if (next == SLOT_NONE || (m->slots[next].flags & SLOT_PENDING))
             break;
         log->held++;
     }
+    if (log->hole_ms > 0)
+        m->hole_gap_ms = HOLE_UNITS * m->unit_ms; /* asking helps */
+    if (log->known <= log->held)
+        log->hole_ms = 0;
+    else if (log->hole_ms == 0)
+        log->hole_ms = m->now_ms;
 }
 
 bool table_is_gateway(const struct mesh *m, uint16_t author)

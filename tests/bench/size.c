@@ -100,7 +100,7 @@ static int frame_len(const char *name, uint8_t kind, const struct report *report
     if (len < 0)
         return fail(name, "the record cannot be encoded");
     size_t record_len = record_sign(record, (size_t)len, network_id, secret_key);
-    frame_begin(&builder, frame, sizeof frame, 1, 0);
+    frame_begin(&builder, frame, sizeof frame, 1, 0, 0);
     if (!frame_add_record(&builder, record, record_len))
         return fail(name, "the record does not fit a frame");
     size_t total = frame_finish(&builder);

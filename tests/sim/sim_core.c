@@ -195,7 +195,8 @@ static size_t forge(struct run *run, struct rogue *r, uint8_t *frame)
         record[len + i] = (uint8_t)chance_next(&r->chance);
     struct frame_builder b;
     frame_begin(&b, frame, run->s->mtu_len, (uint16_t)(1 + chance_below(&r->chance, nodes)),
-                (uint32_t)chance_below(&r->chance, 1u << 8 * FRAME_DIGEST_LEN));
+                (uint32_t)chance_below(&r->chance, 1u << 8 * FRAME_DIGEST_LEN),
+                (uint8_t)chance_below(&r->chance, 256));
     if (!frame_add_record(&b, record, (size_t)len + KENG_SIG_LEN))
         return 0;
     size_t frame_len = frame_finish(&b);

@@ -12,7 +12,8 @@
 #include "proto/frame.h"
 #include "proto/sign.h"
 
-enum { LINE_LEN_MAX = 2048, FIELD_COUNT_MAX = 8, RANDOM_ROUNDS = 100000, TEXT_LEN = 1200 };
+enum { LINE_LEN_MAX = 2048, FIELD_COUNT_MAX = 8, RANDOM_ROUNDS = 100000, TEXT_LEN = 1200,
+       SUMMARY_START_LEN_MAX = 1 + 2 * 3 };
 
 static const char vectors_path[] = "proto/vectors/frame.txt";
 static uint8_t network_key[KENG_NETWORK_KEY_LEN];
@@ -49,7 +50,7 @@ static size_t next_vector(FILE *file, char line[LINE_LEN_MAX], char *fields[FIEL
     return 0;
 }
 
-/* ---- a summary as text, both ways ------------------------------------------------- */
+/* ---- links and a summary as text, both ways ---------------------------------------- */
 
 static uint32_t number_at(const char **at)
 {
@@ -66,6 +67,32 @@ static bool take(const char **at, char c)
         return false;
     ++*at;
     return true;
+}
+
+static void build_links(struct frame_builder *b, const char *text)
+{
+    struct frame_link links[FRAME_LINK_COUNT_MAX];
+    const char *at = text + strlen("heard");
+    size_t count = 0;
+    if (strcmp(text, "-") == 0)
+        return;
+    assert_int_equal(strncmp(text, "heard", strlen("heard")), 0);
+    while (take(&at, ',')) {
+        assert_in_range(count, 0, FRAME_LINK_COUNT_MAX - 1);
+        links[count].node = (uint16_t)number_at(&at);
+        assert_true(take(&at, '/'));
+        links[count++].quality = (uint8_t)number_at(&at);
+    }
+    assert_int_equal(*at, '\0');
+    assert_true(frame_add_links(b, links, count, FRAME_LEN_MAX));
+}
+
+static void print_links(struct frame_view *v, char text[TEXT_LEN])
+{
+    struct frame_link link;
+    int len = snprintf(text, TEXT_LEN, v->flags & FRAME_FLAG_LINKS ? "heard" : "-");
+    while (frame_next_link(v, &link))
+        len += snprintf(text + len, TEXT_LEN - (size_t)len, ",%u/%u", link.node, link.quality);
 }
 
 static void build_summary(struct frame_builder *b, const char *text)
@@ -132,10 +159,11 @@ static size_t build_frame(char *const fields[FIELD_COUNT_MAX], uint8_t buf[FRAME
 {
     struct frame_builder b;
     frame_begin(&b, buf, FRAME_LEN_MAX, (uint16_t)strtoul(fields[1], NULL, 10),
-                (uint32_t)strtoul(fields[2], NULL, 16));
-    build_summary(&b, fields[3]);
+                (uint32_t)strtoul(fields[2], NULL, 16), (uint8_t)strtoul(fields[3], NULL, 10));
+    build_links(&b, fields[4]);
+    build_summary(&b, fields[5]);
     char records[TEXT_LEN], *save = NULL;
-    (void)snprintf(records, sizeof records, "%s", fields[4]);
+    (void)snprintf(records, sizeof records, "%s", fields[6]);
     for (char *r = strtok_r(records, ",", &save); r && *r != '-'; r = strtok_r(NULL, ",", &save)) {
         uint8_t record[RECORD_LEN_MAX];
         assert_true(frame_add_record(&b, record, unhex(r, record, sizeof record)));
@@ -156,25 +184,28 @@ static void test_frame_vectors_hold_both_ways(void **state)
     while (next_vector(file, line, fields) > 0) {
         uint8_t want[FRAME_LEN_MAX], made[FRAME_LEN_MAX];
         struct frame_view v;
-        char summary[TEXT_LEN], records[TEXT_LEN];
+        char links[TEXT_LEN], summary[TEXT_LEN], records[TEXT_LEN];
         if (strcmp(fields[0], "network_key") == 0)
             assert_int_equal(unhex(fields[1], network_key, sizeof network_key), sizeof network_key);
         if (strcmp(fields[0], "frame") != 0)
             continue;
-        size_t want_len = unhex(fields[5], want, sizeof want);
+        size_t want_len = unhex(fields[7], want, sizeof want);
         assert_int_equal(build_frame(fields, made), want_len);
         assert_memory_equal(made, want, want_len);
         assert_int_equal(frame_decode(want, want_len, &v), FRAME_OK);
         assert_int_equal(v.sender, strtoul(fields[1], NULL, 10));
         assert_int_equal(v.digest, strtoul(fields[2], NULL, 16));
+        assert_int_equal(v.count, strtoul(fields[3], NULL, 10));
+        print_links(&v, links);
         print_summary(&v, summary);
         print_records(&v, records);
-        assert_string_equal(summary, fields[3]);
-        assert_string_equal(records, fields[4]);
+        assert_string_equal(links, fields[4]);
+        assert_string_equal(summary, fields[5]);
+        assert_string_equal(records, fields[6]);
         count++;
     }
     fclose(file);
-    assert_in_range(count, 10, 1000);
+    assert_in_range(count, 17, 1000);
 }
 
 static void test_frame_bad_forms_are_refused(void **state)
@@ -194,7 +225,7 @@ static void test_frame_bad_forms_are_refused(void **state)
         count++;
     }
     fclose(file);
-    assert_in_range(count, 22, 1000);
+    assert_in_range(count, 32, 1000);
     uint8_t long_one[FRAME_LEN_MAX + 1] = { KENG_PROTOCOL_VERSION << 5 };
     struct frame_view v;
     assert_int_equal(frame_decode(long_one, sizeof long_one, &v), FRAME_EFORM);
@@ -219,20 +250,46 @@ static struct frame_entry random_entry(uint32_t log)
     return e;
 }
 
+/* What a frame was built from, as far as it fitted. */
+struct kept {
+    uint8_t count;
+    struct frame_link links[FRAME_LINK_COUNT_MAX];
+    struct frame_entry entries[FRAME_ENTRY_COUNT_MAX];
+    size_t link_count, entry_count;
+};
+
+static void add_random_links(struct frame_builder *b, size_t cap, struct kept *kept)
+{
+    struct frame_link links[FRAME_LINK_COUNT_MAX];
+    size_t count = random_below(FRAME_LINK_COUNT_MAX + 1);
+    uint32_t node = random_below(3);
+    for (size_t i = 0; i < count; i++, node += 1 + random_below(1300))
+        links[i] = (struct frame_link){ (uint16_t)node,
+                                        (uint8_t)random_below(FRAME_QUALITY_MAX + 1) };
+    if (!frame_add_links(b, links, count, random_below((uint32_t)cap)))
+        return;
+    memcpy(kept->links, links, count * sizeof links[0]);
+    kept->link_count = count;
+}
+
 /* Builds anything, keeps what fitted, and returns the length. */
-static size_t random_frame(uint8_t *buf, size_t cap, struct frame_entry *kept, size_t *kept_count)
+static size_t random_frame(uint8_t *buf, size_t cap, struct kept *kept)
 {
     struct frame_builder b;
     uint8_t record[RECORD_LEN_MAX];
-    *kept_count = 0;
-    frame_begin(&b, buf, cap, (uint16_t)random_below(AUTHOR_NONE), random_below(1 << 24));
-    if (random_below(2)) {
+    kept->count = (uint8_t)random_below(256);
+    kept->link_count = kept->entry_count = 0;
+    frame_begin(&b, buf, cap, (uint16_t)random_below(AUTHOR_NONE), random_below(1 << 24),
+                kept->count);
+    if (random_below(2))
+        add_random_links(&b, cap, kept);
+    if (random_below(2) && bytes_room(&b.w) > SUMMARY_START_LEN_MAX) {
         uint32_t log = random_below(3);
         frame_begin_summary(&b, random_below(2), 0, FRAME_LOG_MAX);
         for (uint32_t i = random_below(140); i > 0; i--, log += 1 + random_below(3000)) {
             struct frame_entry e = random_entry(log);
             if (frame_add_entry(&b, &e))
-                kept[(*kept_count)++] = e;
+                kept->entries[kept->entry_count++] = e;
             else
                 break;
         }
@@ -245,23 +302,76 @@ static size_t random_frame(uint8_t *buf, size_t cap, struct frame_entry *kept, s
 
 static void test_frame_what_is_built_is_what_is_read(void **state)
 {
+    size_t links_read = 0;
     (void)state;
     for (int round = 0; round < RANDOM_ROUNDS / 10; round++) {
         uint8_t buf[FRAME_LEN_MAX];
-        struct frame_entry kept[FRAME_ENTRY_COUNT_MAX], e;
-        size_t kept_count, read_count = 0;
+        struct kept kept;
+        struct frame_entry e;
+        struct frame_link link;
+        size_t read_count = 0;
         struct frame_view v;
-        size_t len = random_frame(buf, 40 + random_below(FRAME_LEN_MAX - 39), kept, &kept_count);
+        size_t len = random_frame(buf, 40 + random_below(FRAME_LEN_MAX - 39), &kept);
         assert_int_equal(frame_decode(buf, len, &v), FRAME_OK);
-        assert_int_equal(v.entry_count, kept_count);
+        assert_int_equal(v.count, kept.count);
+        assert_int_equal(v.link_count, kept.link_count);
+        for (size_t i = 0; frame_next_link(&v, &link); i++, links_read++) {
+            assert_int_equal(link.node, kept.links[i].node);
+            assert_int_equal(link.quality, kept.links[i].quality);
+        }
+        assert_int_equal(v.entry_count, kept.entry_count);
         while (frame_next_entry(&v, &e)) {
-            const struct frame_entry *k = &kept[read_count++];
+            const struct frame_entry *k = &kept.entries[read_count++];
             assert_int_equal(e.log, k->log);
             assert_int_equal(e.held, k->held);
             assert_int_equal(e.run_count, k->run_count);
             assert_memory_equal(e.runs, k->runs, e.run_count * sizeof e.runs[0]);
         }
-        assert_int_equal(read_count, kept_count);
+        assert_int_equal(read_count, kept.entry_count);
+    }
+    assert_in_range(links_read, RANDOM_ROUNDS / 10, SIZE_MAX);
+}
+
+/* Where links do not fit, the frame is as if nobody had asked for them. */
+static void test_frame_links_that_do_not_fit_leave_no_trace(void **state)
+{
+    struct frame_link links[FRAME_LINK_COUNT_MAX + 1];
+    static const uint8_t record[] = "a record";
+    (void)state;
+    for (size_t i = 0; i < FRAME_LINK_COUNT_MAX + 1; i++)
+        links[i] = (struct frame_link){ (uint16_t)(1000 * (i + 1)), (uint8_t)(i % 4) };
+    static const struct {
+        const char *name;
+        size_t count, room_len, cap;
+        bool want;
+    } rows[] = {
+        { "just fit the room", 5, 1 + 5 * 2, FRAME_LEN_MAX, true },
+        { "one byte too few", 5, 5 * 2, FRAME_LEN_MAX, false },
+        { "no room at all", 5, 0, FRAME_LEN_MAX, false },
+        { "not even the count", 0, 0, FRAME_LEN_MAX, false },
+        { "the count alone", 0, 1, FRAME_LEN_MAX, true },
+        { "just fit the frame", 5, FRAME_LEN_MAX, FRAME_HEADER_LEN + 1 + 5 * 2, true },
+        { "frame too short", 5, FRAME_LEN_MAX, FRAME_HEADER_LEN + 5 * 2, false },
+        { "the most", FRAME_LINK_COUNT_MAX, FRAME_LEN_MAX, FRAME_LEN_MAX, true },
+        { "too many", FRAME_LINK_COUNT_MAX + 1, FRAME_LEN_MAX, FRAME_LEN_MAX, false },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint8_t buf[FRAME_LEN_MAX], plain[FRAME_LEN_MAX];
+        struct frame_builder b;
+        struct frame_view v;
+        frame_begin(&b, buf, rows[i].cap, 7, 0x123456, 1);
+        if (frame_add_links(&b, links, rows[i].count, rows[i].room_len) != rows[i].want)
+            fail_msg("%s", rows[i].name);
+        bool more = frame_add_record(&b, record, sizeof record);
+        size_t len = frame_finish(&b);
+        assert_int_equal(frame_decode(buf, len, &v), FRAME_OK);
+        assert_int_equal(v.link_count, rows[i].want ? rows[i].count : 0);
+        if (rows[i].want)
+            continue;
+        frame_begin(&b, plain, rows[i].cap, 7, 0x123456, 1);
+        assert_int_equal(frame_add_record(&b, record, sizeof record), more);
+        assert_int_equal(frame_finish(&b), len);
+        assert_memory_equal(buf, plain, len);
     }
 }
 
@@ -271,9 +381,11 @@ static void test_frame_mutations_decode_safely(void **state)
     (void)state;
     for (int round = 0; round < RANDOM_ROUNDS; round++) {
         uint8_t buf[FRAME_LEN_MAX];
-        struct frame_entry kept[FRAME_ENTRY_COUNT_MAX], e;
-        size_t kept_count, record_len, len;
-        len = random_frame(buf, sizeof buf, kept, &kept_count);
+        struct kept kept;
+        struct frame_entry e;
+        struct frame_link link;
+        size_t record_len, len;
+        len = random_frame(buf, sizeof buf, &kept);
         for (uint32_t i = random_below(4); i > 0; i--)
             buf[random_below((uint32_t)len)] = (uint8_t)random_below(256);
         len = random_below(3) ? len : random_below((uint32_t)len + 1);
@@ -284,6 +396,8 @@ static void test_frame_mutations_decode_safely(void **state)
         memcpy(exact, buf, len);
         if (frame_decode(exact, len, &v) == FRAME_OK) {
             good++;
+            while (frame_next_link(&v, &link))
+                assert_in_range(link.node, 0, AUTHOR_MAX);
             while (frame_next_entry(&v, &e))
                 assert_in_range(e.log, 0, FRAME_LOG_MAX);
             while (frame_next_record(&v, &record, &record_len))
@@ -300,6 +414,7 @@ int main(void)
         cmocka_unit_test(test_frame_vectors_hold_both_ways),
         cmocka_unit_test(test_frame_bad_forms_are_refused),
         cmocka_unit_test(test_frame_what_is_built_is_what_is_read),
+        cmocka_unit_test(test_frame_links_that_do_not_fit_leave_no_trace),
         cmocka_unit_test(test_frame_mutations_decode_safely),
     };
     if (sodium_init() < 0)

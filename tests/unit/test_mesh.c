@@ -167,7 +167,7 @@ static enum mesh_verdict hear(struct rig *rig, uint16_t sender, const uint8_t *r
     uint8_t frame[FRAME_LEN_MAX], tag[FRAME_TAG_LEN];
     struct mesh_rx_meta meta = { -90, 20 };
     struct frame_builder b;
-    frame_begin(&b, frame, sizeof frame, sender, 1);
+    frame_begin(&b, frame, sizeof frame, sender, 1, 0);
     if (record)
         assert_true(frame_add_record(&b, record, len));
     size_t frame_len = frame_finish(&b);
@@ -265,9 +265,10 @@ static void test_mesh_gives_each_record_its_verdict(void **state)
 
 static void test_mesh_gives_each_frame_its_verdict(void **state)
 {
-    static const uint8_t old[] = { 0x40, 0, 0, 0, 0, 0, 1, 0, 0, 0 };
-    static const uint8_t cut[] = { 0x20, 0, 0, 0, 0, 0, 1, 0, 0 };
-    static const uint8_t foreign[] = { 0x20, 1, 2, 3, 4, 0, OTHER, 0, 0, 0 };
+    static const uint8_t old[] = { 0x40, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0 };
+    static const uint8_t cut[] = { 0x20, 0, 0, 0, 0, 0, 1, 0, 0, 0 };
+    static const uint8_t reserved[] = { 0x28, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0 };
+    static const uint8_t foreign[] = { 0x20, 1, 2, 3, 4, 0, OTHER, 0, 0, 0, 0 };
     struct mesh_rx_meta meta = { 0, 0 };
     struct mesh_neighbour seen[MESH_NEIGHBOUR_COUNT_MAX];
     struct rig rig;
@@ -275,6 +276,8 @@ static void test_mesh_gives_each_frame_its_verdict(void **state)
     setup(&rig);
     assert_int_equal(mesh_on_frame(rig.mesh, rig.now_ms, old, sizeof old, &meta), MESH_RX_VERSION);
     assert_int_equal(mesh_on_frame(rig.mesh, rig.now_ms, cut, sizeof cut, &meta),
+                     MESH_RX_MALFORMED);
+    assert_int_equal(mesh_on_frame(rig.mesh, rig.now_ms, reserved, sizeof reserved, &meta),
                      MESH_RX_MALFORMED);
     assert_int_equal(mesh_on_frame(rig.mesh, rig.now_ms, foreign, sizeof foreign, &meta),
                      MESH_RX_FOREIGN);
@@ -611,7 +614,7 @@ static void spend(uint32_t percent, uint64_t restored_us, uint64_t *sum_us_out)
         uint8_t frame[FRAME_LEN_MAX], tag[FRAME_TAG_LEN];
         struct mesh_rx_meta meta = { -90, 20 };
         struct frame_builder b;
-        frame_begin(&b, frame, sizeof frame, OTHER, ++digest);
+        frame_begin(&b, frame, sizeof frame, OTHER, ++digest, 0);
         size_t len = frame_finish(&b);
         fake_tag(NULL, frame, 1, frame + 1 + FRAME_TAG_LEN, len - 1 - FRAME_TAG_LEN, tag);
         memcpy(frame + 1, tag, sizeof tag);

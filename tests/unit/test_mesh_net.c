@@ -343,7 +343,7 @@ static void attack(struct net *net, uint32_t node)
     memcpy(record, row->bytes, row->len);
     if (net_random_below(net, 3))
         record[net_random_below(net, row->len)] ^= (uint8_t)(1 + net_random_below(net, 255));
-    frame_begin(&b, frame, sizeof frame, (uint16_t)(1 + who), (uint32_t)net->rng);
+    frame_begin(&b, frame, sizeof frame, (uint16_t)(1 + who), (uint32_t)net->rng, 0);
     frame_add_record(&b, record, row->len);
     len = frame_finish(&b);
     if (net_random_below(net, 4))
@@ -426,7 +426,7 @@ static void test_mesh_net_fork_is_kept_as_evidence(void **state)
         uint8_t record[RECORD_LEN_MAX], frame[FRAME_LEN_MAX];
         size_t len = net_sign(net, &d, record);
         struct frame_builder b;
-        frame_begin(&b, frame, sizeof frame, 77, 0);
+        frame_begin(&b, frame, sizeof frame, 77, 0, 0);
         frame_add_record(&b, record, len);
         len = frame_finish(&b);
         net_tag(net, frame, len);
