@@ -1,7 +1,8 @@
 /* core_internal.h - what the files of the core share.  Nobody outside node/core includes it.
  *
  * table.c   logs, records, digest, authors          neigh.c  neighbours and what they hold
- * rx.c      frames and records heard                tx.c     what to send, when, in which frame
+ * rx.c      frames and records heard                tx.c     what goes into the next frame
+ * turn.c    which records to relay, and when        trickle.c  frames without records
  * ledger.c  airtime over the sliding window         ack.c    a gateway's acknowledgements
  * mesh.c    the public calls and the order of work
  */
@@ -299,8 +300,25 @@ enum mesh_verdict rx_record(struct mesh *m, const uint8_t *bytes, size_t len,
 void tx_advance(struct mesh *m);
 void tx_on_done(struct mesh *m, enum mesh_tx_result result);
 void tx_record_committed(struct mesh *m, uint32_t index, bool own);
-void trickle_reset(struct mesh *m);
+/* Looks again for a frame worth building, wait_ms from now or as soon as we may speak. */
+void tx_set_due(struct mesh *m, uint64_t wait_ms);
 uint64_t tx_next_deadline(const struct mesh *m);
+
+/* turn.c */
+bool turn_slot_current(const struct mesh *m, uint32_t index, uint32_t seq);
+void turn_unconfirmed_add(struct mesh *m, uint32_t index);
+void turn_unconfirmed_advance(struct mesh *m);
+void turn_unconfirmed_sent(struct mesh *m, uint32_t index);
+/* Before turn_next_wanted(), whenever beliefs may have changed. */
+void turn_find_floors(struct mesh *m, uint64_t reach);
+/* Next record of one priority worth sending at or after `at`, and for whom; SLOT_NONE: no more. */
+uint32_t turn_next_wanted(const struct mesh *m, uint32_t at, uint64_t reach, uint64_t *by_out);
+bool turn_better_wait(struct mesh *m, struct slot *s, uint64_t by);
+void turn_consider(struct mesh *m);
+
+/* trickle.c */
+void trickle_reset(struct mesh *m);
+void trickle_advance(struct mesh *m);
 
 /* ledger.c */
 void ledger_turn(struct mesh *m);
