@@ -471,6 +471,12 @@ static void put_pages(const struct page *p, int64_t total)
     strbuf_put(p->out, "</p>");
 }
 
+static bool is_filtered(const struct db_list_filter *filter)
+{
+    return filter->commune != 0 || filter->village >= 0 || filter->kind != 0 ||
+           filter->waiting_only || filter->offset > 0;
+}
+
 static int put_reports(struct page *p)
 {
     int64_t total = 0, waiting = 0;
@@ -480,16 +486,17 @@ static int put_reports(struct page *p)
     int result = db_record_count(db, &everything, &total, &waiting);
     if (result < 0)
         return result;
-    strbuf_putf(p->out, "<section id=\"reports\"><h2>%s <span class=\"count\"><b>%" PRId64
+    strbuf_putf(p->out, "<section id=\"reports\"><h2>%s <span class=\"count\"><b%s>%" PRId64
                         "</b> %s</span> <span class=\"dim\">/ %" PRId64 " %s</span></h2>\n",
-                text(p, LANG_REPORTS), waiting, text(p, LANG_WAITING), total,
+                text(p, LANG_REPORTS), waiting ? "" : " class=\"zero\"", waiting, text(p, LANG_WAITING), total,
                 text(p, LANG_IN_ALL));
     put_filter(p);
     result = db_record_list(db, &p->view->filter, put_report, p);
     if (result < 0)
         return result;
     if (p->shown_count == 0)
-        strbuf_putf(p->out, "<p class=\"none\">%s</p>", text(p, LANG_NONE_YET));
+        strbuf_putf(p->out, "<p class=\"none\">%s</p>",
+                    text(p, is_filtered(&p->view->filter) ? LANG_NONE_YET : LANG_NOTHING_YET));
     put_pages(p, p->view->filter.waiting_only ? waiting : total);
     strbuf_put(p->out, "</section>\n");
     return 0;
@@ -630,6 +637,8 @@ static int put_gaps(const struct page *p)
         for (size_t g = 0; g < gaps.count && shown < CONSOLE_GAP_COUNT_MAX; g++, shown++) {
             const struct gap *gap = &gaps.list[g];
             bool again = g > 0 && gaps.list[g - 1].author == gap->author;
+            if (shown == 0)
+                strbuf_putf(p->out, "<p class=\"dim\">%s</p>", text(p, LANG_MISSING_RULE));
             if (!again) {
                 strbuf_putf(p->out, "%s<p class=\"gap\"><b>%u</b> ", g ? "</p>" : "",
                             (unsigned)gap->author);

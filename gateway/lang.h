@@ -23,6 +23,8 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(WAITING, "chờ xem", "waiting")                                                              \
     X(IN_ALL, "tất cả", "in all")                                                                 \
     X(NONE_YET, "Chưa có tin nào khớp.", "No report matches yet.")                                \
+    X(NOTHING_YET, "Chưa có tin nào. Tin mới sẽ tự hiện ở đây.",                                  \
+      "No report yet. New ones appear here by themselves.")                                       \
     X(TOTALS, "Tổng hợp theo thôn", "Totals by village")                                          \
     X(TOTALS_SHORT, "Tổng hợp", "Totals")                                                         \
     X(TOTALS_RULE, "Số lũy kế: tin mới nhất thay tin cũ, không cộng dồn. Không tính diễn tập và"  \
@@ -46,9 +48,13 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(FILTER, "Lọc", "Filter")                                                                    \
     X(MISSING, "Số còn thiếu", "Missing numbers")                                                 \
     X(MISSING_NONE, "Không thiếu số nào.", "No number is missing.")                               \
+    X(MISSING_RULE, "Tin đã được gửi nhưng chưa đến được đây; mạng vẫn đang tìm.",                \
+      "Reports that were filed and have not come here yet; the mesh is looking for them.")        \
     X(FORKS, "Hai tin trùng số", "Two records under one number")                                  \
-    X(FORKS_RULE, "Cùng một chữ ký, cùng số, nội dung khác: giữ cả hai làm bằng chứng.",          \
-      "Same signature, same number, different content: both are kept as evidence.")               \
+    X(FORKS_RULE, "Cùng một chữ ký, cùng số, nội dung khác: giữ cả hai làm bằng chứng. Hãy hỏi"   \
+      " lại người báo: máy bị khôi phục từ bản cũ, hoặc khoá đã lộ.",                             \
+      "Same signature, same number, different content: both are kept as evidence. Ask"            \
+      " the author: a box was restored from an old copy, or the key is in other hands.")          \
     X(FORK, "TRÙNG SỐ", "FORK")                                                                   \
     X(REFUSED, "Tin bị loại", "Refused")                                                          \
     X(SYNC, "Gửi lên trên", "Sent upward")                                                        \
