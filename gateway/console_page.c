@@ -488,8 +488,8 @@ static int put_reports(struct page *p)
         return result;
     strbuf_putf(p->out, "<section id=\"reports\"><h2>%s <span class=\"count\"><b%s>%" PRId64
                         "</b> %s</span> <span class=\"dim\">/ %" PRId64 " %s</span></h2>\n",
-                text(p, LANG_REPORTS), waiting ? "" : " class=\"zero\"", waiting, text(p, LANG_WAITING), total,
-                text(p, LANG_IN_ALL));
+                text(p, LANG_REPORTS), waiting ? "" : " class=\"zero\"", waiting,
+                text(p, LANG_WAITING), total, text(p, LANG_IN_ALL));
     put_filter(p);
     result = db_record_list(db, &p->view->filter, put_report, p);
     if (result < 0)
