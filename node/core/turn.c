@@ -89,6 +89,8 @@ void turn_find_floors(struct mesh *m, uint64_t alive)
 /* The neighbours a record is worth sending for; all ones for an own record to be shouted. */
 static uint64_t wanted_by(const struct mesh *m, const struct slot *s, uint64_t reach)
 {
+    if (FRAME_HEADER_LEN + 1u + s->len > m->cfg.mtu_len)
+        return 0; /* made for a modem with longer frames */
     if (s->flags & SLOT_SHOUT)
         return UINT64_MAX;
     return s->seq <= m->floors[s->log] ? 0 : neigh_lacking(m, s, reach);
@@ -207,18 +209,18 @@ void turn_consider(struct mesh *m)
             /* A turn that passed long ago was drawn for another situation. */
             if (s->ready_ms == 0 || m->now_ms > s->ready_ms + STALE_UNITS * m->unit_ms)
                 s->ready_ms = draw_turn(m, s, by, alive);
-            if (s->ready_ms < first_ms)
-                first_ms = s->ready_ms;
+            uint64_t at_ms = tx_blocked_until_ms(m, p);
+            if (at_ms < s->ready_ms)
+                at_ms = s->ready_ms;
+            if (at_ms < first_ms)
+                first_ms = at_ms;
             seen++;
             i = s->order_next;
         }
     }
-    bool blocked = m->tx.blocked_until_ms != MESH_NEVER && m->tx.blocked_until_ms > m->now_ms;
-    if (blocked && first_ms < m->tx.blocked_until_ms)
-        first_ms = m->tx.blocked_until_ms;
+    if (m->want_summary && tx_blocked_until_ms(m, SUMMARY_PRIORITY) < first_ms)
+        first_ms = tx_blocked_until_ms(m, SUMMARY_PRIORITY);
     m->tx.due_ms = MESH_NEVER;
     if (first_ms != MESH_NEVER)
         tx_set_due(m, first_ms > m->now_ms ? first_ms - m->now_ms : 0);
-    if (m->want_summary)
-        tx_set_due(m, blocked ? m->tx.blocked_until_ms - m->now_ms : 0);
 }

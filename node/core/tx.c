@@ -10,8 +10,7 @@
 static const uint32_t BUDGET_PERCENT[PRIORITY_COUNT] = { 80, 90, 95, 100 };
 
 enum {
-    SUMMARY_PRIORITY = PRIORITY_DAMAGE, /* whose share of the budget summaries may use */
-    SUMMARY_ROOM_LEN = 7,               /* entry count and range, at most */
+    SUMMARY_ROOM_LEN = 7, /* entry count and range, at most */
 };
 
 void tx_set_due(struct mesh *m, uint64_t wait_ms)
@@ -37,6 +36,23 @@ static bool class_allowed(const struct mesh *m, uint32_t priority, size_t frame_
     return ledger_allows(m, lora_airtime_us(&m->cfg.lora, frame_len), BUDGET_PERCENT[priority]);
 }
 
+/* This class has used up its share: it waits until some of what was spent leaves the window.  What
+ * is more urgent is tried all the same. */
+static void block(struct mesh *m, uint32_t priority)
+{
+    uint64_t relief_ms = ledger_next_relief_ms(m);
+    m->stats.tx_refused_duty++;
+    m->tx.blocked_below = (uint8_t)(priority + 1);
+    m->tx.blocked_until_ms = relief_ms > m->now_ms && relief_ms != MESH_NEVER
+                                 ? relief_ms : m->now_ms + MS_PER_MINUTE;
+}
+
+uint64_t tx_blocked_until_ms(const struct mesh *m, uint32_t priority)
+{
+    bool blocked = priority < m->tx.blocked_below && m->tx.blocked_until_ms > m->now_ms;
+    return blocked ? m->tx.blocked_until_ms : m->now_ms;
+}
+
 static void choose_of_priority(struct mesh *m, struct draft *d, uint32_t priority, uint64_t reach)
 {
     uint64_t by;
@@ -49,7 +65,7 @@ static void choose_of_priority(struct mesh *m, struct draft *d, uint32_t priorit
         bool its_turn = s->ready_ms > 0 && s->ready_ms <= m->now_ms && !turn_better_wait(m, s, by);
         if (its_turn && frame_len <= m->cfg.mtu_len) {
             if (!class_allowed(m, priority, frame_len)) {
-                m->tx.held_back = true;
+                block(m, priority);
                 return;
             }
             struct record_ref ref = { .seq = s->seq, .author = m->logs[s->log].author,
@@ -234,12 +250,6 @@ static void charge(struct mesh *m, size_t len, uint8_t priority)
     m->tx.state = TX_CHARGING;
 }
 
-/* Nothing that waits now may be sent before; what is more urgent and comes later is tried. */
-static void block(struct mesh *m, uint64_t until_ms)
-{
-    m->tx.blocked_until_ms = m->tx.due_ms = until_ms;
-}
-
 static void build(struct mesh *m)
 {
     struct record_ref none = { 0 };
@@ -250,28 +260,27 @@ static void build(struct mesh *m)
     }
     uint64_t reach = neigh_reach_mask(m);
     struct draft d = { .priority = SUMMARY_PRIORITY };
-    m->tx.due_ms = m->tx.blocked_until_ms = MESH_NEVER;
+    m->tx.due_ms = MESH_NEVER;
     m->tx.slot_count = 0;
-    m->tx.held_back = false;
     turn_find_floors(m, reach);
     for (uint32_t p = PRIORITY_COUNT; p-- > 0;)
-        choose_of_priority(m, &d, p, reach);
-    bool summary_allowed = class_allowed(m, SUMMARY_PRIORITY, m->cfg.mtu_len);
-    if (m->tx.slot_count == 0 && !(m->want_summary && summary_allowed)) {
-        if (m->tx.held_back || m->want_summary) {
-            m->stats.tx_refused_duty++;
-            uint64_t relief_ms = ledger_next_relief_ms(m);
-            block(m, relief_ms > m->now_ms ? relief_ms : m->now_ms + MS_PER_MINUTE);
-        } else {
-            m->need_dirty = true; /* somebody else has said it: when is the next turn? */
-        }
+        if (tx_blocked_until_ms(m, p) <= m->now_ms)
+            choose_of_priority(m, &d, p, reach);
+    bool summary = m->want_summary && tx_blocked_until_ms(m, SUMMARY_PRIORITY) <= m->now_ms;
+    if (m->tx.slot_count == 0 && summary &&
+        !class_allowed(m, SUMMARY_PRIORITY, m->cfg.mtu_len)) {
+        block(m, SUMMARY_PRIORITY);
+        summary = false;
+    }
+    if (m->tx.slot_count == 0 && !summary) {
+        m->need_dirty = true; /* others have said it, or no airtime: when is the next turn? */
         return;
     }
     size_t len = compose(m, &d);
     /* Entries beside the records made the frame longer than what was asked for above. */
     if (!class_allowed(m, PRIORITY_RESCUE, len)) {
-        m->stats.tx_refused_duty++;
-        block(m, m->now_ms + MS_PER_MINUTE);
+        block(m, PRIORITY_RESCUE);
+        m->need_dirty = true;
         return;
     }
     charge(m, len, d.priority);
@@ -282,8 +291,6 @@ static void build(struct mesh *m)
 void tx_record_committed(struct mesh *m, uint32_t index, bool own)
 {
     m->need_dirty = true;
-    if (m->slots[index].priority >= PRIORITY_EVACUATION)
-        m->tx.blocked_until_ms = MESH_NEVER; /* its share of the hour may still be free */
     if (!own)
         return;
     m->slots[index].flags |= SLOT_SHOUT;
