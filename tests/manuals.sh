@@ -1,6 +1,6 @@
 #!/bin/sh
 # manuals.sh - every program has a manual page, mandoc finds nothing wrong with it, and page and
-# --help name the same options and subcommands (TAP).
+# --help, in both languages together, name the same options and subcommands (TAP).
 set -u
 cd "$(dirname "$0")/.." || exit 2
 bin=${KENG_BIN:-build}
@@ -42,9 +42,11 @@ for page in node/man/keng.1 node/man/kengd.8 gateway/man/keng-gateway.8 \
     subcommands=$(printf '%s\n' "$help" | awk '/^(Commands|commands|COMMANDS)/ { on = 1; next }
         on && /^[^ ]/ { on = 0 } on && /^  [a-z]/ { print $1 }' | sort -u)
     for subcommand in $subcommands; do
-        help="$help
-$(KENG_LANG=en "$bin/$program" help "$subcommand" 2>/dev/null ||
-            KENG_LANG=en "$bin/$program" "$subcommand" --help 2>/dev/null)"
+        for lang in en vi; do
+            help="$help
+$(KENG_LANG=$lang "$bin/$program" help "$subcommand" 2>/dev/null ||
+                KENG_LANG=$lang "$bin/$program" "$subcommand" --help 2>/dev/null)"
+        done
         printf '%s\n' "$text" | grep -qE "^ +.*\\b$subcommand\\b"
         result $? "$page speaks of '$program $subcommand'"
     done
