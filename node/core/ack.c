@@ -206,8 +206,9 @@ static bool read_packed(struct bytes_reader *r, uint8_t tag, struct bytes_reader
 
 static void apply_held(struct mesh *m, uint16_t gateway, uint32_t number, uint32_t held)
 {
-    struct log *log = table_get_log(m, (uint16_t)(number / LANE_COUNT),
-                                    (uint8_t)(number % LANE_COUNT));
+    if (number % LANE_COUNT != 0)
+        return; /* only reports are acknowledged: no lane is opened for a word about it */
+    struct log *log = table_get_log(m, (uint16_t)(number / LANE_COUNT), 0);
     if (!log || held <= log->acked)
         return;
     log->acked = held;

@@ -260,6 +260,9 @@ struct log *table_find_log(const struct mesh *m, uint16_t author, uint8_t lane);
 struct log *table_get_log(struct mesh *m, uint16_t author, uint8_t lane);
 uint16_t table_log_index(const struct mesh *m, const struct log *log);
 uint32_t table_find(const struct mesh *m, const struct log *log, uint32_t seq);
+bool table_holds(const struct mesh *m, const struct log *log, uint32_t seq);
+/* The lowest durable number above `after` in lane 0, or 0; cheap also where gaps are wide. */
+uint32_t table_next_held(const struct mesh *m, const struct log *log, uint32_t after);
 /* A pending slot, in the hash but not held.  SLOT_NONE when full. */
 uint32_t table_add(struct mesh *m, struct log *log, const struct record_view *view);
 void table_forget(struct mesh *m, uint32_t index);

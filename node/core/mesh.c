@@ -130,6 +130,7 @@ void mesh_set_modem(struct mesh *m, uint64_t now_ms, bool ready)
         tx_on_done(m, MESH_TX_SENT); /* it may have left: the airtime stays spent */
     if (!ready && m->tx.state != TX_IDLE) {
         /* Booked in a minute that may have left the window when the modem is back: build anew. */
+        ledger_refund(m, m->tx.minute, m->tx.frame.airtime_us);
         m->tx.state = TX_IDLE;
         m->tx.due_ms = now_ms;
     }
@@ -228,7 +229,8 @@ static void charged(struct mesh *m, uint32_t event_id, bool durable)
         m->tx.state = TX_READY;
         return;
     }
-    /* Not written down, so not sent: what was booked stays booked, and the frame is built anew. */
+    /* Not written down, so not sent: the frame is built anew when the disk had time to recover. */
+    ledger_refund(m, m->tx.minute, m->tx.frame.airtime_us);
     m->stats.store_failed++;
     m->tx.state = TX_IDLE;
     m->tx.due_ms = m->now_ms + RETRY_MS;

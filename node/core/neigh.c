@@ -361,11 +361,9 @@ static void note_sync(struct mesh *m, struct neighbour *n)
     for (uint16_t i = 0; i < m->log_count; i++) {
         struct log *log = &m->logs[i];
         n->held[i] = log->held;
-        for (uint32_t seq = log->held + 1; log->lane == 0 && seq <= log->top; seq++) {
-            uint32_t k = table_find(m, log, seq);
-            if (k != SLOT_NONE && !(m->slots[k].flags & SLOT_PENDING))
-                m->slots[k].confirmed |= bit;
-        }
+        uint32_t seq = log->held;
+        while (log->lane == 0 && seq < log->top && (seq = table_next_held(m, log, seq)) != 0)
+            m->slots[table_find(m, log, seq)].confirmed |= bit;
     }
     n->summary_known = true;
     n->synced_digest = m->digest;

@@ -111,6 +111,32 @@ uint32_t table_find(const struct mesh *m, const struct log *log, uint32_t seq)
     return i;
 }
 
+bool table_holds(const struct mesh *m, const struct log *log, uint32_t seq)
+{
+    uint32_t i = table_find(m, log, seq);
+    return i != SLOT_NONE && !(m->slots[i].flags & SLOT_PENDING);
+}
+
+uint32_t table_next_held(const struct mesh *m, const struct log *log, uint32_t after)
+{
+    uint16_t log_index = table_log_index(m, log);
+    if (log->top - after <= m->fresh_slot) {
+        for (uint32_t seq = after + 1; seq <= log->top; seq++)
+            if (table_holds(m, log, seq))
+                return seq;
+        return 0;
+    }
+    /* One record may claim any number: looking through all slots is then the shorter way. */
+    uint32_t next = 0;
+    for (uint32_t i = 0; i < m->fresh_slot; i++) {
+        const struct slot *s = &m->slots[i];
+        if ((s->flags & (SLOT_USED | SLOT_PENDING)) == SLOT_USED && s->log == log_index &&
+            s->seq > after && (next == 0 || s->seq < next))
+            next = s->seq;
+    }
+    return next;
+}
+
 uint32_t table_add(struct mesh *m, struct log *log, const struct record_view *view)
 {
     uint32_t i = m->free_slot;
@@ -200,12 +226,8 @@ void table_commit(struct mesh *m, uint32_t index)
         log->newest = index;
         log->held = s->seq;
     }
-    while (log->lane == 0) {
-        uint32_t next = table_find(m, log, log->held + 1);
-        if (next == SLOT_NONE || (m->slots[next].flags & SLOT_PENDING))
-            break;
+    while (log->lane == 0 && table_holds(m, log, log->held + 1))
         log->held++;
-    }
     if (log->hole_ms > 0)
         m->hole_gap_ms = HOLE_UNITS * m->unit_ms; /* asking helps */
     if (log->known <= log->held)

@@ -95,21 +95,13 @@ static void entry_of(const struct mesh *m, const struct log *log, struct frame_e
                                .held = log->held };
     if (log->lane != 0)
         return;
-    uint32_t seq = log->held + 1;
-    while (seq <= log->top && e->run_count < FRAME_RUN_COUNT_MAX) {
-        struct frame_run run = { 0 };
-        for (; seq <= log->top; seq++, run.gap++) {
-            uint32_t i = table_find(m, log, seq);
-            if (i != SLOT_NONE && !(m->slots[i].flags & SLOT_PENDING))
-                break;
-        }
-        for (; seq <= log->top; seq++, run.held++) {
-            uint32_t i = table_find(m, log, seq);
-            if (i == SLOT_NONE || (m->slots[i].flags & SLOT_PENDING))
-                break;
-        }
-        if (run.held > 0)
-            e->runs[e->run_count++] = run;
+    uint32_t at = log->held, next;
+    while (e->run_count < FRAME_RUN_COUNT_MAX && at < log->top &&
+           (next = table_next_held(m, log, at)) != 0) {
+        struct frame_run run = { .gap = next - at - 1, .held = 1 };
+        for (at = next; table_holds(m, log, at + 1); at++)
+            run.held++;
+        e->runs[e->run_count++] = run;
     }
 }
 
