@@ -83,7 +83,9 @@ static void note_count(struct neighbour *n, uint8_t count, bool is_new)
         n->quality = QUALITY_START;
         return;
     }
-    if (step == 0 || step > FRAMES_MISSED_MAX) {
+    if (step == 0)
+        return; /* the same frame once more says nothing about the link */
+    if (step > FRAMES_MISSED_MAX) {
         n->quality = (uint8_t)(n->quality / 2 + QUALITY_START / 2);
         return;
     }
