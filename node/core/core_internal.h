@@ -82,7 +82,8 @@ enum {
     ACK_GAP_UNITS = 30,        /* between two acknowledgements; grows by half while reports flow */
     ACK_GAP_MS_MAX = 600000,
     ACK_GAP_RESCUE_UNITS = 40,
-    BEHIND_WAIT_MS = 120000,
+    BEHIND_WAIT_MS = 120000,   /* for own records that somebody only claims to hold */
+    RECOVER_WAIT_MS = 900000,  /* for the next, once one came back: a relay may wait for its turn */
     RETRY_MS = 1000,           /* after a store that failed */
 };
 
