@@ -329,7 +329,7 @@ static void attack(struct net *net, uint32_t node)
     for (size_t i = 0; i < len; i++)
         frame[i] = (uint8_t)net_random_below(net, 256);
     if (net_random_below(net, 2) && len > FRAME_HEADER_LEN) {
-        frame[0] = (uint8_t)(KENG_PROTOCOL_VERSION << 5 | (frame[0] & 3));
+        frame[0] = (uint8_t)(KENG_PROTOCOL_VERSION << 5 | (frame[0] & 7));
         net_tag(net, frame, len);
     }
     net_inject(net, node, frame, len);
