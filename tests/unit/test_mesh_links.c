@@ -169,7 +169,7 @@ static int listed_quality(uint16_t node)
 
 /* ---- how well a neighbour is heard ---------------------------------------------------- */
 
-struct counts { /* a piece of a neighbour's life: `frames` heard, each `step` after the one before */
+struct counts { /* part of a neighbour's life: `frames` heard, each `step` past the one before */
     uint16_t frames;
     uint8_t step;
 };
@@ -259,7 +259,8 @@ static void test_mesh_links_lacking_us_mean_no_help_until_listed(void **state)
           { 0 }, true, true },
         { "never said whom it hears", { .sender = 2, .count = 1, .links = { END } },
           { 0 }, true, true },
-        { "lists others only", { .sender = 2, .count = 1, .lists = true, .links = { { 7, 3 }, END } },
+        { "lists others only",
+          { .sender = 2, .count = 1, .lists = true, .links = { { 7, 3 }, END } },
           { 0 }, false, false },
         { "hears nobody", { .sender = 2, .count = 1, .lists = true, .links = { END } },
           { 0 }, false, false },
@@ -363,8 +364,8 @@ static void test_mesh_links_end_a_relay_that_another_has_made(void **state)
         struct frame_link five[3], six[3];
         bool want; /* is the relay still made? */
     } rows[] = {
-        { "both hear the other relay", { { SELF, 3 }, { 3, 3 }, END }, { { SELF, 3 }, { 3, 3 }, END },
-          false },
+        { "both hear the other relay", { { SELF, 3 }, { 3, 3 }, END },
+          { { SELF, 3 }, { 3, 3 }, END }, false },
         { "both, fairly well", { { SELF, 3 }, { 3, RELIED }, END },
           { { SELF, 3 }, { 3, RELIED }, END }, false },
         { "one does not hear it", { { SELF, 3 }, { 3, 3 }, END }, { { SELF, 3 }, END }, true },
