@@ -167,6 +167,7 @@ struct trickle {
     uint32_t rounds;      /* times it fired with a difference around, since the last reset */
     uint32_t since_whole; /* the same, since the whole was last told */
     uint32_t consistent_count;
+    uint64_t covered;     /* neighbours that by their own word heard one of those */
     bool fired;
 };
 

@@ -389,6 +389,7 @@ void neigh_on_digest(struct mesh *m, struct neighbour *n, uint32_t digest24)
     if (neigh_in_sync(m, n)) {
         note_sync(m, n);
         m->trickle.consistent_count++;
+        m->trickle.covered |= neigh_hearing(m, n);
     } else if (digest24 != before || m->digest != m->reset_digest) {
         /* Something changed since we last compared: exchange summaries soon.  The same difference
          * heard again does not hurry us, or a long catching-up would drown in summaries. */
