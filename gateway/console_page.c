@@ -234,11 +234,11 @@ static void put_figures(const struct page *p, uint8_t kind, const struct report 
         strbuf_put(p->out, "<ul class=\"figures\">");
     for (size_t i = 0; i < report->figure_count; i++) {
         const struct catalogue_item *item = find_item(p, kind, report->figures[i].code);
-        strbuf_put(p->out, "<li><b>");
-        put_value(p, item, report->figures[i].value);
-        strbuf_put(p->out, "</b> ");
+        strbuf_put(p->out, "<li>");
         put_item_name(p, item, report->figures[i].code);
-        strbuf_put(p->out, "</li>");
+        strbuf_put(p->out, " <b>");
+        put_value(p, item, report->figures[i].value);
+        strbuf_put(p->out, "</b></li>");
     }
     if (report->figure_count > 0)
         strbuf_put(p->out, "</ul>");
@@ -250,7 +250,8 @@ static void put_figures(const struct page *p, uint8_t kind, const struct report 
     if (report->lat_e5 != 0 || report->lon_e5 != 0) {
         strbuf_put(p->out, "<p class=\"dim\">");
         put_text(p, LANG_POSITION);
-        strbuf_putf(p->out, ": %.5f, %.5f</p>", report->lat_e5 / 1e5, report->lon_e5 / 1e5);
+        strbuf_putf(p->out, ": <a href=\"geo:%.5f,%.5f\">%.5f, %.5f</a></p>", report->lat_e5 / 1e5,
+                    report->lon_e5 / 1e5, report->lat_e5 / 1e5, report->lon_e5 / 1e5);
     }
 }
 
@@ -323,7 +324,10 @@ static void put_report_head(const struct page *p, const struct ledger_commune *c
                             const struct db_record *r)
 {
     enum language language = p->view->language;
-    strbuf_put(p->out, "<header><span class=\"badge\">");
+    strbuf_put(p->out, "<header>");
+    if (r->drill) /* before the priority: nobody may run for an exercise */
+        strbuf_putf(p->out, "<span class=\"mark drill\">%s</span> ", text(p, LANG_DRILL));
+    strbuf_put(p->out, "<span class=\"badge\">");
     strbuf_put_html(p->out, lang_priority(language, r->priority));
     strbuf_put(p->out, "</span> <h3>");
     put_village(p, r->commune, r->village);
@@ -335,8 +339,6 @@ static void put_report_head(const struct page *p, const struct ledger_commune *c
     const char *kind = lang_kind(language, r->kind);
     strbuf_put_html(p->out, kind ? kind : "?");
     strbuf_put(p->out, "</span>");
-    if (r->drill)
-        strbuf_putf(p->out, " <span class=\"mark\">%s</span>", text(p, LANG_DRILL));
     if (r->variant)
         strbuf_putf(p->out, " <span class=\"mark alarm\">%s</span>", text(p, LANG_FORK));
     if (r->received_ms > 0) {
@@ -356,7 +358,7 @@ static void put_report_foot(const struct page *p, const struct ledger_commune *c
     strbuf_putf(p->out, " · %s ", text(p, LANG_CREATED));
     put_time(p, (KENG_EPOCH_UNIX_S * 1000) + (int64_t)r->created_min * MS_PER_MINUTE);
     if (!r->clock_set)
-        strbuf_putf(p->out, " <span class=\"warn\">(%s)</span>", text(p, LANG_CLOCK_UNSET));
+        strbuf_putf(p->out, " (%s)", text(p, LANG_CLOCK_UNSET));
     if (r->event)
         strbuf_putf(p->out, " · %s %u", text(p, LANG_EVENT), (unsigned)r->event);
     strbuf_putf(p->out, " · <span class=\"ok\">✓ %s</span></p>", text(p, LANG_SIGNED));
@@ -369,9 +371,9 @@ static int put_report(void *ctx, const struct db_record *r)
     const struct ledger_commune *commune = ledger_get(c->ledger, r->commune);
     struct record_view view;
     struct report report;
-    strbuf_putf(p->out, "<article class=\"report p%u%s\" id=\"r%" PRId64 "\">",
+    strbuf_putf(p->out, "<article class=\"report p%u%s%s\" id=\"r%" PRId64 "\">",
                 (unsigned)(r->priority < PRIORITY_COUNT ? r->priority : 0),
-                r->review_state ? " done" : "", r->arrival);
+                r->review_state ? " done" : "", r->drill ? " drill" : "", r->arrival);
     put_report_head(p, commune, r);
     if (r->readable && record_decode(r->bytes, r->len, &view) == RECORD_OK &&
         report_decode(view.body, view.body_len, &report) == REPORT_OK) {
@@ -469,6 +471,12 @@ static void put_pages(const struct page *p, int64_t total)
     strbuf_put(p->out, "</p>");
 }
 
+static bool is_filtered(const struct db_list_filter *filter)
+{
+    return filter->commune != 0 || filter->village >= 0 || filter->kind != 0 ||
+           filter->waiting_only || filter->offset > 0;
+}
+
 static int put_reports(struct page *p)
 {
     int64_t total = 0, waiting = 0;
@@ -478,16 +486,17 @@ static int put_reports(struct page *p)
     int result = db_record_count(db, &everything, &total, &waiting);
     if (result < 0)
         return result;
-    strbuf_putf(p->out, "<section id=\"reports\"><h2>%s <span class=\"count\"><b>%" PRId64
+    strbuf_putf(p->out, "<section id=\"reports\"><h2>%s <span class=\"count\"><b%s>%" PRId64
                         "</b> %s</span> <span class=\"dim\">/ %" PRId64 " %s</span></h2>\n",
-                text(p, LANG_REPORTS), waiting, text(p, LANG_WAITING), total,
-                text(p, LANG_IN_ALL));
+                text(p, LANG_REPORTS), waiting ? "" : " class=\"zero\"", waiting,
+                text(p, LANG_WAITING), total, text(p, LANG_IN_ALL));
     put_filter(p);
     result = db_record_list(db, &p->view->filter, put_report, p);
     if (result < 0)
         return result;
     if (p->shown_count == 0)
-        strbuf_putf(p->out, "<p class=\"none\">%s</p>", text(p, LANG_NONE_YET));
+        strbuf_putf(p->out, "<p class=\"none\">%s</p>",
+                    text(p, is_filtered(&p->view->filter) ? LANG_NONE_YET : LANG_NOTHING_YET));
     put_pages(p, p->view->filter.waiting_only ? waiting : total);
     strbuf_put(p->out, "</section>\n");
     return 0;
@@ -533,7 +542,7 @@ static void put_sums(const struct page *p, const struct totals *t, const char *c
         strbuf_put(p->out, "</td><td class=\"value\">");
         put_value(p, item, sum->value);
         strbuf_putf(p->out, "</td><td class=\"dim\">%u %s</td></tr>",
-                    (unsigned)sum->village_count, text(p, LANG_VILLAGE));
+                    (unsigned)sum->village_count, text(p, LANG_VILLAGES));
     }
     if (open)
         strbuf_put(p->out, "</tbody>");
@@ -628,6 +637,8 @@ static int put_gaps(const struct page *p)
         for (size_t g = 0; g < gaps.count && shown < CONSOLE_GAP_COUNT_MAX; g++, shown++) {
             const struct gap *gap = &gaps.list[g];
             bool again = g > 0 && gaps.list[g - 1].author == gap->author;
+            if (shown == 0)
+                strbuf_putf(p->out, "<p class=\"dim\">%s</p>", text(p, LANG_MISSING_RULE));
             if (!again) {
                 strbuf_putf(p->out, "%s<p class=\"gap\"><b>%u</b> ", g ? "</p>" : "",
                             (unsigned)gap->author);
@@ -744,6 +755,70 @@ static int put_sync(struct page *p)
 
 /* ---- the whole page ---- */
 
+struct rescue_count {
+    unsigned count;
+    int64_t first_arrival; /* of the one that has waited longest */
+};
+
+static int count_rescue(void *ctx, const struct db_record *r)
+{
+    struct rescue_count *rescue = ctx;
+    if (r->drill)
+        return 0;
+    if (rescue->count++ == 0 || r->arrival < rescue->first_arrival)
+        rescue->first_arrival = r->arrival;
+    return 0;
+}
+
+/* Whatever the list is filtered or scrolled to, a call for help that nobody has answered stays in
+ * sight. */
+static int find_rescue(const struct console_view *view, struct rescue_count *rescue_out)
+{
+    struct db_list_filter filter = { .village = -1, .kind = RECORD_RESCUE, .waiting_only = true,
+                                     .limit = CONSOLE_PAGE_COUNT };
+    *rescue_out = (struct rescue_count){ .count = 0 };
+    return db_record_list(view->console->ledger->db, &filter, count_rescue, rescue_out);
+}
+
+static void put_rescue(const struct page *p, const struct rescue_count *rescue)
+{
+    strbuf_put(p->out, "<nav class=\"jump\">");
+    if (rescue->count > 0) {
+        /* The bare list: a filter may hide what is called for. */
+        strbuf_putf(p->out, "<a class=\"rescue\" href=\"?lang=%s%s#r%" PRId64 "\">",
+                    lang_code(p->view->language), p->view->live ? "" : "&amp;static=1",
+                    rescue->first_arrival);
+        strbuf_putf(p->out, "<b>%u%s</b> ", rescue->count,
+                    rescue->count == CONSOLE_PAGE_COUNT ? "+" : "");
+        put_text(p, LANG_RESCUE_WAITING);
+        strbuf_put(p->out, "</a>");
+    }
+    strbuf_putf(p->out, "<a href=\"#reports\">%s</a><a href=\"#totals\">%s</a>"
+                        "<a href=\"#missing\">%s</a></nav>\n", text(p, LANG_REPORTS),
+                text(p, LANG_TOTALS_SHORT), text(p, LANG_MISSING));
+}
+
+/* The node's word for its modem, then what it adds; a word of a later version stays as it is. */
+static void put_modem(const struct page *p, const char *modem)
+{
+    static const struct { const char *word; enum lang_text text; } states[] = {
+        { "none", LANG_MODEM_NONE }, { "absent", LANG_MODEM_ABSENT },
+        { "configuring", LANG_MODEM_CONFIGURING }, { "ready", LANG_MODEM_READY },
+        { "silent", LANG_MODEM_SILENT },
+    };
+    size_t len = strcspn(modem, " ");
+    const char *word = NULL;
+    for (size_t i = 0; i < sizeof states / sizeof states[0] && !word; i++)
+        if (strlen(states[i].word) == len && strncmp(states[i].word, modem, len) == 0)
+            word = text(p, states[i].text);
+    bool bad = len != strlen("ready") || strncmp(modem, "ready", len) != 0;
+    strbuf_putf(p->out, "<span%s>%s: ", bad ? " class=\"warn\"" : "", text(p, LANG_MODEM));
+    if (word)
+        strbuf_put_html(p->out, word);
+    strbuf_put_html(p->out, word ? modem + len : modem);
+    strbuf_put(p->out, "</span>");
+}
+
 static void put_percent(const struct page *p, const struct console_node *node)
 {
     if (node->airtime_used_ms < 0 || node->airtime_allowed_ms <= 0)
@@ -771,11 +846,8 @@ static void put_node(const struct page *p)
                     text(p, LANG_HELD));
     if (node->connected)
         put_percent(p, node);
-    if (node->connected && node->modem[0]) {
-        strbuf_putf(p->out, "<span>%s ", text(p, LANG_MODEM));
-        strbuf_put_html(p->out, node->modem);
-        strbuf_put(p->out, "</span>");
-    }
+    if (node->connected && node->modem[0])
+        put_modem(p, node->modem);
     if (node->error[0]) {
         strbuf_put(p->out, "<span>");
         strbuf_put_html(p->out, node->error);
@@ -796,17 +868,24 @@ static int note_queued(void *ctx, const struct db_outgoing *outgoing)
     return 0;
 }
 
-static void put_top(const struct page *p)
+static void put_top(const struct page *p, unsigned rescue_count)
 {
     const struct console_view *view = p->view;
     const char *name = own_name(view->console);
-    put_head(view, name, p->out);
+    char title[CONSOLE_STATUS_LEN];
+    snprintf(title, sizeof title, "%s", name);
+    if (rescue_count > 0) /* seen in the row of tabs too */
+        snprintf(title, sizeof title, "%u %s · %s", rescue_count, text(p, LANG_RESCUE_WAITING),
+                 name);
+    put_head(view, title, p->out);
     strbuf_put(p->out, "<header class=\"top\"><h1>Kẻng</h1><span class=\"commune\">");
     strbuf_put_html(p->out, *name ? name : text(p, LANG_ALL_COMMUNES));
     strbuf_put(p->out, "</span>");
     if (view->live) {
         strbuf_put(p->out, "<span id=\"line\" class=\"off\" data-on=\"");
         put_text(p, LANG_LIVE);
+        strbuf_put(p->out, "\" data-lost=\"");
+        put_text(p, LANG_LOST);
         strbuf_put(p->out, "\" data-off=\"");
         put_text(p, LANG_NOT_LIVE);
         strbuf_put(p->out, "\">");
@@ -829,12 +908,16 @@ void console_page_main(const struct console_view *view, struct strbuf *out)
     };
     struct db *db = view->console->ledger->db;
     int64_t arrival = 0;
-    put_top(&page);
-    int result = db_record_last_arrival(db, &arrival);
+    struct rescue_count rescue;
+    int result = find_rescue(view, &rescue);
+    put_top(&page, rescue.count);
+    if (result >= 0)
+        result = db_record_last_arrival(db, &arrival);
     if (result >= 0)
         result = db_outgoing_list(db, note_queued, &page);
     strbuf_putf(out, "<div id=\"live\" data-arrival=\"%" PRId64 "\">\n", arrival);
     put_node(&page);
+    put_rescue(&page, &rescue);
     strbuf_put(out, "<main>\n");
     if (result >= 0)
         result = put_reports(&page);

@@ -18,22 +18,27 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(ALL_COMMUNES, "Mọi xã", "All communes")                                                     \
     X(LIVE, "trực tiếp", "live")                                                                  \
     X(NOT_LIVE, "không trực tiếp: bấm tải lại", "not live: press reload")                         \
+    X(LOST, "mất kết nối, đang nối lại", "connection lost, trying again")                         \
     X(REPORTS, "Tin báo", "Reports")                                                              \
     X(WAITING, "chờ xem", "waiting")                                                              \
     X(IN_ALL, "tất cả", "in all")                                                                 \
     X(NONE_YET, "Chưa có tin nào khớp.", "No report matches yet.")                                \
+    X(NOTHING_YET, "Chưa có tin nào. Tin mới sẽ tự hiện ở đây.",                                  \
+      "No report yet. New ones appear here by themselves.")                                       \
     X(TOTALS, "Tổng hợp theo thôn", "Totals by village")                                          \
+    X(TOTALS_SHORT, "Tổng hợp", "Totals")                                                         \
     X(TOTALS_RULE, "Số lũy kế: tin mới nhất thay tin cũ, không cộng dồn. Không tính diễn tập và"  \
                    " tin bị từ chối.",                                                            \
       "Running totals: the newest report replaces older ones, nothing is added up. Drills and"    \
       " rejected reports do not count.")                                                          \
     X(NO_FIGURES, "Chưa có số liệu.", "No figures yet.")                                          \
     X(VILLAGE, "Thôn", "Village")                                                                 \
+    X(VILLAGES, "thôn", "villages")                                                               \
     X(NO_VILLAGE, "Không rõ thôn", "No village")                                                  \
     X(INDICATOR, "Chỉ tiêu", "Indicator")                                                         \
     X(VALUE, "Số liệu", "Value")                                                                  \
     X(SOURCE, "Theo tin", "By report")                                                            \
-    X(DIFFER, "khác nhau", "differ")                                                              \
+    X(DIFFER, "các tin khác nhau", "reports differ")                                              \
     X(EVENT, "Đợt", "Event")                                                                      \
     X(COMMUNE, "Xã", "Commune")                                                                   \
     X(KIND, "Loại", "Kind")                                                                       \
@@ -43,9 +48,13 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(FILTER, "Lọc", "Filter")                                                                    \
     X(MISSING, "Số còn thiếu", "Missing numbers")                                                 \
     X(MISSING_NONE, "Không thiếu số nào.", "No number is missing.")                               \
+    X(MISSING_RULE, "Tin đã được gửi nhưng chưa đến được đây; mạng vẫn đang tìm.",                \
+      "Reports that were filed and have not come here yet; the mesh is looking for them.")        \
     X(FORKS, "Hai tin trùng số", "Two records under one number")                                  \
-    X(FORKS_RULE, "Cùng một chữ ký, cùng số, nội dung khác: giữ cả hai làm bằng chứng.",          \
-      "Same signature, same number, different content: both are kept as evidence.")               \
+    X(FORKS_RULE, "Cùng một chữ ký, cùng số, nội dung khác: giữ cả hai làm bằng chứng. Hãy hỏi"   \
+      " lại người báo: máy bị khôi phục từ bản cũ, hoặc khoá đã lộ.",                             \
+      "Same signature, same number, different content: both are kept as evidence. Ask"            \
+      " the author: a box was restored from an old copy, or the key is in other hands.")          \
     X(FORK, "TRÙNG SỐ", "FORK")                                                                   \
     X(REFUSED, "Tin bị loại", "Refused")                                                          \
     X(SYNC, "Gửi lên trên", "Sent upward")                                                        \
@@ -55,15 +64,22 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(SYNC_NOW, "Gửi ngay", "Send now")                                                           \
     X(SYNC_REFUSED, "Nơi nhận không giữ", "The receiver will not hold")                           \
     X(NODE, "Trạm", "Node")                                                                       \
-    X(NODE_OFF, "không nối được với kengd, đang thử lại", "cannot reach kengd, trying again")     \
+    X(NODE_OFF, "không nối được kengd: tin mới CHƯA vào được, đang thử lại",                      \
+      "cannot reach kengd: NEW REPORTS DO NOT COME IN, trying again")                             \
     X(NODE_ON, "đang nối", "connected")                                                           \
-    X(NEIGHBOURS, "láng giềng", "neighbours")                                                     \
+    X(NEIGHBOURS, "máy lân cận", "neighbours")                                                    \
     X(AIRTIME, "thời gian phát", "airtime")                                                       \
     X(HELD, "bản ghi", "records")                                                                 \
     X(MODEM, "modem", "modem")                                                                    \
+    X(RESCUE_WAITING, "tin CỨU NẠN chờ xem", "RESCUE reports waiting")                            \
+    X(MODEM_NONE, "chưa chọn cổng", "no port chosen")                                             \
+    X(MODEM_ABSENT, "không thấy, xem lại dây cắm", "not there, check the cable")                  \
+    X(MODEM_CONFIGURING, "đang cài đặt", "being set up")                                          \
+    X(MODEM_READY, "tốt", "ready")                                                                \
+    X(MODEM_SILENT, "không trả lời", "does not answer")                                           \
     X(RECEIVED, "nhận", "received")                                                               \
     X(CREATED, "lập", "written")                                                                  \
-    X(CLOCK_UNSET, "giờ máy chưa chỉnh", "clock not set")                                         \
+    X(CLOCK_UNSET, "giờ chưa chắc", "time not certain")                                           \
     X(SIGNED, "chữ ký đúng", "signature holds")                                                   \
     X(UNREADABLE, "Không đọc được nội dung", "The body cannot be read")                           \
     X(DRILL, "DIỄN TẬP", "DRILL")                                                                 \
@@ -91,10 +107,10 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(KIND_SAFE, "An toàn", "All safe")                                                           \
     X(KIND_NOTE, "Ghi chú", "Note")                                                               \
     X(ROLE_ROOT, "gốc của xã", "commune root")                                                    \
-    X(ROLE_MEMBER, "thành viên", "member")                                                        \
-    X(ROLE_NODE, "máy trạm", "node")                                                              \
+    X(ROLE_MEMBER, "người báo tin", "member")                                                     \
+    X(ROLE_NODE, "máy chuyển tiếp", "node")                                                       \
     X(ROLE_GATEWAY, "trạm xã", "gateway")                                                         \
-    X(ROLE_OPERATOR, "trực ban", "operator")                                                      \
+    X(ROLE_OPERATOR, "trực ban xã", "operator")                                                   \
     X(NEWER, "Mới hơn", "Newer")                                                                  \
     X(OLDER, "Cũ hơn", "Older")                                                                   \
     X(LOGIN, "Đăng nhập", "Log in")                                                               \
@@ -111,7 +127,7 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(ERR_TEXT, "Câu trả lời có ký tự không dùng được hoặc quá dài để phát.",                     \
       "The answer holds characters that cannot be sent, or is too long for the air.")             \
     X(ERR_RECORD, "Không có tin này.", "There is no such report.")                                \
-    X(ERR_DISK, "Không ghi được vào kho. Kiểm tra đĩa.", "Cannot write to the disk. Check it.") \
+    X(ERR_DISK, "Không ghi được vào kho. Kiểm tra đĩa.", "Cannot write to the disk. Check it.")   \
     X(BACK, "Về bảng tin", "Back to the console")
 
 enum lang_text {

@@ -203,6 +203,11 @@ static const struct catalogue_item *find_item(const struct province *p,
     return p->catalogue ? catalogue_get(p->catalogue, key->kind, key->code) : NULL;
 }
 
+static const char *unit_of(const struct province *p, const struct catalogue_item *item)
+{
+    return !item ? "" : p->options.language == LANG_EN ? item->unit_en : item->unit;
+}
+
 static void item_name(const struct province *p, const struct totals_key *key, char *name,
                       size_t cap)
 {
@@ -310,7 +315,8 @@ static int write_csv(const struct province *p, const struct totals *t, const cha
 {
     static const char *const COLUMNS[] = { "commune", "network", "village", "village_name", "event",
                                            "kind", "code", "official_code", "indicator", "value",
-                                           "unit", "author", "seq", "authors", "low", "high" };
+                                           "unit", "author", "seq", "authors", "low", "high",
+                                           "shown" };
     size_t cap = (t->row_count + 2) * CSV_ROW_LEN;
     char *text = malloc(cap), err[HOME_ERR_LEN];
     if (!text)
@@ -333,7 +339,7 @@ static int write_csv(const struct province *p, const struct totals *t, const cha
             if (p->ledger.communes[c].info.id == row->key.commune)
                 sodium_bin2hex(network, sizeof network, p->ledger.communes[c].info.network_id,
                                KENG_NETWORK_ID_LEN);
-        const char *unit = item ? item->unit : "";
+        const char *unit = unit_of(p, item);
         const char *official = item ? item->code : "";
         csv_write_text(&w, line.cells[0], strlen(line.cells[0]));
         csv_write_text(&w, network, 16);
@@ -351,6 +357,8 @@ static int write_csv(const struct province *p, const struct totals *t, const cha
         csv_write_number(&w, row->author_count, 0);
         csv_write_number(&w, row->low, decimals);
         csv_write_number(&w, row->high, decimals);
+        /* In words, with its unit: the number of a state means nothing in a spreadsheet. */
+        csv_write_text(&w, line.cells[3], strlen(line.cells[3]));
         csv_write_end_row(&w);
     }
     int status = EXIT_SUCCESS;
@@ -435,7 +443,7 @@ static void json_rows(const struct province *p, const struct totals *t, struct s
         strbuf_put_json(out, name);
         strbuf_putf(out, ",\"value\":%" PRId64 ",\"decimals\":%u,\"unit\":", row->value,
                     item ? (unsigned)item->decimals : 0);
-        strbuf_put_json(out, item ? item->unit : "");
+        strbuf_put_json(out, unit_of(p, item));
         strbuf_putf(out, ",\"author\":%u,\"seq\":%u,\"authors\":%u,\"low\":%" PRId64
                          ",\"high\":%" PRId64 "}",
                     (unsigned)row->author, (unsigned)row->seq, (unsigned)row->author_count,

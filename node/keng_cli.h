@@ -144,6 +144,8 @@ void keng_author_name(struct keng *k, uint16_t author, char *buf, size_t cap);
 void keng_village_name(const struct keng *k, uint32_t village, char *buf, size_t cap);
 /* Adds to object what the record in hex says; the keys are those of keng(1). */
 void keng_message_decode(struct keng *k, const char *hex, json_t *object);
+/* How long ago this node got it. */
+int64_t keng_message_age_s(const json_t *message, int64_t now_s);
 void keng_message_print(struct keng *k, const json_t *message, int64_t now_s);
 
 int keng_run_report(struct keng *k);

@@ -184,15 +184,24 @@ static void print_text(const char *text)
     fputs("”\n", stdout);
 }
 
+int64_t keng_message_age_s(const json_t *m, int64_t now_s)
+{
+    int64_t received_ms = integer_of(m, "received_ms");
+
+    /* A state that has just changed comes without the time of arrival; what the box wrote itself
+     * was received when it was made. */
+    return now_s - (received_ms > 0 ? received_ms / 1000
+                    : KENG_EPOCH_UNIX_S + integer_of(m, "created_min") * 60);
+}
+
 static void print_headline(struct keng *k, const json_t *m, int64_t now_s)
 {
     char when[32], age[64], kind_words[64], unsure[64] = "";
-    int64_t received_s = integer_of(m, "received_ms") / 1000;
     const char *kind_word = string_of(m, "kind"), *village = string_of(m, "village_name");
     uint8_t kind = record_kind_find(kind_word);
 
     keng_clock(KENG_EPOCH_UNIX_S + integer_of(m, "created_min") * 60, when, sizeof when);
-    keng_age(k->lang, now_s - received_s, age, sizeof age);
+    keng_age(k->lang, keng_message_age_s(m, now_s), age, sizeof age);
     text_fill(text_get(k->lang, keng_kind_text(kind)), KENG_ARGS(kind_word), kind_words,
               sizeof kind_words);
     if (json_is_false(json_object_get(m, "clock_set")))

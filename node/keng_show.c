@@ -55,7 +55,7 @@ static void print_state(struct keng *k, const json_t *report, int64_t now_s)
 {
     enum keng_state state = STATE_STORED;
     char names[KENG_WORDS_LEN], age[64];
-    int64_t age_s = now_s - integer_of(report, "received_ms") / 1000;
+    int64_t age_s = keng_message_age_s(report, now_s);
     const json_t *by = json_object_get(report, "received_by");
 
     keng_state_find(string_of(report, "state"), &state);

@@ -167,17 +167,19 @@ static bool same_state(const struct node_report *a, const struct node_report *b)
            a->review_by == b->review_by && a->review_state == b->review_state;
 }
 
+static bool announce_record(void *ctx, const struct store_record *record)
+{
+    struct node *n = ctx;
+    n->on_state(n->listener, node_json_report(n, record));
+    return false;
+}
+
 static void announce(struct node *n, const struct node_report *r)
 {
-    uint8_t bytes[RECORD_LEN_MAX];
     if (!n->on_state)
         return; /* still starting: who connects later asks for the state himself */
-    int len = store_load(n->store, &r->ref, bytes);
-    if (len <= 0)
-        return;
-    struct store_record record = { .ref = r->ref, .bytes = bytes, .len = (size_t)len,
-                                   .carried_by = r->carried_by };
-    n->on_state(n->listener, node_json_report(n, &record));
+    if (store_find_record(n->store, &r->ref, announce_record, n) == STORE_EIO)
+        fprintf(stderr, "<4>kengd: %s\n", store_text(n->store));
 }
 
 /* What changed since last time: remembered in one transaction, because one acknowledgement may

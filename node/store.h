@@ -68,15 +68,18 @@ int store_put_carried(struct store *s, const struct record_ref *ref, uint16_t no
 int store_put_airtime(struct store *s, const char *boot_id, uint64_t minute_ms,
                       uint32_t airtime_us);
 
+/* Callbacks return false to stop. */
+typedef bool (*store_record_fn)(void *ctx, const struct store_record *record);
+
 /* The bytes of a record into buf (RECORD_LEN_MAX): its length, STORE_ENONE or STORE_EIO. */
 int store_load(struct store *s, const struct record_ref *ref, uint8_t *buf);
+/* The whole row; fn is called at most once.  STORE_ENONE when there is none. */
+int store_find_record(struct store *s, const struct record_ref *ref, store_record_fn fn, void *ctx);
 int store_find_once(struct store *s, const char *once, struct record_ref *ref_out);
 int store_find_review(struct store *s, const struct record_ref *of,
                       struct store_review *review_out);
 
-/* Callbacks return false to stop.  The order is that of arrival. */
-typedef bool (*store_record_fn)(void *ctx, const struct store_record *record);
-/* All records, the root's first, for a restart. */
+/* In order of arrival.  All records, the root's first, for a restart. */
 int store_each_record(struct store *s, store_record_fn fn, void *ctx);
 int store_records_after(struct store *s, int64_t after, int limit, store_record_fn fn, void *ctx);
 /* Newest first, lane 0 of one author. */

@@ -40,7 +40,7 @@ enum statement {
     ST_PUT_RECORD, ST_DROP_RECORD, ST_PUT_FORK, ST_PUT_REVIEW, ST_PUT_CARRIED,
     ST_PUT_AIRTIME, ST_TRIM_AIRTIME, ST_EACH_AIRTIME,
     ST_LOAD, ST_FIND_ONCE, ST_FIND_REVIEW,
-    ST_EACH_RECORD, ST_RECORDS_AFTER, ST_RECORDS_OF, ST_LAST_ARRIVAL,
+    ST_EACH_RECORD, ST_FIND_RECORD, ST_RECORDS_AFTER, ST_RECORDS_OF, ST_LAST_ARRIVAL,
     ST_COUNT,
 };
 
@@ -65,6 +65,7 @@ static const char *const SQL[ST_COUNT] = {
     [ST_FIND_ONCE] = "SELECT log, seq FROM record WHERE once = ?",
     [ST_FIND_REVIEW] = "SELECT by, state, text, by_seq FROM review WHERE log = ? AND seq = ?",
     [ST_EACH_RECORD] = "SELECT " RECORD_COLUMNS " FROM record ORDER BY log >= 8, arrival",
+    [ST_FIND_RECORD] = "SELECT " RECORD_COLUMNS " FROM record WHERE log = ? AND seq = ?",
     [ST_RECORDS_AFTER] = "SELECT " RECORD_COLUMNS " FROM record WHERE arrival > ?"
                          " ORDER BY arrival LIMIT ?",
     [ST_RECORDS_OF] = "SELECT " RECORD_COLUMNS " FROM record WHERE log = ?"
@@ -409,6 +410,25 @@ static int each_record(struct store *s, sqlite3_stmt *st, store_record_fn fn, vo
 int store_each_record(struct store *s, store_record_fn fn, void *ctx)
 {
     return each_record(s, s->statements[ST_EACH_RECORD], fn, ctx);
+}
+
+struct found_record { store_record_fn fn; void *ctx; bool found; };
+
+static bool found_record(void *ctx, const struct store_record *record)
+{
+    struct found_record *f = ctx;
+    f->found = true;
+    f->fn(f->ctx, record);
+    return false;
+}
+
+int store_find_record(struct store *s, const struct record_ref *ref, store_record_fn fn, void *ctx)
+{
+    sqlite3_stmt *st = s->statements[ST_FIND_RECORD];
+    struct found_record f = { .fn = fn, .ctx = ctx };
+    bind_ref(st, 1, ref);
+    int err = each_record(s, st, found_record, &f);
+    return err != STORE_OK ? err : f.found ? STORE_OK : STORE_ENONE;
 }
 
 int store_records_after(struct store *s, int64_t after, int limit, store_record_fn fn, void *ctx)

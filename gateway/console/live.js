@@ -7,19 +7,25 @@
     if (!live || !line || !window.EventSource)
         return;
     var title = document.title;
+    var STATUS_MS = 15000, BUSY_MS = 5000, RETRY_MS = 5000;
     var unseen = 0;
+    var opened = false;
     var timer = 0;
+    var shown = ""; // the page as it was last fetched
     var source = new EventSource("/events?after=" + encodeURIComponent(live.dataset.arrival));
 
-    function show(on) {
-        line.className = on ? "on" : "off";
-        line.textContent = on ? line.dataset.on : line.dataset.off;
+    // "off": the browser gave up, only a reload helps.
+    function show(state) {
+        line.className = state === "on" ? "on" : "off";
+        line.textContent = line.dataset[state];
     }
 
-    // Somebody who is writing an answer must not lose it.
+    // Somebody who is writing an answer must not lose it, nor the place of the keyboard.
     function busy() {
         var at = document.activeElement;
         if (at && live.contains(at) && /^(INPUT|SELECT|TEXTAREA)$/.test(at.tagName))
+            return true;
+        if (live.querySelector("details[open]"))
             return true;
         return Array.prototype.some.call(live.querySelectorAll("input[type=text]"), function (i) {
             return i.value !== "";
@@ -31,10 +37,18 @@
         timer = setTimeout(refresh, wait_ms);
     }
 
-    function replace(html) {
-        var next = new DOMParser().parseFromString(html, "text/html").getElementById("live");
-        if (!next)
-            return location.reload();
+    // What must be seen even while an answer is being written: calls for help, the node's state.
+    function warn(page) {
+        title = page.title;
+        [".jump", ".status"].forEach(function (part) {
+            var old = live.querySelector(part), now = page.querySelector("#live " + part);
+            if (old && now && !old.contains(document.activeElement))
+                old.replaceWith(now);
+        });
+    }
+
+    function replace(page) {
+        var next = page.getElementById("live");
         var known = {};
         live.querySelectorAll("article.report").forEach(function (a) { known[a.id] = true; });
         var fresh = 0;
@@ -46,27 +60,53 @@
         });
         live.replaceWith(next);
         live = next;
-        if (document.hidden && fresh) {
+        title = page.title;
+        if (document.hidden)
             unseen += fresh;
-            document.title = "(" + unseen + ") " + title;
+    }
+
+    function take(html) {
+        var page = new DOMParser().parseFromString(html, "text/html");
+        if (!page.getElementById("live"))
+            return location.reload();
+        if (source.readyState === EventSource.OPEN)
+            show("on");
+        if (busy()) {
+            warn(page);
+            later(BUSY_MS);
+        } else if (html !== shown) {
+            shown = html;
+            replace(page);
         }
+        document.title = unseen ? "(" + unseen + ") " + title : title;
     }
 
     function refresh() {
-        if (busy())
-            return later(2000);
         fetch(location.href, { credentials: "same-origin" }).then(function (answer) {
             if (!answer.ok)
                 throw new Error(answer.status);
             return answer.text();
-        }).then(replace).catch(function () {
-            show(false);
-            later(5000);
+        }).then(take).catch(function () {
+            show("lost");
+            later(RETRY_MS);
         });
     }
 
-    source.onopen = function () { show(true); };
-    source.onerror = function () { show(false); };
+    // After a gap whatever came in meanwhile is fetched, too.
+    source.onopen = function () {
+        show("on");
+        if (opened)
+            later(200);
+        opened = true;
+    };
+    source.onerror = function () {
+        show(source.readyState === EventSource.CLOSED ? "off" : "lost");
+    };
+    // The node's state, airtime and the outbox change without a report.
+    setInterval(function () {
+        if (source.readyState === EventSource.OPEN && !live.contains(document.activeElement))
+            refresh();
+    }, STATUS_MS);
     source.addEventListener("report", function () { later(200); });
     document.addEventListener("visibilitychange", function () {
         if (!document.hidden) {

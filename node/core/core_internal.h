@@ -1,7 +1,8 @@
 /* core_internal.h - what the files of the core share.  Nobody outside node/core includes it.
  *
  * table.c   logs, records, digest, authors          neigh.c  neighbours and what they hold
- * rx.c      frames and records heard                tx.c     what to send, when, in which frame
+ * rx.c      frames and records heard                tx.c     what goes into the next frame
+ * turn.c    which records to relay, and when        trickle.c  frames without records
  * ledger.c  airtime over the sliding window         ack.c    a gateway's acknowledgements
  * mesh.c    the public calls and the order of work
  */
@@ -171,6 +172,8 @@ struct trickle {
     bool fired;
 };
 
+enum { SUMMARY_PRIORITY = PRIORITY_DAMAGE }; /* whose share of the budget summaries may use */
+
 enum tx_state { TX_IDLE, TX_CHARGING, TX_READY, TX_ON_AIR };
 
 struct tx {
@@ -179,8 +182,8 @@ struct tx {
     uint64_t earliest_ms; /* pause after the last frame */
     uint32_t charge_event_id;
     uint64_t minute;      /* where the charge was booked */
-    uint64_t blocked_until_ms; /* no airtime for what waits; MESH_NEVER: not blocked */
-    bool held_back;       /* something waits only for airtime */
+    uint64_t blocked_until_ms; /* no airtime until then for priorities below: */
+    uint8_t blocked_below;
     struct mesh_tx frame;
     uint8_t slot_count;
     uint32_t slots[FRAME_RECORD_COUNT_MAX]; /* records in the frame */
@@ -301,8 +304,27 @@ enum mesh_verdict rx_record(struct mesh *m, const uint8_t *bytes, size_t len,
 void tx_advance(struct mesh *m);
 void tx_on_done(struct mesh *m, enum mesh_tx_result result);
 void tx_record_committed(struct mesh *m, uint32_t index, bool own);
-void trickle_reset(struct mesh *m);
+/* When this class has airtime again: now, unless it was held back. */
+uint64_t tx_blocked_until_ms(const struct mesh *m, uint32_t priority);
+/* Looks again for a frame worth building, wait_ms from now or as soon as we may speak. */
+void tx_set_due(struct mesh *m, uint64_t wait_ms);
 uint64_t tx_next_deadline(const struct mesh *m);
+
+/* turn.c */
+bool turn_slot_current(const struct mesh *m, uint32_t index, uint32_t seq);
+void turn_unconfirmed_add(struct mesh *m, uint32_t index);
+void turn_unconfirmed_advance(struct mesh *m);
+void turn_unconfirmed_sent(struct mesh *m, uint32_t index);
+/* Before turn_next_wanted(), whenever beliefs may have changed. */
+void turn_find_floors(struct mesh *m, uint64_t reach);
+/* Next record of one priority worth sending at or after `at`, and for whom; SLOT_NONE: no more. */
+uint32_t turn_next_wanted(const struct mesh *m, uint32_t at, uint64_t reach, uint64_t *by_out);
+bool turn_better_wait(struct mesh *m, struct slot *s, uint64_t by);
+void turn_consider(struct mesh *m);
+
+/* trickle.c */
+void trickle_reset(struct mesh *m);
+void trickle_advance(struct mesh *m);
 
 /* ledger.c */
 void ledger_turn(struct mesh *m);

@@ -1,372 +1,25 @@
-/* What to send, when, and in which frame.
+/* Frames: what goes into the next one, and what it costs.
  *
  * Three reasons make a node speak: an own record that nobody is known to hold, a neighbour believed
- * to lack something held here, and a summary that is due.  One frame serves all three. */
+ * to lack something held here (turn.c), and a summary that is due (trickle.c).  One frame serves
+ * them all. */
 #include "node/core/core_internal.h"
 
 /* Share of the window's budget, in percent, that a class may use up: the rest is for what is
  * more urgent, and the last of it for rescue alone. */
 static const uint32_t BUDGET_PERCENT[PRIORITY_COUNT] = { 80, 90, 95, 100 };
-/* Waiting, in units, while neighbours have not said whom they hear: chance instead of turns. */
-static const uint32_t WAIT_UNITS[PRIORITY_COUNT] = { 10, 6, 3, 1 };
-/* Waiting of a relay that would help few. */
-static const uint32_t FEW_UNITS[PRIORITY_COUNT] = { 160, 120, 8, 1 };
 
 enum {
-    SUMMARY_PRIORITY = PRIORITY_DAMAGE, /* whose share of the budget summaries may use */
-    SUMMARY_ROOM_LEN = 7,               /* entry count and range, at most */
-    CONSIDER_COUNT_MAX = 64,            /* records that turns are drawn for at a time */
+    SUMMARY_ROOM_LEN = 7, /* entry count and range, at most */
 };
 
-static bool slot_current(const struct mesh *m, uint32_t index, uint32_t seq)
-{
-    const struct slot *s = &m->slots[index];
-    return (s->flags & (SLOT_USED | SLOT_PENDING)) == SLOT_USED && s->seq == seq;
-}
-
-/* ---- own records nobody is known to hold -------------------------------------- */
-
-static void unconfirmed_remove(struct mesh *m, uint32_t at)
-{
-    m->unconfirmed[at] = m->unconfirmed[--m->unconfirmed_count];
-}
-
-static void unconfirmed_add(struct mesh *m, uint32_t index)
-{
-    uint32_t at = m->unconfirmed_count;
-    if (at == UNCONFIRMED_COUNT_MAX) {
-        /* Full: give up the least urgent; summaries will carry it on. */
-        at = 0;
-        for (uint32_t i = 1; i < UNCONFIRMED_COUNT_MAX; i++)
-            if (m->slots[m->unconfirmed[i].slot].priority <
-                m->slots[m->unconfirmed[at].slot].priority)
-                at = i;
-    } else {
-        m->unconfirmed_count++;
-    }
-    m->unconfirmed[at] = (struct unconfirmed){ .slot = index, .seq = m->slots[index].seq,
-                                               .again_ms = MESH_NEVER };
-}
-
-static void unconfirmed_advance(struct mesh *m)
-{
-    for (uint32_t i = m->unconfirmed_count; i-- > 0;) {
-        struct unconfirmed *u = &m->unconfirmed[i];
-        const struct slot *s = &m->slots[u->slot];
-        if (!slot_current(m, u->slot, u->seq) || s->confirmed || s->seq <= m->logs[s->log].acked ||
-            s->sent_count >= SHOUT_COUNT_MAX) {
-            unconfirmed_remove(m, i);
-        } else if (u->again_ms <= m->now_ms) {
-            u->again_ms = MESH_NEVER;
-            m->slots[u->slot].flags |= SLOT_SHOUT;
-            m->need_dirty = true;
-        }
-    }
-}
-
-static void unconfirmed_sent(struct mesh *m, uint32_t index)
-{
-    for (uint32_t i = 0; i < m->unconfirmed_count; i++)
-        if (m->unconfirmed[i].slot == index) {
-            /* Nobody may have had airtime to carry it on: only a call for rescue cannot wait. */
-            uint64_t units = m->slots[index].priority == PRIORITY_RESCUE ? SHOUT_UNITS
-                                                                        : SHOUT_ROUTINE_UNITS;
-            uint64_t wait_ms = (units * m->unit_ms) << m->slots[index].sent_count;
-            m->unconfirmed[i].again_ms = m->now_ms + core_between(m, wait_ms / 2, wait_ms);
-        }
-}
-
-/* ---- the trickle of summaries --------------------------------------------------- */
-
-static void trickle_begin(struct mesh *m, uint64_t interval_ms)
-{
-    struct trickle *t = &m->trickle;
-    t->interval_ms = interval_ms;
-    t->fire_ms = m->now_ms + core_between(m, interval_ms / 2, interval_ms);
-    t->end_ms = m->now_ms + interval_ms;
-    t->consistent_count = 0;
-    t->covered = 0;
-    t->fired = false;
-}
-
-static uint64_t trickle_min_ms(const struct mesh *m)
-{
-    uint64_t min_ms = TRICKLE_MIN_UNITS * m->unit_ms;
-    return min_ms > TRICKLE_MIN_MS_MIN ? min_ms : TRICKLE_MIN_MS_MIN;
-}
-
-void trickle_reset(struct mesh *m)
-{
-    m->reset_digest = m->digest;
-    m->trickle.rounds = 0; /* brief summaries first; since_whole sees to the whole all the same */
-    if (m->trickle.interval_ms != trickle_min_ms(m))
-        trickle_begin(m, trickle_min_ms(m));
-}
-
-/* Has anybody spoken since things became quiet who does not hold what we hold? */
-static bool differs(const struct mesh *m, uint64_t alive)
-{
-    for (uint64_t rest = alive; rest; rest &= rest - 1) {
-        const struct neighbour *n = &m->neighbours[__builtin_ctzll(rest)];
-        if (n->heard_ms >= m->news_ms && !neigh_in_sync(m, n))
-            return true;
-    }
-    return false;
-}
-
-/* Is there somebody whom we may reach, who was not like us when we last heard him, and who heard
- * nothing like ours from others?  Two halves of a line, each agreed within, are silent to
- * each other otherwise. */
-static bool somebody_untold(const struct mesh *m)
-{
-    for (uint64_t rest = neigh_reach_mask(m) & ~m->trickle.covered; rest; rest &= rest - 1)
-        if (!neigh_in_sync(m, &m->neighbours[__builtin_ctzll(rest)]))
-            return true;
-    return false;
-}
-
-/* Do we know, long enough for it to have come by itself, of something that we lack? */
-static bool hole_aged(const struct mesh *m)
-{
-    for (uint16_t i = 0; i < m->log_count; i++)
-        if (m->logs[i].hole_ms > 0 && m->now_ms - m->logs[i].hole_ms > HOLE_UNITS * m->unit_ms)
-            return true;
-    return false;
-}
-
-/* Has somebody turned up of whom we do not know at all what he holds, and who differs? */
-static bool stranger_around(const struct mesh *m)
-{
-    for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++) {
-        const struct neighbour *n = &m->neighbours[i];
-        if (n->used && !n->summary_known && !neigh_in_sync(m, n) &&
-            m->now_ms - n->heard_ms < STRANGER_MS)
-            return true;
-    }
-    return false;
-}
-
-/* Is there a reason for a frame without records?  While news comes in, its frames tell what there
- * is to tell, and only what has been missing for long is asked for. */
-static bool summary_due(struct mesh *m)
-{
-    struct trickle *t = &m->trickle;
-    if (m->sent_ms == 0)
-        return true; /* nobody knows of us yet */
-    bool different = differs(m, neigh_alive_mask(m));
-    if (stranger_around(m) && m->now_ms - m->sent_ms > m->hello_gap_ms) {
-        m->hello_gap_ms = m->hello_gap_ms * 2 < TRICKLE_MAX_MS ? m->hello_gap_ms * 2
-                                                               : TRICKLE_MAX_MS;
-        t->rounds = WHOLE_AFTER_ROUNDS + 1;
-        return true;
-    }
-    if (m->hole_again_ms <= m->now_ms && hole_aged(m)) {
-        /* While nothing helps, ask less and less: nobody around may have it, or have airtime. */
-        m->hole_again_ms = m->now_ms + core_between(m, m->hole_gap_ms / 2, m->hole_gap_ms);
-        m->hole_gap_ms = m->hole_gap_ms * 2 < HOLE_GAP_MS_MAX ? m->hole_gap_ms * 2
-                                                               : HOLE_GAP_MS_MAX;
-        return true;
-    }
-    uint64_t patience = m->links_ms == 0 ? LINKS_FIRST_UNITS : LINKS_UNITS;
-    if (m->links_changed_ms > 0 && (m->links_ms == 0 || m->links_left == LINKS_REPEAT) &&
-        m->now_ms - m->links_changed_ms > patience * m->unit_ms)
-        return true;
-    if (m->news_ms > 0 && m->now_ms - m->news_ms < QUIET_UNITS * m->unit_ms)
-        return false;
-    t->rounds = different ? t->rounds + 1 : 0;
-    t->since_whole = different ? t->since_whole + 1 : 0;
-    return different || t->consistent_count < TRICKLE_CONSISTENT || somebody_untold(m) ||
-           m->now_ms - m->sent_ms > SILENCE_MS;
-}
-
-static void set_due(struct mesh *m, uint64_t wait_ms)
+void tx_set_due(struct mesh *m, uint64_t wait_ms)
 {
     uint64_t at_ms = m->now_ms + wait_ms;
     if (at_ms < m->tx.earliest_ms)
         at_ms = m->tx.earliest_ms;
     if (at_ms < m->tx.due_ms)
         m->tx.due_ms = at_ms;
-}
-
-static void trickle_advance(struct mesh *m)
-{
-    struct trickle *t = &m->trickle;
-    if (t->interval_ms == 0)
-        trickle_begin(m, trickle_min_ms(m));
-    if (neigh_links_changed(m))
-        m->links_left = LINKS_REPEAT;
-    if (m->links_changed_ms == 0 && (m->links_left > 0 ||
-                                     m->now_ms - m->links_ms > LINKS_RENEW_MS))
-        m->links_changed_ms = m->now_ms;
-    if (!t->fired && t->fire_ms <= m->now_ms) {
-        t->fired = true;
-        if (summary_due(m)) {
-            m->want_summary = true;
-            m->want_whole = t->rounds > WHOLE_AFTER_ROUNDS || t->since_whole > WHOLE_AFTER_RESETS;
-            set_due(m, 0);
-        }
-    }
-    if (t->end_ms <= m->now_ms) {
-        /* Counting towards silence begins when things are quiet. */
-        bool busy = m->news_ms > 0 && m->now_ms - m->news_ms < QUIET_UNITS * m->unit_ms;
-        uint64_t twice_ms = busy ? trickle_min_ms(m) : t->interval_ms * 2;
-        uint64_t max_ms = t->rounds > 0 ? TRICKLE_MAX_DIFFERENT_MS : TRICKLE_MAX_MS;
-        trickle_begin(m, twice_ms < max_ms ? twice_ms : max_ms);
-    }
-}
-
-/* ---- what is worth sending ------------------------------------------------------- */
-
-/* For each log the number up to which every living neighbour is believed to hold it: a quick no for
- * nearly all records. */
-static void find_floors(struct mesh *m, uint64_t alive)
-{
-    for (uint16_t i = 0; i < m->log_count; i++) {
-        uint32_t floor = UINT32_MAX;
-        for (uint64_t rest = alive; rest; rest &= rest - 1) {
-            uint32_t held = m->neighbours[__builtin_ctzll(rest)].held[i];
-            if (held < floor)
-                floor = held;
-        }
-        m->floors[i] = floor;
-    }
-}
-
-/* The neighbours a record is worth sending for; all ones for an own record to be shouted. */
-static uint64_t wanted_by(const struct mesh *m, const struct slot *s, uint64_t reach)
-{
-    if (s->flags & SLOT_SHOUT)
-        return UINT64_MAX;
-    return s->seq <= m->floors[s->log] ? 0 : neigh_lacking(m, s, reach);
-}
-
-/* Next record worth sending at or after *at within priority; SLOT_NONE at the end. */
-static uint32_t next_wanted(const struct mesh *m, uint32_t at, uint64_t reach, uint64_t *by_out)
-{
-    for (; at != SLOT_NONE; at = m->slots[at].order_next) {
-        *by_out = wanted_by(m, &m->slots[at], reach);
-        if (*by_out)
-            return at;
-    }
-    return SLOT_NONE;
-}
-
-/* How many of those who hold the record would, by what is known here, help more of the neighbours
- * that we could help, and so speak before us?  Ties go by a hash, so that they fall on another node
- * for every record. */
-static uint32_t turn_of(const struct mesh *m, const struct slot *s, uint64_t by, uint64_t alive)
-{
-    uint64_t lacking = neigh_lacking(m, s, alive), salt = m->logs[s->log].author + (s->seq << 8);
-    int ours = __builtin_popcountll(by);
-    uint64_t our_tie = core_mix(salt << 16 | m->cfg.node);
-    uint32_t before = 0;
-    for (uint64_t rest = alive & ~lacking; rest; rest &= rest - 1) {
-        const struct neighbour *n = &m->neighbours[__builtin_ctzll(rest)];
-        uint64_t theirs = lacking & neigh_hearing(m, n);
-        int count = __builtin_popcountll(theirs);
-        if ((theirs & by) && (count > ours || (count == ours &&
-                                               core_mix(salt << 16 | n->node) < our_tie)))
-            before++;
-    }
-    /* Who has spent much of his hour lets others go first. */
-    if (m->cfg.duty_budget_ms > 0)
-        before += ledger_spent_ms(m) * 4 / m->cfg.duty_budget_ms;
-    return before < TURN_COUNT_MAX ? before : TURN_COUNT_MAX;
-}
-
-/* How many others might help those neighbours, hidden from us or not?  The least for any of them.
- * Two links are a line: the other one has it from the neighbour himself. */
-static uint64_t other_helpers(const struct mesh *m, uint64_t by)
-{
-    uint64_t least = HELPER_COUNT_MAX;
-    for (uint64_t rest = by; rest; rest &= rest - 1) {
-        const struct neighbour *n = &m->neighbours[__builtin_ctzll(rest)];
-        uint64_t others = n->link_count > 2 ? n->link_count - 2u : 0;
-        if (others < least)
-            least = others;
-    }
-    return least;
-}
-
-/* Would the record help so few that it may wait?  Never on its way to a gateway, nor while somebody
- * has not said whom he hears. */
-static bool helps_few(const struct mesh *m, uint64_t by)
-{
-    for (uint64_t rest = by; rest; rest &= rest - 1) {
-        const struct neighbour *n = &m->neighbours[__builtin_ctzll(rest)];
-        if (!n->links_known || table_is_gateway(m, n->node))
-            return false;
-    }
-    return __builtin_popcountll(by) < FEW_COUNT;
-}
-
-/* Its turn has come: is it better to hear first what those it would help say?  They may have it
- * from somebody whom we do not hear. */
-static bool better_wait(struct mesh *m, struct slot *s, uint64_t by)
-{
-    uint64_t since_ms = (uint32_t)m->now_ms - s->said_ms;
-    if (s->priority >= PRIORITY_EVACUATION || (s->flags & SLOT_SHOUT) ||
-        since_ms > UNSPOKEN_MS_MAX || !helps_few(m, by) ||
-        other_helpers(m, by) < HELPER_COUNT_MAX)
-        return false;
-    for (uint64_t rest = by; rest; rest &= rest - 1)
-        if (m->now_ms - m->neighbours[__builtin_ctzll(rest)].heard_ms < since_ms)
-            return false;
-    s->ready_ms = m->now_ms + UNSPOKEN_UNITS * m->unit_ms;
-    m->need_dirty = true;
-    return true;
-}
-
-static uint64_t draw_turn(struct mesh *m, const struct slot *s, uint64_t by, uint64_t alive)
-{
-    /* Two who cannot hear each other, asked by the same frame, would collide for ever within a
-     * window that is shorter than their frames: each further attempt spreads wider. */
-    uint64_t again = s->sent_count < SPREAD_COUNT_MAX ? s->sent_count : SPREAD_COUNT_MAX;
-    uint64_t window_ms = (1 + SPREAD_UNITS * again) * m->unit_ms;
-    if (s->flags & SLOT_SHOUT)
-        return m->now_ms + core_between(m, 0, window_ms);
-    bool strangers = false;
-    for (uint64_t rest = by; rest; rest &= rest - 1)
-        strangers = strangers || !m->neighbours[__builtin_ctzll(rest)].links_known;
-    if (strangers)
-        window_ms += WAIT_UNITS[s->priority] * m->unit_ms;
-    uint64_t turn_ms = turn_of(m, s, by, alive) * SLOT_UNITS * m->unit_ms;
-    /* A single neighbour may well have it from somebody whom we do not hear: it will show. */
-    uint64_t count = (uint64_t)__builtin_popcountll(by);
-    if (helps_few(m, by))
-        window_ms += FEW_UNITS[s->priority] * m->unit_ms * (FEW_COUNT - count) / count *
-                     other_helpers(m, by) / HELPER_COUNT_MAX;
-    return m->now_ms + turn_ms + core_between(m, window_ms / 4, window_ms);
-}
-
-/* Draws a turn for each record that became worth sending, and finds the first of them. */
-static void consider(struct mesh *m)
-{
-    uint64_t alive = neigh_alive_mask(m), reach = neigh_reach_mask(m), by, first_ms = MESH_NEVER;
-    uint32_t seen = 0;
-    m->need_dirty = false;
-    find_floors(m, reach);
-    for (uint32_t p = PRIORITY_COUNT; p-- > 0;) {
-        uint32_t i = m->order_first[p];
-        while (seen < CONSIDER_COUNT_MAX && (i = next_wanted(m, i, reach, &by)) != SLOT_NONE) {
-            struct slot *s = &m->slots[i];
-            /* A turn that passed long ago was drawn for another situation. */
-            if (s->ready_ms == 0 || m->now_ms > s->ready_ms + STALE_UNITS * m->unit_ms)
-                s->ready_ms = draw_turn(m, s, by, alive);
-            if (s->ready_ms < first_ms)
-                first_ms = s->ready_ms;
-            seen++;
-            i = s->order_next;
-        }
-    }
-    bool blocked = m->tx.blocked_until_ms != MESH_NEVER && m->tx.blocked_until_ms > m->now_ms;
-    if (blocked && first_ms < m->tx.blocked_until_ms)
-        first_ms = m->tx.blocked_until_ms;
-    m->tx.due_ms = MESH_NEVER;
-    if (first_ms != MESH_NEVER)
-        set_due(m, first_ms > m->now_ms ? first_ms - m->now_ms : 0);
-    if (m->want_summary)
-        set_due(m, blocked ? m->tx.blocked_until_ms - m->now_ms : 0);
 }
 
 /* ---- building a frame -------------------------------------------------------------- */
@@ -383,19 +36,36 @@ static bool class_allowed(const struct mesh *m, uint32_t priority, size_t frame_
     return ledger_allows(m, lora_airtime_us(&m->cfg.lora, frame_len), BUDGET_PERCENT[priority]);
 }
 
+/* This class has used up its share: it waits until some of what was spent leaves the window.  What
+ * is more urgent is tried all the same. */
+static void block(struct mesh *m, uint32_t priority)
+{
+    uint64_t relief_ms = ledger_next_relief_ms(m);
+    m->stats.tx_refused_duty++;
+    m->tx.blocked_below = (uint8_t)(priority + 1);
+    m->tx.blocked_until_ms = relief_ms > m->now_ms && relief_ms != MESH_NEVER
+                                 ? relief_ms : m->now_ms + MS_PER_MINUTE;
+}
+
+uint64_t tx_blocked_until_ms(const struct mesh *m, uint32_t priority)
+{
+    bool blocked = priority < m->tx.blocked_below && m->tx.blocked_until_ms > m->now_ms;
+    return blocked ? m->tx.blocked_until_ms : m->now_ms;
+}
+
 static void choose_of_priority(struct mesh *m, struct draft *d, uint32_t priority, uint64_t reach)
 {
     uint64_t by;
     uint32_t i = m->order_first[priority];
-    while ((i = next_wanted(m, i, reach, &by)) != SLOT_NONE &&
+    while ((i = turn_next_wanted(m, i, reach, &by)) != SLOT_NONE &&
            m->tx.slot_count < FRAME_RECORD_COUNT_MAX) {
         struct slot *s = &m->slots[i];
         size_t frame_len = FRAME_HEADER_LEN + d->len + 1 + s->len;
         uint32_t next = s->order_next;
-        bool its_turn = s->ready_ms > 0 && s->ready_ms <= m->now_ms && !better_wait(m, s, by);
+        bool its_turn = s->ready_ms > 0 && s->ready_ms <= m->now_ms && !turn_better_wait(m, s, by);
         if (its_turn && frame_len <= m->cfg.mtu_len) {
             if (!class_allowed(m, priority, frame_len)) {
-                m->tx.held_back = true;
+                block(m, priority);
                 return;
             }
             struct record_ref ref = { .seq = s->seq, .author = m->logs[s->log].author,
@@ -580,12 +250,6 @@ static void charge(struct mesh *m, size_t len, uint8_t priority)
     m->tx.state = TX_CHARGING;
 }
 
-/* Nothing that waits now may be sent before; what is more urgent and comes later is tried. */
-static void block(struct mesh *m, uint64_t until_ms)
-{
-    m->tx.blocked_until_ms = m->tx.due_ms = until_ms;
-}
-
 static void build(struct mesh *m)
 {
     struct record_ref none = { 0 };
@@ -596,28 +260,27 @@ static void build(struct mesh *m)
     }
     uint64_t reach = neigh_reach_mask(m);
     struct draft d = { .priority = SUMMARY_PRIORITY };
-    m->tx.due_ms = m->tx.blocked_until_ms = MESH_NEVER;
+    m->tx.due_ms = MESH_NEVER;
     m->tx.slot_count = 0;
-    m->tx.held_back = false;
-    find_floors(m, reach);
+    turn_find_floors(m, reach);
     for (uint32_t p = PRIORITY_COUNT; p-- > 0;)
-        choose_of_priority(m, &d, p, reach);
-    bool summary_allowed = class_allowed(m, SUMMARY_PRIORITY, m->cfg.mtu_len);
-    if (m->tx.slot_count == 0 && !(m->want_summary && summary_allowed)) {
-        if (m->tx.held_back || m->want_summary) {
-            m->stats.tx_refused_duty++;
-            uint64_t relief_ms = ledger_next_relief_ms(m);
-            block(m, relief_ms > m->now_ms ? relief_ms : m->now_ms + MS_PER_MINUTE);
-        } else {
-            m->need_dirty = true; /* somebody else has said it: when is the next turn? */
-        }
+        if (tx_blocked_until_ms(m, p) <= m->now_ms)
+            choose_of_priority(m, &d, p, reach);
+    bool summary = m->want_summary && tx_blocked_until_ms(m, SUMMARY_PRIORITY) <= m->now_ms;
+    if (m->tx.slot_count == 0 && summary &&
+        !class_allowed(m, SUMMARY_PRIORITY, m->cfg.mtu_len)) {
+        block(m, SUMMARY_PRIORITY);
+        summary = false;
+    }
+    if (m->tx.slot_count == 0 && !summary) {
+        m->need_dirty = true; /* others have said it, or no airtime: when is the next turn? */
         return;
     }
     size_t len = compose(m, &d);
     /* Entries beside the records made the frame longer than what was asked for above. */
     if (!class_allowed(m, PRIORITY_RESCUE, len)) {
-        m->stats.tx_refused_duty++;
-        block(m, m->now_ms + MS_PER_MINUTE);
+        block(m, PRIORITY_RESCUE);
+        m->need_dirty = true;
         return;
     }
     charge(m, len, d.priority);
@@ -628,12 +291,10 @@ static void build(struct mesh *m)
 void tx_record_committed(struct mesh *m, uint32_t index, bool own)
 {
     m->need_dirty = true;
-    if (m->slots[index].priority >= PRIORITY_EVACUATION)
-        m->tx.blocked_until_ms = MESH_NEVER; /* its share of the hour may still be free */
     if (!own)
         return;
     m->slots[index].flags |= SLOT_SHOUT;
-    unconfirmed_add(m, index);
+    turn_unconfirmed_add(m, index);
 }
 
 void tx_on_done(struct mesh *m, enum mesh_tx_result result)
@@ -650,7 +311,7 @@ void tx_on_done(struct mesh *m, enum mesh_tx_result result)
         m->stats.tx_airtime_us += f->airtime_us;
         for (uint8_t i = 0; i < m->tx.slot_count; i++) {
             uint32_t index = m->tx.slots[i];
-            if (!slot_current(m, index, m->tx.seqs[i]))
+            if (!turn_slot_current(m, index, m->tx.seqs[i]))
                 continue;
             struct slot *s = &m->slots[index];
             s->told |= reach;
@@ -659,7 +320,7 @@ void tx_on_done(struct mesh *m, enum mesh_tx_result result)
             s->flags &= (uint8_t)~SLOT_SHOUT;
             if (s->sent_count < UINT8_MAX)
                 s->sent_count++;
-            unconfirmed_sent(m, index);
+            turn_unconfirmed_sent(m, index);
             m->stats.tx_records++;
         }
     }
@@ -668,7 +329,7 @@ void tx_on_done(struct mesh *m, enum mesh_tx_result result)
     m->tx.earliest_ms = m->now_ms + core_between(m, m->unit_ms / 2, m->unit_ms * 3 / 2);
     m->need_dirty = true;
     if (m->want_summary)
-        set_due(m, 0);
+        tx_set_due(m, 0);
 }
 
 static bool tx_possible(const struct mesh *m)
@@ -679,11 +340,11 @@ static bool tx_possible(const struct mesh *m)
 void tx_advance(struct mesh *m)
 {
     trickle_advance(m);
-    unconfirmed_advance(m);
+    turn_unconfirmed_advance(m);
     if (!tx_possible(m))
         return;
     if (m->need_dirty)
-        consider(m);
+        turn_consider(m);
     if (m->tx.due_ms <= m->now_ms)
         build(m);
 }

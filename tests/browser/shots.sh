@@ -70,6 +70,8 @@ report $? "a batch is taken"
 
 browse 1280 900 "$base/?lang=vi" "wait:#line.on" "wait-text:Lũng Cằm" \
     "wait-text:<script>alert('xã')</script>" \
+    "wait-text:1 tin CỨU NẠN chờ xem" "wait-js:document.title.includes('CỨU NẠN')" \
+    "wait:article.drill .mark.drill" \
     "wait-js:document.documentElement.scrollWidth <= 1280" shot:build/shots/vi-1280.png
 report $? "Vietnamese at a desk's width, nothing from outside, no script of a report runs"
 browse 1280 900 "$base/?lang=en" "wait:#line.on" "wait-text:Totals by village" \

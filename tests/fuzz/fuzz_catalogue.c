@@ -38,7 +38,8 @@ static void search(const struct catalogue *cat)
     for (size_t i = 0; i < cat->item_count; i++) {
         const struct catalogue_item *item = &cat->items[i];
         FUZZ_CHECK(catalogue_get(cat, item->kind, item->number) == item);
-        FUZZ_CHECK(catalogue_find(cat, item->kind, item->code) != NULL || !*item->code);
+        if (*item->code && !strchr(item->code, ' ')) /* each word of a code is a name of its own */
+            FUZZ_CHECK(catalogue_find(cat, item->kind, item->code) != NULL);
         catalogue_suggest(cat, item->kind, item->name_vi, found, CATALOGUE_SUGGESTION_COUNT_MAX);
         catalogue_value_format(item, CATALOGUE_VALUE_MAX, CATALOGUE_VI, true, text, sizeof text);
         FUZZ_CHECK(memchr(text, '\0', sizeof text) != NULL);

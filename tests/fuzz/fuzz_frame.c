@@ -9,7 +9,18 @@ static void fuzz_frame(const uint8_t *data, size_t len)
         return;
     uint8_t again[FRAME_LEN_MAX];
     struct frame_builder b;
-    frame_begin(&b, again, sizeof again, v.sender, v.digest);
+    frame_begin(&b, again, sizeof again, v.sender, v.digest, v.count);
+    if (v.flags & FRAME_FLAG_LINKS) {
+        struct frame_link links[FRAME_LINK_COUNT_MAX];
+        size_t link_count = 0;
+        while (frame_next_link(&v, &links[link_count])) {
+            FUZZ_CHECK(links[link_count].quality <= FRAME_QUALITY_MAX);
+            FUZZ_CHECK(link_count == 0 || links[link_count - 1].node < links[link_count].node);
+            if (++link_count == FRAME_LINK_COUNT_MAX)
+                break;
+        }
+        FUZZ_CHECK(frame_add_links(&b, links, link_count, sizeof again));
+    }
     if (v.flags & FRAME_FLAG_SUMMARY)
         frame_begin_summary(&b, v.flags & FRAME_FLAG_WHOLE, v.whole_from, v.whole_to);
     struct frame_entry entry;

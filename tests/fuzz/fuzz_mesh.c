@@ -173,7 +173,7 @@ static size_t hear(const uint8_t *data, size_t len)
         want = len - 1;
     if (want < 6)
         return want;
-    frame[0] = (uint8_t)(KENG_PROTOCOL_VERSION << 5 | (data[1] & 3));
+    frame[0] = (uint8_t)(KENG_PROTOCOL_VERSION << 5 | (data[1] & 0x1f));
     size_t frame_len = want - 1 + FRAME_TAG_LEN + 1;
     if (frame_len > sizeof frame)
         frame_len = sizeof frame;

@@ -2,7 +2,11 @@
  * that pushes into it. */
 #include "tests/unit/test_gateway_kit.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "gateway/console.h"
@@ -277,6 +281,36 @@ static void test_http_receiver_stands_hostile_requests(void **state)
 }
 
 /* ---- the console ---- */
+
+/* Without a stated length a body could last for ever, and its connection with it. */
+static void test_http_server_cuts_off_a_body_without_an_end(void **state)
+{
+    enum { CHUNK_LEN = 4096, SENT_LEN_MAX = 8 << 20, ROUND_COUNT_MAX = 200000 };
+    static const char HEAD[] = "POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                               "Transfer-Encoding: chunked\r\n\r\n";
+    static char chunk[6 + CHUNK_LEN + 2];
+    struct place *p = *state;
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(http_server_port(p->server)),
+                              .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    memset(chunk, 'x', sizeof chunk);
+    memcpy(chunk, "1000\r\n", 6);
+    memcpy(chunk + 6 + CHUNK_LEN, "\r\n", 2);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof to), 0);
+    assert_int_equal(send(fd, HEAD, sizeof HEAD - 1, MSG_NOSIGNAL), sizeof HEAD - 1);
+    size_t sent = 0;
+    bool ended = false;
+    for (int i = 0; i < ROUND_COUNT_MAX && !ended && sent < SENT_LEN_MAX; i++) {
+        ssize_t n = send(fd, chunk + sent % sizeof chunk, sizeof chunk - sent % sizeof chunk,
+                         MSG_NOSIGNAL | MSG_DONTWAIT);
+        ended = n < 0 && errno != EAGAIN;
+        sent += n > 0 ? (size_t)n : 0;
+        http_server_run(p->server, now_ms());
+    }
+    close(fd);
+    assert_true(ended);
+}
 
 static void test_http_console_escapes_what_people_wrote(void **state)
 {
@@ -650,6 +684,7 @@ int main(void)
         cmocka_unit_test(test_http_knows_whose_host_it_is),
         HTTP_TEST(test_http_receiver_answers_each_batch),
         HTTP_TEST(test_http_receiver_stands_hostile_requests),
+        HTTP_TEST(test_http_server_cuts_off_a_body_without_an_end),
         HTTP_TEST(test_http_console_escapes_what_people_wrote),
         HTTP_TEST(test_http_console_queues_a_review_once_asked_properly),
         HTTP_TEST(test_http_console_asks_for_the_passphrase),

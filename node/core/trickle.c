@@ -1,0 +1,131 @@
+/* Frames without records: a trickle of summaries that falls silent when all is well, and the
+ * reasons for which one is sent before its time. */
+#include "node/core/core_internal.h"
+
+static void trickle_begin(struct mesh *m, uint64_t interval_ms)
+{
+    struct trickle *t = &m->trickle;
+    t->interval_ms = interval_ms;
+    t->fire_ms = m->now_ms + core_between(m, interval_ms / 2, interval_ms);
+    t->end_ms = m->now_ms + interval_ms;
+    t->consistent_count = 0;
+    t->covered = 0;
+    t->fired = false;
+}
+
+static uint64_t trickle_min_ms(const struct mesh *m)
+{
+    uint64_t min_ms = TRICKLE_MIN_UNITS * m->unit_ms;
+    return min_ms > TRICKLE_MIN_MS_MIN ? min_ms : TRICKLE_MIN_MS_MIN;
+}
+
+void trickle_reset(struct mesh *m)
+{
+    m->reset_digest = m->digest;
+    m->trickle.rounds = 0; /* brief summaries first; since_whole sees to the whole all the same */
+    if (m->trickle.interval_ms != trickle_min_ms(m))
+        trickle_begin(m, trickle_min_ms(m));
+}
+
+/* Has anybody spoken since things became quiet who does not hold what we hold? */
+static bool differs(const struct mesh *m, uint64_t alive)
+{
+    for (uint64_t rest = alive; rest; rest &= rest - 1) {
+        const struct neighbour *n = &m->neighbours[__builtin_ctzll(rest)];
+        if (n->heard_ms >= m->news_ms && !neigh_in_sync(m, n))
+            return true;
+    }
+    return false;
+}
+
+/* Is there somebody whom we may reach, who was not like us when we last heard him, and who heard
+ * nothing like ours from others?  Two halves of a line, each agreed within, are silent to
+ * each other otherwise. */
+static bool somebody_untold(const struct mesh *m)
+{
+    for (uint64_t rest = neigh_reach_mask(m) & ~m->trickle.covered; rest; rest &= rest - 1)
+        if (!neigh_in_sync(m, &m->neighbours[__builtin_ctzll(rest)]))
+            return true;
+    return false;
+}
+
+/* Do we know, long enough for it to have come by itself, of something that we lack? */
+static bool hole_aged(const struct mesh *m)
+{
+    for (uint16_t i = 0; i < m->log_count; i++)
+        if (m->logs[i].hole_ms > 0 && m->now_ms - m->logs[i].hole_ms > HOLE_UNITS * m->unit_ms)
+            return true;
+    return false;
+}
+
+/* Has somebody turned up of whom we do not know at all what he holds, and who differs? */
+static bool stranger_around(const struct mesh *m)
+{
+    for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++) {
+        const struct neighbour *n = &m->neighbours[i];
+        if (n->used && !n->summary_known && !neigh_in_sync(m, n) &&
+            m->now_ms - n->heard_ms < STRANGER_MS)
+            return true;
+    }
+    return false;
+}
+
+/* Is there a reason for a frame without records?  While news comes in, its frames tell what there
+ * is to tell, and only what has been missing for long is asked for. */
+static bool summary_due(struct mesh *m)
+{
+    struct trickle *t = &m->trickle;
+    if (m->sent_ms == 0)
+        return true; /* nobody knows of us yet */
+    bool different = differs(m, neigh_alive_mask(m));
+    if (stranger_around(m) && m->now_ms - m->sent_ms > m->hello_gap_ms) {
+        m->hello_gap_ms = m->hello_gap_ms * 2 < TRICKLE_MAX_MS ? m->hello_gap_ms * 2
+                                                               : TRICKLE_MAX_MS;
+        t->rounds = WHOLE_AFTER_ROUNDS + 1;
+        return true;
+    }
+    if (m->hole_again_ms <= m->now_ms && hole_aged(m)) {
+        /* While nothing helps, ask less and less: nobody around may have it, or have airtime. */
+        m->hole_again_ms = m->now_ms + core_between(m, m->hole_gap_ms / 2, m->hole_gap_ms);
+        m->hole_gap_ms = m->hole_gap_ms * 2 < HOLE_GAP_MS_MAX ? m->hole_gap_ms * 2
+                                                               : HOLE_GAP_MS_MAX;
+        return true;
+    }
+    uint64_t patience = m->links_ms == 0 ? LINKS_FIRST_UNITS : LINKS_UNITS;
+    if (m->links_changed_ms > 0 && (m->links_ms == 0 || m->links_left == LINKS_REPEAT) &&
+        m->now_ms - m->links_changed_ms > patience * m->unit_ms)
+        return true;
+    if (m->news_ms > 0 && m->now_ms - m->news_ms < QUIET_UNITS * m->unit_ms)
+        return false;
+    t->rounds = different ? t->rounds + 1 : 0;
+    t->since_whole = different ? t->since_whole + 1 : 0;
+    return different || t->consistent_count < TRICKLE_CONSISTENT || somebody_untold(m) ||
+           m->now_ms - m->sent_ms > SILENCE_MS;
+}
+
+void trickle_advance(struct mesh *m)
+{
+    struct trickle *t = &m->trickle;
+    if (t->interval_ms == 0)
+        trickle_begin(m, trickle_min_ms(m));
+    if (neigh_links_changed(m))
+        m->links_left = LINKS_REPEAT;
+    if (m->links_changed_ms == 0 && (m->links_left > 0 ||
+                                     m->now_ms - m->links_ms > LINKS_RENEW_MS))
+        m->links_changed_ms = m->now_ms;
+    if (!t->fired && t->fire_ms <= m->now_ms) {
+        t->fired = true;
+        if (summary_due(m)) {
+            m->want_summary = true;
+            m->want_whole = t->rounds > WHOLE_AFTER_ROUNDS || t->since_whole > WHOLE_AFTER_RESETS;
+            tx_set_due(m, 0);
+        }
+    }
+    if (t->end_ms <= m->now_ms) {
+        /* Counting towards silence begins when things are quiet. */
+        bool busy = m->news_ms > 0 && m->now_ms - m->news_ms < QUIET_UNITS * m->unit_ms;
+        uint64_t twice_ms = busy ? trickle_min_ms(m) : t->interval_ms * 2;
+        uint64_t max_ms = t->rounds > 0 ? TRICKLE_MAX_DIFFERENT_MS : TRICKLE_MAX_MS;
+        trickle_begin(m, twice_ms < max_ms ? twice_ms : max_ms);
+    }
+}
