@@ -83,7 +83,8 @@ enum {
     ACK_GAP_UNITS = 30,        /* between two acknowledgements; grows by half while reports flow */
     ACK_GAP_MS_MAX = 600000,
     ACK_GAP_RESCUE_UNITS = 40,
-    BEHIND_WAIT_MS = 120000,
+    BEHIND_WAIT_MS = 120000,   /* for own records that somebody only claims to hold */
+    RECOVER_WAIT_MS = 900000,  /* for the next, once one came back: a relay may wait for its turn */
     RETRY_MS = 1000,           /* after a store that failed */
 };
 
@@ -167,6 +168,7 @@ struct trickle {
     uint32_t rounds;      /* times it fired with a difference around, since the last reset */
     uint32_t since_whole; /* the same, since the whole was last told */
     uint32_t consistent_count;
+    uint64_t covered;     /* neighbours that by their own word heard one of those */
     bool fired;
 };
 

@@ -333,7 +333,8 @@ static bool behind(const struct mesh *m, struct log *log)
         log->recovering = !neigh_in_sync(m, &m->neighbours[__builtin_ctzll(rest)]);
     if (log->known <= log->top && !log->recovering)
         log->claimed_ms = MESH_NEVER;
-    return log->claimed_ms != MESH_NEVER && m->now_ms - log->claimed_ms < BEHIND_WAIT_MS;
+    uint64_t wait_ms = log->recovering ? RECOVER_WAIT_MS : BEHIND_WAIT_MS;
+    return log->claimed_ms != MESH_NEVER && m->now_ms - log->claimed_ms < wait_ms;
 }
 
 int mesh_submit(struct mesh *m, uint64_t now_ms, const struct record_draft *draft,

@@ -83,7 +83,9 @@ static void note_count(struct neighbour *n, uint8_t count, bool is_new)
         n->quality = QUALITY_START;
         return;
     }
-    if (step == 0 || step > FRAMES_MISSED_MAX) {
+    if (step == 0)
+        return; /* the same frame once more says nothing about the link */
+    if (step > FRAMES_MISSED_MAX) {
         n->quality = (uint8_t)(n->quality / 2 + QUALITY_START / 2);
         return;
     }
@@ -385,6 +387,7 @@ void neigh_on_digest(struct mesh *m, struct neighbour *n, uint32_t digest24)
     if (neigh_in_sync(m, n)) {
         note_sync(m, n);
         m->trickle.consistent_count++;
+        m->trickle.covered |= neigh_hearing(m, n);
     } else if (digest24 != before || m->digest != m->reset_digest) {
         /* Something changed since we last compared: exchange summaries soon.  The same difference
          * heard again does not hurry us, or a long catching-up would drown in summaries. */

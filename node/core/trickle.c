@@ -9,6 +9,7 @@ static void trickle_begin(struct mesh *m, uint64_t interval_ms)
     t->fire_ms = m->now_ms + core_between(m, interval_ms / 2, interval_ms);
     t->end_ms = m->now_ms + interval_ms;
     t->consistent_count = 0;
+    t->covered = 0;
     t->fired = false;
 }
 
@@ -34,6 +35,17 @@ static bool differs(const struct mesh *m, uint64_t alive)
         if (n->heard_ms >= m->news_ms && !neigh_in_sync(m, n))
             return true;
     }
+    return false;
+}
+
+/* Is there somebody whom we may reach, who was not like us when we last heard him, and who heard
+ * nothing like ours from others?  Two halves of a line, each agreed within, are silent to
+ * each other otherwise. */
+static bool somebody_untold(const struct mesh *m)
+{
+    for (uint64_t rest = neigh_reach_mask(m) & ~m->trickle.covered; rest; rest &= rest - 1)
+        if (!neigh_in_sync(m, &m->neighbours[__builtin_ctzll(rest)]))
+            return true;
     return false;
 }
 
@@ -87,7 +99,7 @@ static bool summary_due(struct mesh *m)
         return false;
     t->rounds = different ? t->rounds + 1 : 0;
     t->since_whole = different ? t->since_whole + 1 : 0;
-    return different || t->consistent_count < TRICKLE_CONSISTENT ||
+    return different || t->consistent_count < TRICKLE_CONSISTENT || somebody_untold(m) ||
            m->now_ms - m->sent_ms > SILENCE_MS;
 }
 

@@ -412,8 +412,9 @@ void measure_explain(const struct measure *m, FILE *out)
     fprintf(out, "sends of records per report: reports %.2f, acknowledgements %.2f, others %.2f\n",
             (double)w->report_sends / reports, (double)w->ack_sends / reports,
             (double)w->other_sends / reports);
-    fprintf(out, "bytes: headers %.1f %%, summaries %.1f %%, reports %.1f %%, acknowledgements "
-            "%.1f %%, other records %.1f %%\n", 100 * (double)w->header_bytes / bytes,
+    fprintf(out, "bytes: headers %.1f %%, links %.1f %%, summaries %.1f %%, reports %.1f %%, "
+            "acknowledgements %.1f %%, other records %.1f %%\n",
+            100 * (double)w->header_bytes / bytes, 100 * (double)w->links_bytes / bytes,
             100 * (double)w->summary_bytes / bytes, 100 * (double)w->report_bytes / bytes,
             100 * (double)w->ack_bytes / bytes, 100 * (double)w->other_bytes / bytes);
     fprintf(out, "records heard: new %llu, known already %llu\n", (unsigned long long)w->heard_new,

@@ -105,8 +105,11 @@ static void trace_frame(struct run *run, const struct net_node *n, uint64_t star
     struct frame_view v = *view;
     struct record_view r;
     struct frame_entry e;
+    struct frame_link link;
     const uint8_t *record;
     size_t len;
+    while (frame_next_link(&v, &link) && at + 48 < sizeof text)
+        at += (size_t)snprintf(text + at, sizeof text - at, " l%u/%u", link.node, link.quality);
     while (frame_next_entry(&v, &e) && at + 48 < sizeof text)
         at += (size_t)snprintf(text + at, sizeof text - at, " s%u.%u:%u%s", e.log / LANE_COUNT,
                                e.log % LANE_COUNT, e.held, e.run_count ? "+" : "");
@@ -125,7 +128,7 @@ static void count_waste(struct measure_waste *w, const struct frame_view *view, 
     struct frame_view v = *view;
     struct record_view r;
     const uint8_t *record;
-    size_t len, rest = frame_len - FRAME_HEADER_LEN;
+    size_t len, rest = frame_len - FRAME_HEADER_LEN, links_len = 0;
     uint32_t count = 0;
     while (frame_next_record(&v, &record, &len)) {
         if (record_decode(record, len, &r) != RECORD_OK)
@@ -136,9 +139,17 @@ static void count_waste(struct measure_waste *w, const struct frame_view *view, 
         *(ack ? &w->ack_sends : report ? &w->report_sends : &w->other_sends) += 1;
         *(ack ? &w->ack_bytes : report ? &w->report_bytes : &w->other_bytes) += len + 1;
     }
+    if (v.flags & FRAME_FLAG_LINKS) {
+        struct frame_link link;
+        const uint8_t *list = v.links.at;
+        while (frame_next_link(&v, &link))
+            continue;
+        links_len = 1 + (size_t)(v.links.at - list);
+    }
     w->control_frames += count == 0;
+    w->links_bytes += links_len;
     w->header_bytes += FRAME_HEADER_LEN;
-    w->summary_bytes += rest;
+    w->summary_bytes += rest - links_len;
 }
 
 static void on_sent(void *ctx, const struct net_node *n, uint64_t start_us, uint64_t end_us)

@@ -144,6 +144,28 @@ static void test_mesh_net_partition_heals(void **state)
     }
 }
 
+/* A relay lost between two halves that each agree within must not sleep under their agreement. */
+static void test_mesh_net_agreed_halves_mend_a_lost_relay(void **state)
+{
+    (void)state;
+    static const uint8_t side[] = { 1, 1, 1, 2, 2, 2 };
+    for (uint64_t seed = 1; seed <= seed_count(SEED_COUNT); seed++) {
+        struct net_config c;
+        struct air_cut cut = { NET_START_US + HOUR_US, NET_START_US + HOUR_US + MINUTE_US, side };
+        line(6, seed, &c);
+        c.cuts = &cut;
+        c.cut_count = 1;
+        struct net *net = net_new(&c);
+        talk(net, 20, 20 * SECOND_US);
+        net_run(net, cut.from_us);
+        must(net, seed, net_complete(net), "not even before the cut");
+        net_order(net, 0, RECORD_DAMAGE, PRIORITY_DAMAGE, BODY_LEN);
+        net_run(net, cut.to_us);
+        must(net, seed, !net_complete(net), "the cut did not cut");
+        finish(net, seed, 25 * MINUTE_US);
+    }
+}
+
 static void test_mesh_net_node_off_and_back(void **state)
 {
     (void)state;
@@ -329,7 +351,7 @@ static void attack(struct net *net, uint32_t node)
     for (size_t i = 0; i < len; i++)
         frame[i] = (uint8_t)net_random_below(net, 256);
     if (net_random_below(net, 2) && len > FRAME_HEADER_LEN) {
-        frame[0] = (uint8_t)(KENG_PROTOCOL_VERSION << 5 | (frame[0] & 3));
+        frame[0] = (uint8_t)(KENG_PROTOCOL_VERSION << 5 | (frame[0] & 7));
         net_tag(net, frame, len);
     }
     net_inject(net, node, frame, len);
@@ -538,6 +560,7 @@ int main(void)
         cmocka_unit_test(test_mesh_net_dense_10),
         cmocka_unit_test(test_mesh_net_random_16),
         cmocka_unit_test(test_mesh_net_partition_heals),
+        cmocka_unit_test(test_mesh_net_agreed_halves_mend_a_lost_relay),
         cmocka_unit_test(test_mesh_net_node_off_and_back),
         cmocka_unit_test(test_mesh_net_store_lost_uses_no_number_twice),
         cmocka_unit_test(test_mesh_net_hidden_helpers_do_not_collide_for_ever),
