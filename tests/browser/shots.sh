@@ -6,7 +6,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 programs=${PROGRAM_DIR:-build}
 units=${UNIT_DIR:-build/gcc-san/tests/unit}
-dir=$(mktemp -d /tmp/keng-shots.XXXXXX) || exit 1
+dir=$(mktemp -d "${TMPDIR:-/tmp}/keng-shots.XXXXXX") || exit 1
 pid=
 count=0
 failed=0

@@ -5,7 +5,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 programs=$PWD/${PROGRAM_DIR:-build}
 case ${PROGRAM_DIR:-} in /*) programs=$PROGRAM_DIR ;; esac
-dir=$(mktemp -d /tmp/keng-gw.XXXXXX) || exit 1
+dir=$(mktemp -d "${TMPDIR:-/tmp}/keng-gw.XXXXXX") || exit 1
 export KENG_DATA="$PWD/seeds" KENG_LANG=en
 pids=
 count=0
