@@ -190,7 +190,7 @@ fuzz: ## TARGET=frame SECS=60: libFuzzer on one of tests/fuzz/, from its corpus
 	 -artifact_prefix=build/fuzz/$(TARGET)- build/fuzz/$(TARGET) seeds/fuzz/$(TARGET)
 
 # ---- seen to work ---------------------------------------------------------------
-.PHONY: demo demo-built crash-demo bench-size bench-node bench-sync bench-reconcile sim-campaign
+.PHONY: demo demo-built crash-demo bench-size bench-node bench-sync bench-reconcile bench-truth sim-campaign
 demo: deps ## handheld, two villages, gateway, province: a storm in three minutes (installs packages)
 	@$(MAKE) --no-print-directory demo-built
 demo-built:
@@ -204,6 +204,8 @@ bench-node: all $(OUT)/tests/bench/fill ## memory, idle CPU and start of kengd w
 	@FILL=$(CURDIR)/$(OUT)/tests/bench/fill python3 tests/bench/node.py
 bench-sync: $(PROGRAM_DIR)/keng-sim ## every scenario by the core and by floods, medians of 10 seeds, into tests/bench/sync.txt
 	@python3 tests/bench/sync.py $<
+bench-truth: all ## real daemons over keng-air against the simulator, into tests/bench/truth.txt (8 minutes)
+	@python3 tests/bench/truth.py $(PROGRAM_DIR)/keng-sim
 bench-reconcile: $(OUT)/tests/bench/reconcile ## bytes until two nodes with 10,000 records are equal, into tests/bench/reconcile.txt
 	@{ echo "Commit $$(git rev-parse --short=12 HEAD)$$(git diff --quiet HEAD -- node/core proto hw tests/support || echo ' and changes')."; $<; } \
 	 >tests/bench/reconcile.txt; status=$$?; cat tests/bench/reconcile.txt; exit $$status
