@@ -164,7 +164,7 @@ struct neighbour *neigh_heard(struct mesh *m, const struct frame_view *frame,
                                  .digest = UINT32_MAX };
         /* Until it states what it holds, a stranger is not flooded with our whole store. */
         for (uint16_t i = 0; i < m->log_count; i++)
-            held[i] = m->logs[i].held;
+            held[i] = m->logs[i].top;
         for (uint32_t i = m->log_count; i < m->cfg.log_count_max; i++)
             held[i] = 0;
         read_lists(m, n);
