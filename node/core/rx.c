@@ -86,6 +86,18 @@ static enum mesh_verdict known_record(struct mesh *m, struct log *log, uint32_t 
     return MESH_RX_FORK;
 }
 
+/* Somebody is enrolled of whom we have not heard: there is more of the root's log than we hold, and
+ * what he wrote is lost on us until we have it. */
+static void ask_for_roster(struct mesh *m)
+{
+    struct log *root = table_get_log(m, AUTHOR_ROOT, 0);
+    if (!root || root->known > root->held)
+        return;
+    root->known = root->held + 1;
+    root->hole_ms = m->now_ms > HOLE_UNITS * m->unit_ms ? m->now_ms - HOLE_UNITS * m->unit_ms : 1;
+    trickle_reset(m);
+}
+
 enum mesh_verdict rx_record(struct mesh *m, const uint8_t *bytes, size_t len,
                             struct neighbour *from)
 {
@@ -93,8 +105,10 @@ enum mesh_verdict rx_record(struct mesh *m, const uint8_t *bytes, size_t len,
     if (record_decode(bytes, len, &v) != RECORD_OK)
         return MESH_RX_MALFORMED;
     const struct author_slot *a = table_find_author(m, v.ref.author);
-    if (!a)
+    if (!a) {
+        ask_for_roster(m);
         return MESH_RX_UNKNOWN_AUTHOR;
+    }
     struct log *log = table_find_log(m, v.ref.author, v.ref.lane);
     uint32_t index = log ? table_find(m, log, v.ref.seq) : SLOT_NONE;
     if (index != SLOT_NONE)
