@@ -21,6 +21,7 @@ enum draw { DRAW_SHADOW, DRAW_FADING, DRAW_CCA, DRAW_LOSS, DRAW_FLIP, DRAW_FLIP_
 struct radio {
     bool on, tuned;
     struct lora_params lora;
+    uint32_t sync;
     uint64_t listening_since_us;
     uint64_t sending_until_us; /* 0: never sent */
     struct air_position at;
@@ -32,6 +33,7 @@ struct tx {
     uint32_t sender;
     int32_t eirp_dbm_x100;
     struct lora_params lora;
+    uint32_t sync;
     uint32_t heard_count;
     bool cut;
     bool over; /* its receivers were reported; kept only for what overlapped it */
@@ -253,6 +255,16 @@ int air_tune(struct air *air, uint64_t now_us, uint32_t index, const struct lora
     return AIR_OK;
 }
 
+void air_set_sync(struct air *air, uint64_t now_us, uint32_t index, uint32_t sync)
+{
+    assert(index < air->config.radio_count);
+    advance(air, now_us);
+    struct radio *radio = &air->radios[index];
+    if (radio->sync != sync)
+        radio->listening_since_us = now_us;
+    radio->sync = sync;
+}
+
 void air_set_on(struct air *air, uint64_t now_us, uint32_t index, bool on)
 {
     assert(index < air->config.radio_count);
@@ -338,7 +350,8 @@ int air_start_tx(struct air *air, uint64_t now_us, uint32_t index, const uint8_t
     struct tx *tx = &air->txs[air->tx_count++];
     *tx = (struct tx){
         .id = air->next_id++, .start_us = now_us, .end_us = now_us + airtime_us,
-        .sender = index, .eirp_dbm_x100 = eirp_dbm_x100, .lora = *lora, .len = (uint16_t)len,
+        .sender = index, .eirp_dbm_x100 = eirp_dbm_x100, .lora = *lora, .sync = radio->sync,
+        .len = (uint16_t)len,
     };
     memcpy(tx->frame, frame, len);
     radio->sending_until_us = tx->end_us;
@@ -469,7 +482,7 @@ static enum outcome outcome_of(const struct air *air, const struct tx *tx, uint3
     if (power < air->config.sensitivity_dbm_x100)
         return TOO_WEAK;
     if (!radio->on || !radio->tuned || !same_tuning(&radio->lora, &tx->lora) ||
-        radio->listening_since_us > tx->start_us)
+        radio->sync != tx->sync || radio->listening_since_us > tx->start_us)
         return DEAF;
     enum outcome outcome = interference(air, tx, receiver, power);
     if (outcome == HEARD && chance(air, air->config.frame_loss_ppm, DRAW_LOSS, tx->id, receiver))

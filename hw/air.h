@@ -4,7 +4,7 @@
  * frames; the model says who hears them, how strongly, and why the others do not.
  *
  * Rules     A frame is heard by every other radio that was on, tuned to the same
- *           frequency, bandwidth and SF and not sending for the frame's whole time,
+ *           frequency, bandwidth, SF and sync word and not sending for the frame's whole time,
  *           for which the received power is at least the sensitivity and at least
  *           capture_db above that of every other frame of the same tuning which
  *           overlapped it.  Frames below the sensitivity do not interfere.  Other
@@ -135,6 +135,9 @@ int air_init(void *storage, size_t storage_len, const struct air_config *config,
  * frequency, bandwidth or SF. */
 int air_tune(struct air *air, uint64_t now_us, uint32_t radio, const struct lora_params *lora)
     __attribute__((warn_unused_result));
+/* The word that keeps families apart which share a tuning: a radio hears frames of its own word
+ * only, the others still drown what they overlap.  0 at first; same loss as by air_tune. */
+void air_set_sync(struct air *air, uint64_t now_us, uint32_t radio, uint32_t sync);
 /* Switches a radio on or off; off in mid-frame cuts its transmission. */
 void air_set_on(struct air *air, uint64_t now_us, uint32_t radio, bool on);
 /* Puts one ordered link off or back on.  AIR_EFULL past pair_count_max. */

@@ -100,6 +100,26 @@ static void test_air_delivers_to_those_in_range_and_to_no_other(void **state)
     free(air);
 }
 
+static void test_air_keeps_families_apart_which_still_drown_each_other(void **state)
+{
+    struct air_config config = base_config();
+    struct air *air = make(&config);
+    (void)state;
+    air_set_sync(air, 0, 0, 7);
+    air_set_sync(air, 0, 2, 7);
+    struct heard heard = listen(air, start(air, 1000, 0, 50));
+    assert_int_equal(heard.count, 1); /* radio 1 has the other word */
+    assert_int_equal(heard.receivers[0], 2);
+    uint64_t end_us = start(air, 1000000, 0, 50);
+    (void)start(air, 1000000, 1, 50); /* 10 dB stronger at radio 2 */
+    assert_int_equal(listen(air, end_us).count, 0);
+    struct air_counts c;
+    air_radio_counts(air, 2, &c);
+    assert_int_equal(c.collided, 1);
+    assert_int_equal(c.not_listening, 1);
+    free(air);
+}
+
 static const struct {
     const char *name;
     uint32_t other;          /* the second sender; the first is 0 */
@@ -465,6 +485,7 @@ static void test_air_refuses_what_makes_no_sense(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_air_keeps_families_apart_which_still_drown_each_other),
         cmocka_unit_test(test_air_delivers_to_those_in_range_and_to_no_other),
         cmocka_unit_test(test_air_decides_overlaps_by_capture),
         cmocka_unit_test(test_air_loses_both_of_two_equal_frames),
