@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 # ---- Debian packages: the one list that `make deps` installs when missing ----
 PACKAGES_BUILD := gcc clang libclang-rt-dev llvm make pkg-config libsodium-dev libprotobuf-c-dev \
 	protobuf-c-compiler protobuf-compiler libserialport-dev libsqlite3-dev libjansson-dev libconfuse-dev \
-	libmicrohttpd-dev libcurl4-gnutls-dev libgnutls28-dev libutf8proc-dev
+	libmicrohttpd-dev libcurl4-gnutls-dev libgnutls28-dev libutf8proc-dev gettext
 PACKAGES_TEST := libcmocka-dev python3 curl chromium fonts-dejavu-core mandoc procps time
 PACKAGES := $(PACKAGES_BUILD) $(PACKAGES_TEST)
 
@@ -130,7 +130,14 @@ $(OUT)/%.o: %.S
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 # What .incbin reads, no compiler writes into a .d file.
-$(patsubst %.S,$(OUT)/%.o,$(GATEWAY_ASM)): $(wildcard gateway/console/*)
+$(patsubst %.S,$(OUT)/%.o,$(GATEWAY_ASM)): $(wildcard gateway/console/*) $(GEN)/vi.mo
+$(GEN)/%.mo: gateway/po/%.po
+	@mkdir -p $(GEN)
+	msgfmt --check-format --endianness=little -o $@ $<
+.PHONY: po
+po: ## merge new texts of gateway/lang.h into the translations in gateway/po/
+	@xgettext --language=C --from-code=UTF-8 --keyword=X:2 --no-location --omit-header -o $(GEN)/keng.pot gateway/lang.h
+	@for po in gateway/po/*.po; do msgmerge --quiet --update --backup=none --no-fuzzy-matching --no-wrap $$po $(GEN)/keng.pot; done
 # Generated code is not ours to lint.
 $(OUT)/gen/keng.pb-c.o: $(GEN)/keng.pb-c.c
 	@mkdir -p $(@D)

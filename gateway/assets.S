@@ -1,5 +1,6 @@
-/* assets.S - the console's static files as read-only data.  The last section keeps the stack of
- * the program non-executable: an assembled file would otherwise ask for an executable one. */
+/* assets.S - the console's static files and the translations as read-only data.  The last section
+ * keeps the stack of the program non-executable: an assembled file would otherwise ask for an
+ * executable one. */
     .section .rodata
     .balign 16
     .global asset_style_css, asset_style_css_end
@@ -18,5 +19,11 @@ asset_live_js_end:
 asset_icon_svg:
     .incbin "gateway/console/icon.svg"
 asset_icon_svg_end:
+    .byte 0
+    .balign 16
+    .global asset_vi_mo, asset_vi_mo_end
+asset_vi_mo:
+    .incbin "build/gen/vi.mo"
+asset_vi_mo_end:
     .byte 0
     .section .note.GNU-stack, "", %progbits

@@ -1,4 +1,4 @@
-/* assets.h - the console's static files, linked into the program (assets.S). */
+/* assets.h - the console's static files and translations, linked into the program (assets.S). */
 #ifndef KENG_GATEWAY_ASSETS_H
 #define KENG_GATEWAY_ASSETS_H
 
@@ -6,6 +6,7 @@
 
 extern const char asset_style_css[], asset_style_css_end[];
 extern const char asset_live_js[], asset_live_js_end[];
+extern const char asset_vi_mo[], asset_vi_mo_end[];
 extern const char asset_icon_svg[], asset_icon_svg_end[];
 
 static inline size_t asset_len(const char *start, const char *end)

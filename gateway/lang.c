@@ -5,26 +5,47 @@
 #include <time.h>
 #include <utf8proc.h>
 
+#include "gateway/assets.h"
 #include "proto/report.h"
 
 enum { VIETNAM_OFFSET_S = 7 * 3600 };
 
-static const char *const TEXTS[LANG_COUNT][LANG_TEXT_COUNT] = {
-    [LANG_VI] = {
-#define LANG_ROW(id, vi, en) [LANG_##id] = vi,
-        LANG_TEXTS(LANG_ROW)
+static const char *const ENGLISH[LANG_TEXT_COUNT] = {
+#define LANG_ROW(id, english) [LANG_##id] = english,
+    LANG_TEXTS(LANG_ROW)
 #undef LANG_ROW
-    },
-    [LANG_EN] = {
-#define LANG_ROW(id, vi, en) [LANG_##id] = en,
-        LANG_TEXTS(LANG_ROW)
-#undef LANG_ROW
-    },
 };
+
+/* A number of the compiled catalogue: msgfmt writes little-endian. */
+static uint32_t mo_number(const char *at)
+{
+    const uint8_t *b = (const uint8_t *)at;
+    return b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+}
+
+/* The catalogue is sorted by English text; it is part of this program and needs no checks. */
+static const char *mo_find(const char *mo, const char *english)
+{
+    enum { COUNT_AT = 8, SOURCES_AT = 12, TRANSLATIONS_AT = 16, PAIR_LEN = 8, OFFSET_AT = 4 };
+    const char *sources = mo + mo_number(mo + SOURCES_AT);
+    const char *translations = mo + mo_number(mo + TRANSLATIONS_AT);
+    uint32_t low = 0, high = mo_number(mo + COUNT_AT);
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        int order = strcmp(english, mo + mo_number(sources + middle * PAIR_LEN + OFFSET_AT));
+        if (order == 0)
+            return mo + mo_number(translations + middle * PAIR_LEN + OFFSET_AT);
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return english;
+}
 
 const char *lang_text(enum language language, enum lang_text text)
 {
-    return TEXTS[language][text];
+    return language == LANG_VI ? mo_find(asset_vi_mo, ENGLISH[text]) : ENGLISH[text];
 }
 
 const char *lang_code(enum language language)

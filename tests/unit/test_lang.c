@@ -1,0 +1,53 @@
+/* Languages: every text is translated, none carries markup, unknown ones stay English. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "gateway/lang.h"
+#include "proto/report.h"
+
+static void test_lang_every_text_is_translated(void **state)
+{
+    (void)state;
+    for (int i = 0; i < LANG_TEXT_COUNT; i++) {
+        const char *english = lang_text(LANG_EN, (enum lang_text)i);
+        const char *vietnamese = lang_text(LANG_VI, (enum lang_text)i);
+        /* What is not found comes back as the very same text. */
+        if (vietnamese == english || vietnamese[0] == '\0')
+            fail_msg("gateway/po/vi.po does not know: %s", english);
+        assert_null(strpbrk(english, "<>&%"));
+        assert_null(strpbrk(vietnamese, "<>&%"));
+    }
+}
+
+static void test_lang_finds_the_first_and_the_last_of_the_catalogue(void **state)
+{
+    (void)state;
+    assert_string_equal(lang_text(LANG_VI, LANG_ALL_COMMUNES), "Mọi xã");
+    assert_string_equal(lang_text(LANG_VI, LANG_WAITING), "chờ xem");
+    assert_string_equal(lang_text(LANG_EN, LANG_WAITING), "waiting");
+}
+
+static void test_lang_words_for_numbers_of_the_protocol(void **state)
+{
+    (void)state;
+    assert_string_equal(lang_kind(LANG_VI, RECORD_RESCUE), "Cứu nạn");
+    assert_null(lang_kind(LANG_VI, RECORD_REVIEW));
+    assert_string_equal(lang_review(LANG_EN, REVIEW_MET), "Need met");
+    assert_string_equal(lang_priority(LANG_EN, 200), lang_priority(LANG_EN, PRIORITY_ROUTINE));
+    assert_string_equal(lang_role(LANG_EN, ROSTER_OPERATOR), "operator");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_lang_every_text_is_translated),
+        cmocka_unit_test(test_lang_finds_the_first_and_the_last_of_the_catalogue),
+        cmocka_unit_test(test_lang_words_for_numbers_of_the_protocol),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
