@@ -13,6 +13,9 @@ enum {
     THERMAL_DBM_PER_HZ = -174,
     RSSI_DBM_MIN = -128, /* modems report it in a signed byte */
     SNR_DB_X4_MAX = 127,
+    WORD_BITS = 64,
+    NORMAL_PARTS = 12,
+    NORMAL_SIGMAS_MAX = NORMAL_PARTS / 2, /* no draw leads further */
 };
 
 /* Purposes of random draws: part of the hash, so that one never repeats another. */
@@ -20,6 +23,10 @@ enum draw { DRAW_SHADOW, DRAW_FADING, DRAW_CCA, DRAW_LOSS, DRAW_FLIP, DRAW_FLIP_
 
 struct radio {
     bool on, tuned;
+    bool moved;      /* no longer where it was at first */
+    bool near_known; /* its row of air->near holds for frames of up to near_eirp_dbm_x100 */
+    int32_t near_eirp_dbm_x100;
+    uint64_t far_frames; /* its frames that those out of reach did not count yet */
     struct lora_params lora;
     uint32_t sync;
     uint64_t listening_since_us;
@@ -50,6 +57,9 @@ struct air {
     struct radio *radios;
     struct tx *txs;           /* in the order of their start */
     uint32_t tx_count;
+    uint32_t first;           /* index of the one that ends first; tx_count: none runs */
+    uint64_t *near;           /* a bit for each sender and receiver: may it ever be noticed? */
+    uint32_t near_words;      /* of a sender's row */
     struct pair *pairs_off;
     uint32_t pair_count;
 
@@ -86,17 +96,17 @@ static bool chance(const struct air *air, uint32_t ppm, enum draw what, uint64_t
 /* Normal with that standard deviation: twelve uniform draws, so that it is all integers. */
 static int32_t normal(const struct air *air, int32_t sigma, enum draw what, uint64_t a, uint64_t b)
 {
-    enum { PARTS = 12, BITS = 16 };
+    enum { BITS = 16 };
 
     if (sigma == 0)
         return 0;
     uint64_t h = draw(air, what, a, b);
     int64_t sum = 0;
-    for (unsigned i = 0; i < PARTS; i++) {
+    for (unsigned i = 0; i < NORMAL_PARTS; i++) {
         sum += (int64_t)(h >> (64 - BITS));
         h = mix(h);
     }
-    sum -= PARTS / 2 * ((int64_t)1 << BITS);
+    sum -= NORMAL_SIGMAS_MAX * ((int64_t)1 << BITS);
     return (int32_t)(sum * sigma / ((int64_t)1 << BITS));
 }
 
@@ -113,6 +123,16 @@ static uint32_t tx_count_max(const struct air_config *config)
     if (config->tx_count_max > 0)
         return config->tx_count_max;
     return TX_COUNT_PER_RADIO * config->radio_count + TX_COUNT_EXTRA;
+}
+
+static uint32_t near_words(const struct air_config *config)
+{
+    return (config->radio_count + WORD_BITS - 1) / WORD_BITS;
+}
+
+static size_t near_len(const struct air_config *config)
+{
+    return aligned((size_t)config->radio_count * near_words(config) * sizeof(uint64_t));
 }
 
 static bool config_valid(const struct air_config *c)
@@ -132,7 +152,7 @@ size_t air_storage_len(const struct air_config *config)
     if (!config_valid(config))
         return 0;
     return aligned(sizeof(struct air)) + aligned(config->radio_count * sizeof(struct radio)) +
-           aligned(tx_count_max(config) * sizeof(struct tx)) +
+           aligned(tx_count_max(config) * sizeof(struct tx)) + near_len(config) +
            aligned(config->pair_count_max * sizeof(struct pair));
 }
 
@@ -152,6 +172,9 @@ int air_init(void *storage, size_t storage_len, const struct air_config *config,
     at += aligned(config->radio_count * sizeof(struct radio));
     air->txs = (void *)at;
     at += aligned(tx_count_max(config) * sizeof(struct tx));
+    air->near = (void *)at;
+    air->near_words = near_words(config);
+    at += near_len(config);
     air->pairs_off = (void *)at;
     air->config = *config;
     air->config.tx_count_max = tx_count_max(config);
@@ -184,6 +207,19 @@ static int32_t distance_loss_db_x100(const struct air *air, uint32_t sender, uin
            normal(air, c->shadow_sigma_db_x100, DRAW_SHADOW, sender, receiver);
 }
 
+/* Whatever air_set_link() says. */
+static int32_t path_loss_db_x100(const struct air *air, uint32_t sender, uint32_t receiver)
+{
+    const struct air_config *c = &air->config;
+    const int32_t *table = c->loss_db_x100;
+    if (c->model == AIR_LOG_DISTANCE)
+        table = air->radios[sender].moved || air->radios[receiver].moved ? NULL
+                                                                         : c->first_loss_db_x100;
+    if (table)
+        return table[(size_t)sender * c->radio_count + receiver];
+    return distance_loss_db_x100(air, sender, receiver);
+}
+
 static uint32_t find_pair(const struct air *air, uint32_t sender, uint32_t receiver)
 {
     uint32_t i = 0;
@@ -198,14 +234,12 @@ int32_t air_loss_db_x100(const struct air *air, uint32_t sender, uint32_t receiv
     assert(sender < air->config.radio_count && receiver < air->config.radio_count);
     if (find_pair(air, sender, receiver) < air->pair_count)
         return AIR_NO_LINK;
-    if (air->config.model == AIR_MATRIX)
-        return air->config.loss_db_x100[(size_t)sender * air->config.radio_count + receiver];
-    return distance_loss_db_x100(air, sender, receiver);
+    return path_loss_db_x100(air, sender, receiver);
 }
 
-static bool is_cut_apart(const struct air *air, const struct tx *tx, uint32_t receiver,
-                         uint64_t until_us)
+static bool is_cut_apart(const struct air *air, const struct tx *tx, uint32_t receiver)
 {
+    uint64_t until_us = tx->end_us < air->now_us ? tx->end_us : air->now_us;
     for (uint32_t i = 0; i < air->config.cut_count; i++) {
         const struct air_cut *cut = &air->config.cuts[i];
         uint8_t a = cut->side[tx->sender];
@@ -216,13 +250,12 @@ static bool is_cut_apart(const struct air *air, const struct tx *tx, uint32_t re
     return false;
 }
 
-/* Power of a frame at a receiver, or false where there is no link. */
+/* Power of a frame at a receiver that is near, or false where there is no link. */
 static bool received(const struct air *air, const struct tx *tx, uint32_t receiver,
                      int32_t *power_dbm_x100_out)
 {
     int32_t loss = air_loss_db_x100(air, tx->sender, receiver);
-    uint64_t until_us = tx->end_us < air->now_us ? tx->end_us : air->now_us;
-    if (loss == AIR_NO_LINK || is_cut_apart(air, tx, receiver, until_us))
+    if (loss == AIR_NO_LINK || is_cut_apart(air, tx, receiver))
         return false;
     *power_dbm_x100_out = tx->eirp_dbm_x100 - loss +
                           normal(air, air->config.fading_sigma_db_x100, DRAW_FADING, tx->id,
@@ -238,6 +271,86 @@ static bool same_tuning(const struct lora_params *a, const struct lora_params *b
 int32_t air_noise_dbm_x100(uint32_t bw_hz)
 {
     return DB * (THERMAL_DBM_PER_HZ + NOISE_FIGURE_DB) + (int32_t)lround(10.0 * DB * log10(bw_hz));
+}
+
+/* ---- who is near --------------------------------------------------------------- */
+
+/* Of a thousand radios in thirty communes most are out of reach of each other.  A sender's row is
+ * worked out once, for the strongest frame it sent yet and the luckiest fading; who once moved is
+ * near to everybody.  Those far away count a frame too weak to be heard when somebody asks. */
+
+static uint64_t *near_word(const struct air *air, uint32_t sender, uint32_t receiver)
+{
+    return &air->near[(size_t)sender * air->near_words + receiver / WORD_BITS];
+}
+
+static bool is_near(const struct air *air, uint32_t sender, uint32_t receiver)
+{
+    return *near_word(air, sender, receiver) >> receiver % WORD_BITS & 1;
+}
+
+/* The first near receiver from `from` on, or radio_count. */
+static uint32_t next_near(const struct air *air, uint32_t sender, uint32_t from)
+{
+    for (uint32_t at = from; at < air->config.radio_count; at = (at / WORD_BITS + 1) * WORD_BITS) {
+        uint64_t word = *near_word(air, sender, at) >> at % WORD_BITS;
+        if (word != 0)
+            return at + (uint32_t)__builtin_ctzll(word);
+    }
+    return air->config.radio_count;
+}
+
+static bool is_far(const struct air *air, uint32_t sender, uint32_t receiver)
+{
+    return receiver != sender && !is_near(air, sender, receiver) &&
+           path_loss_db_x100(air, sender, receiver) != AIR_NO_LINK;
+}
+
+static void settle_far(struct air *air, uint32_t sender)
+{
+    struct radio *radio = &air->radios[sender];
+    for (uint32_t i = 0; radio->far_frames > 0 && i < air->config.radio_count; i++)
+        if (is_far(air, sender, i))
+            air->radios[i].counts.below_sensitivity += radio->far_frames;
+    radio->far_frames = 0;
+}
+
+static bool may_be_noticed(const struct air *air, uint32_t sender, uint32_t receiver,
+                           int32_t eirp_dbm_x100)
+{
+    const struct air_config *c = &air->config;
+    if (air->radios[sender].moved || air->radios[receiver].moved)
+        return true;
+    int32_t loss = path_loss_db_x100(air, sender, receiver);
+    int64_t most = (int64_t)eirp_dbm_x100 - loss +
+                   (int64_t)NORMAL_SIGMAS_MAX * c->fading_sigma_db_x100;
+    return loss != AIR_NO_LINK && (most >= c->sensitivity_dbm_x100 ||
+                                   most >= c->cca_busy_dbm_x100 ||
+                                   most >= air_noise_dbm_x100(LORA_BW_HZ_MIN));
+}
+
+static void find_near(struct air *air, uint32_t sender, int32_t eirp_dbm_x100)
+{
+    struct radio *radio = &air->radios[sender];
+    settle_far(air, sender);
+    for (uint32_t i = 0; i < air->config.radio_count; i++)
+        if (i != sender && may_be_noticed(air, sender, i, eirp_dbm_x100))
+            *near_word(air, sender, i) |= (uint64_t)1 << i % WORD_BITS;
+    radio->near_known = true;
+    radio->near_eirp_dbm_x100 = eirp_dbm_x100;
+}
+
+/* It moves for the first time: from now on it is near to everybody. */
+static void set_moving(struct air *air, uint32_t index)
+{
+    for (uint32_t i = 0; i < air->config.radio_count; i++)
+        settle_far(air, i);
+    air->radios[index].moved = true;
+    for (uint32_t i = 0; i < air->config.radio_count; i++)
+        if (i != index) {
+            *near_word(air, i, index) |= (uint64_t)1 << index % WORD_BITS;
+            *near_word(air, index, i) |= (uint64_t)1 << i % WORD_BITS;
+        }
 }
 
 /* ---- radios ------------------------------------------------------------------ */
@@ -298,7 +411,11 @@ void air_set_position(struct air *air, uint64_t now_us, uint32_t index, struct a
 {
     assert(index < air->config.radio_count);
     advance(air, now_us);
-    air->radios[index].at = at;
+    struct radio *radio = &air->radios[index];
+    if (air->config.model == AIR_LOG_DISTANCE && !radio->moved &&
+        (at.x_m != radio->at.x_m || at.y_m != radio->at.y_m))
+        set_moving(air, index);
+    radio->at = at;
 }
 
 void air_set_frame_loss(struct air *air, uint32_t frame_loss_ppm)
@@ -308,6 +425,18 @@ void air_set_frame_loss(struct air *air, uint32_t frame_loss_ppm)
 }
 
 /* ---- sending ----------------------------------------------------------------- */
+
+/* The transmission whose end comes first, ties by start; tx_count if none runs. */
+static uint32_t first_to_end(const struct air *air)
+{
+    uint32_t first = air->tx_count;
+    for (uint32_t i = 0; i < air->tx_count; i++) {
+        if (!air->txs[i].over &&
+            (first == air->tx_count || air->txs[i].end_us < air->txs[first].end_us))
+            first = i;
+    }
+    return first;
+}
 
 /* Forgets what is over and overlapped nothing that is still on the air. */
 static void forget_old(struct air *air)
@@ -327,6 +456,7 @@ static void forget_old(struct air *air)
         kept++;
     }
     air->tx_count = kept;
+    air->first = first_to_end(air);
 }
 
 int air_start_tx(struct air *air, uint64_t now_us, uint32_t index, const uint8_t *frame,
@@ -346,6 +476,8 @@ int air_start_tx(struct air *air, uint64_t now_us, uint32_t index, const uint8_t
         forget_old(air);
     if (air->tx_count == air->config.tx_count_max)
         return AIR_EFULL;
+    if (!radio->near_known || eirp_dbm_x100 > radio->near_eirp_dbm_x100)
+        find_near(air, index, eirp_dbm_x100);
     uint32_t airtime_us = lora_airtime_us(lora, len);
     struct tx *tx = &air->txs[air->tx_count++];
     *tx = (struct tx){
@@ -359,6 +491,7 @@ int air_start_tx(struct air *air, uint64_t now_us, uint32_t index, const uint8_t
     radio->counts.tx_bytes += len;
     radio->counts.tx_airtime_us += airtime_us;
     *end_us_out = tx->end_us;
+    air->first = first_to_end(air);
     return AIR_OK;
 }
 
@@ -377,6 +510,7 @@ void air_cut_tx(struct air *air, uint64_t now_us, uint32_t index)
         tx->cut = true;
         air->radios[index].sending_until_us = now_us;
     }
+    air->first = first_to_end(air);
 }
 
 bool air_sending(const struct air *air, uint64_t now_us, uint32_t index)
@@ -395,7 +529,7 @@ static const struct tx *strongest(const struct air *air, uint64_t now_us, uint32
         int32_t power;
         if (tx->end_us <= now_us || tx->start_us > begun_us || tx->sender == index ||
             !same_tuning(&tx->lora, &air->radios[index].lora) ||
-            !received(air, tx, index, &power))
+            !is_near(air, tx->sender, index) || !received(air, tx, index, &power))
             continue;
         if (!best || power > *power_dbm_x100_out) {
             *power_dbm_x100_out = power;
@@ -464,7 +598,8 @@ static enum outcome interference(const struct air *air, const struct tx *tx, uin
         if (other->sender == receiver)
             return HALF_DUPLEX;
         int32_t other_power;
-        if (same_tuning(&tx->lora, &other->lora) && received(air, other, receiver, &other_power) &&
+        if (is_near(air, other->sender, receiver) && same_tuning(&tx->lora, &other->lora) &&
+            received(air, other, receiver, &other_power) &&
             other_power >= air->config.sensitivity_dbm_x100 &&
             power < other_power + air->config.capture_db_x100)
             outcome = COLLIDED;
@@ -504,24 +639,11 @@ static void count(struct air_counts *counts, enum outcome outcome)
     }
 }
 
-/* The transmission whose end comes first, ties by start; tx_count if none runs. */
-static uint32_t first_to_end(const struct air *air)
-{
-    uint32_t first = air->tx_count;
-    for (uint32_t i = 0; i < air->tx_count; i++) {
-        if (!air->txs[i].over &&
-            (first == air->tx_count || air->txs[i].end_us < air->txs[first].end_us))
-            first = i;
-    }
-    return first;
-}
-
 uint64_t air_next_event_us(const struct air *air)
 {
     if (air->reporting)
         return air->txs[air->report_tx].end_us;
-    uint32_t first = first_to_end(air);
-    return first < air->tx_count ? air->txs[first].end_us : AIR_NEVER;
+    return air->first < air->tx_count ? air->txs[air->first].end_us : AIR_NEVER;
 }
 
 static void fill_event(struct air *air, const struct tx *tx, enum air_event_type type)
@@ -554,6 +676,25 @@ static void fill_reception(struct air *air, struct tx *tx, uint32_t receiver, in
     counts->duplicated += air->repeat;
 }
 
+/* The frame at all who are out of reach: too weak, where there is a link at all. */
+static void count_far(struct air *air, const struct tx *tx)
+{
+    bool parted = air->pair_count > 0;
+    for (uint32_t i = 0; i < air->config.cut_count && !parted; i++)
+        parted = tx->start_us < air->config.cuts[i].to_us &&
+                 air->config.cuts[i].from_us < tx->end_us;
+    if (tx->cut)
+        return;
+    if (!parted) {
+        air->radios[tx->sender].far_frames++;
+        return;
+    }
+    for (uint32_t i = 0; i < air->config.radio_count; i++)
+        if (is_far(air, tx->sender, i) && !is_cut_apart(air, tx, i) &&
+            air_loss_db_x100(air, tx->sender, i) != AIR_NO_LINK)
+            count(&air->radios[i].counts, TOO_WEAK);
+}
+
 /* Looks at receivers until one heard it; false when all were looked at. */
 static bool report_next(struct air *air)
 {
@@ -562,10 +703,11 @@ static bool report_next(struct air *air)
         air->repeat = false;
         return true;
     }
-    while (!tx->cut && air->report_radio < air->config.radio_count) {
-        uint32_t receiver = air->report_radio++;
-        if (receiver == tx->sender)
-            continue;
+    while (!tx->cut) {
+        uint32_t receiver = next_near(air, tx->sender, air->report_radio);
+        if (receiver == air->config.radio_count)
+            break;
+        air->report_radio = receiver + 1;
         int32_t power;
         enum outcome outcome = outcome_of(air, tx, receiver, &power);
         count(&air->radios[receiver].counts, outcome);
@@ -581,12 +723,12 @@ bool air_poll_event(struct air *air, uint64_t now_us, struct air_event *event_ou
 {
     advance(air, now_us);
     if (!air->reporting) {
-        uint32_t first = first_to_end(air);
-        if (first == air->tx_count || air->txs[first].end_us > now_us)
+        if (air_next_event_us(air) > now_us)
             return false;
         air->reporting = true;
-        air->report_tx = first;
+        air->report_tx = air->first;
         air->report_radio = 0;
+        count_far(air, &air->txs[air->first]);
     }
     if (!report_next(air)) {
         struct tx *tx = &air->txs[air->report_tx];
@@ -621,14 +763,20 @@ static void add_counts(struct air_counts *sum, const struct air_counts *c)
 void air_counts(const struct air *air, struct air_counts *counts_out)
 {
     *counts_out = (struct air_counts){ 0 };
-    for (uint32_t i = 0; i < air->config.radio_count; i++)
-        add_counts(counts_out, &air->radios[i].counts);
+    for (uint32_t i = 0; i < air->config.radio_count; i++) {
+        struct air_counts one;
+        air_radio_counts(air, i, &one);
+        add_counts(counts_out, &one);
+    }
 }
 
 void air_radio_counts(const struct air *air, uint32_t index, struct air_counts *counts_out)
 {
     assert(index < air->config.radio_count);
     *counts_out = air->radios[index].counts;
+    for (uint32_t i = 0; i < air->config.radio_count; i++)
+        if (air->radios[i].far_frames > 0 && is_far(air, i, index))
+            counts_out->below_sensitivity += air->radios[i].far_frames;
 }
 
 const char *air_strerror(int err)

@@ -16,8 +16,10 @@
  * Chance    Every draw is a hash of the seed and of what it is drawn for (frame,
  *           receiver, purpose), so that neither the order of calls nor the number of
  *           radios shifts another draw.  Same config, same calls: same events.
- * Memory    One block of the caller's, air_storage_len(config) bytes; it grows with
- *           radio_count and tx_count_max, never with radio_count squared.
+ * Memory    One block of the caller's, air_storage_len(config) bytes: some for each radio and
+ *           for each of tx_count_max, and a bit for each ordered pair.
+ * Work      A frame costs what its neighbourhood does: radios that no fading could let notice it
+ *           are not looked at.  Who moves is looked at by everybody.
  *           Tables in the config (loss matrix, cuts, positions) are borrowed until the
  *           air is no longer used; positions are copied.
  * Errors    Negative enum air_err for the caller's mistakes.
@@ -75,6 +77,9 @@ struct air_config {
     int32_t ref_loss_db_x100;
     int32_t exponent_x100;
     int32_t shadow_sigma_db_x100; /* drawn once an ordered pair */
+    /* AIR_LOG_DISTANCE, or NULL: what air_loss_db_x100() says of the first positions, laid out as
+     * above.  It spares working it out for every frame; who has moved is worked out anyway. */
+    const int32_t *first_loss_db_x100;
     int32_t fading_sigma_db_x100; /* either model: drawn once a frame and receiver */
 
     int32_t sensitivity_dbm_x100;

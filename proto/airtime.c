@@ -3,8 +3,6 @@
 #include <assert.h>
 
 enum {
-    BW_HZ_MIN = 7800,
-    BW_HZ_MAX = 500000,
     PREAMBLE_SYMBOLS_MAX = 1024,
     LDRO_SYMBOL_US = 16000,
     US_PER_S = 1000000,
@@ -14,7 +12,7 @@ enum {
 bool lora_params_valid(const struct lora_params *p)
 {
     return p->sf >= LORA_SF_MIN && p->sf <= LORA_SF_MAX && p->cr >= LORA_CR_MIN &&
-           p->cr <= LORA_CR_MAX && p->bw_hz >= BW_HZ_MIN && p->bw_hz <= BW_HZ_MAX &&
+           p->cr <= LORA_CR_MAX && p->bw_hz >= LORA_BW_HZ_MIN && p->bw_hz <= LORA_BW_HZ_MAX &&
            p->preamble_symbols > 0 && p->preamble_symbols <= PREAMBLE_SYMBOLS_MAX;
 }
 

@@ -22,12 +22,14 @@ enum {
     LORA_SF_MAX = 12,
     LORA_CR_MIN = 5, /* 4/5 */
     LORA_CR_MAX = 8, /* 4/8 */
+    LORA_BW_HZ_MIN = 7800,
+    LORA_BW_HZ_MAX = 500000,
     LORA_PAYLOAD_LEN_MAX = 255,
 };
 
 struct lora_params {
     uint32_t freq_hz;          /* centre frequency; not used by the formula */
-    uint32_t bw_hz;            /* 7810 to 500000 */
+    uint32_t bw_hz;            /* LORA_BW_HZ_MIN to LORA_BW_HZ_MAX */
     uint16_t preamble_symbols; /* programmed preamble, without the 4.25 sync symbols */
     uint8_t sf;                /* 5..12 */
     uint8_t cr;                /* 5..8: coding rate 4/cr */

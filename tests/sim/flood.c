@@ -301,6 +301,8 @@ struct measure *sim_run_flood(const struct scenario *s, const struct sim_options
     f.slot_us = lora_symbol_us(&s->lora) * SLOT_SYMBOLS_X10 / 10 + SLOT_EXTRA_US;
     struct air_config air = sim_air(s, 0, (uint32_t)f.slot_us, cuts, positions);
     air.seed = options->seed;
+    int32_t *losses = sim_losses(s, options->seed);
+    air.first_loss_db_x100 = losses;
     air.cca_miss_ppm = 0; /* its radio knows that it is in the middle of receiving a frame */
     size_t len = air_storage_len(&air);
     void *storage = zeroed(len, 1);
@@ -329,6 +331,7 @@ struct measure *sim_run_flood(const struct scenario *s, const struct sim_options
     free(f.retries);
     free(f.waiting);
     free(storage);
+    free(losses);
     free(cuts);
     free(positions);
     return f.m;

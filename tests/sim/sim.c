@@ -9,9 +9,6 @@ int32_t *sim_losses(const struct scenario *s, uint64_t seed)
     uint32_t n = s->node_count;
     if (s->model != AIR_LOG_DISTANCE)
         return NULL;
-    for (uint32_t i = 0; i < n; i++)
-        if (s->nodes[i].track_count > 1)
-            return NULL;
     struct air_position *positions = calloc(n, sizeof *positions);
     struct air_cut *cuts = calloc(s->cut_count > 0 ? s->cut_count : 1, sizeof *cuts);
     int32_t *losses = calloc((size_t)n * n, sizeof *losses);

@@ -27,8 +27,8 @@ struct measure *sim_run(struct scenario *s, const struct sim_options *options);
 struct measure *sim_run_core(const struct scenario *s, const struct sim_options *options);
 struct measure *sim_run_flood(const struct scenario *s, const struct sim_options *options);
 
-/* All losses of a distance model where nobody moves, worked out once: [sender * node_count +
- * receiver], the caller's to free; NULL where somebody moves or the scenario has a matrix. */
+/* All losses of a distance model at time 0, worked out once, for first_loss_db_x100 of the air: the
+ * caller's to free; NULL where the scenario has a matrix. */
 int32_t *sim_losses(const struct scenario *s, uint64_t seed);
 
 /* The scenario's air; cuts_out and positions_out (node_count) are borrowed by it.  Times begin at

@@ -449,10 +449,7 @@ struct measure *sim_run_core(const struct scenario *s, const struct sim_options 
     struct air_config air = sim_air(s, NET_START_US, SENSE_SYMBOLS * lora_symbol_us(&s->lora), cuts,
                                     positions);
     int32_t *losses = sim_losses(s, options->seed);
-    if (losses) {
-        air.model = AIR_MATRIX;
-        air.loss_db_x100 = losses;
-    }
+    air.first_loss_db_x100 = losses;
     struct net_config cfg = configure(&run, options, &air, gateways, clocks);
     run.net = net_new(&cfg);
     run.world = world_new(s);

@@ -46,15 +46,22 @@ static struct air *make(const struct air_config *config)
     return air;
 }
 
-static uint64_t start(struct air *air, uint64_t now_us, uint32_t radio, size_t len)
+static uint64_t start_at(struct air *air, uint64_t now_us, uint32_t radio, size_t len,
+                         int32_t eirp_dbm_x100)
 {
     uint8_t frame[255];
     uint64_t end_us;
     for (size_t i = 0; i < len; i++)
         frame[i] = (uint8_t)(radio * 16 + i);
-    assert_int_equal(air_start_tx(air, now_us, radio, frame, len, &sf9, 1400, &end_us), AIR_OK);
+    assert_int_equal(air_start_tx(air, now_us, radio, frame, len, &sf9, eirp_dbm_x100, &end_us),
+                     AIR_OK);
     assert_int_equal(end_us, now_us + lora_airtime_us(&sf9, len));
     return end_us;
+}
+
+static uint64_t start(struct air *air, uint64_t now_us, uint32_t radio, size_t len)
+{
+    return start_at(air, now_us, radio, len, 1400);
 }
 
 static struct heard listen(struct air *air, uint64_t now_us)
@@ -349,40 +356,111 @@ static void test_air_faults_strike_as_often_as_they_are_set(void **state)
     free(air);
 }
 
-/* A busy hour of many radios; returns a hash of everything that happened. */
-static uint64_t storm(uint32_t count, uint64_t seed, struct air_counts *counts_out)
+/* The same for every storm of one seed, however the air comes by it. */
+enum storm_way {
+    STORM_PLAIN,
+    STORM_TABLE,    /* the losses worked out before */
+    STORM_ALL_NEAR, /* everybody has moved, and is back: nobody counts as out of reach */
+};
+
+static int32_t *loss_table(const struct air_config *config)
 {
+    uint32_t n = config->radio_count;
+    int32_t *losses = calloc((size_t)n * n, sizeof *losses);
+    struct air *air = make(config);
+    assert_non_null(losses);
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t k = 0; k < n; k++)
+            losses[(size_t)i * n + k] = i == k ? AIR_NO_LINK : air_loss_db_x100(air, i, k);
+    free(air);
+    return losses;
+}
+
+static void move_away_and_back(struct air *air, const struct air_position *at, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        air_set_position(air, 0, i, (struct air_position){ at[i].x_m + 1, at[i].y_m });
+        air_set_position(air, 0, i, at[i]);
+    }
+}
+
+static uint64_t hash_more(uint64_t hash, const uint64_t *parts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        hash = (hash ^ parts[i]) * 1099511628211u;
+    return hash;
+}
+
+static uint64_t hash_counts(const struct air *air, uint32_t count, uint64_t hash)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct air_counts c;
+        air_radio_counts(air, i, &c);
+        const uint64_t parts[] = { c.rx_frames, c.collided, c.half_duplex_lost,
+                                   c.below_sensitivity, c.not_listening, c.dropped };
+        hash = hash_more(hash, parts, sizeof parts / sizeof parts[0]);
+    }
+    return hash;
+}
+
+/* What happens to the radios in the middle of a storm. */
+static void stir(struct air *air, uint64_t now_us, uint32_t count, const struct air_position *at)
+{
+    enum { LINK_OFF_US = 30030000, LINK_ON_US = 50050000, MOVES_FROM_US = 70000000 };
+    if (now_us == LINK_OFF_US || now_us == LINK_ON_US)
+        assert_int_equal(air_set_link(air, now_us, 1, 2, now_us == LINK_ON_US), AIR_OK);
+    if (now_us >= MOVES_FROM_US)
+        air_set_position(air, now_us, count - 1,
+                         (struct air_position){ at[0].x_m, (int32_t)(now_us / 10000) });
+}
+
+/* Two busy minutes of many radios; returns a hash of everything that happened. */
+static uint64_t storm(uint32_t count, uint64_t seed, enum storm_way way,
+                      struct air_counts *counts_out)
+{
+    static uint8_t sides[1000];
     struct air_position *at = calloc(count, sizeof *at);
     assert_non_null(at);
     uint64_t x = 9;
     for (uint32_t i = 0; i < count; i++) {
         x = x * 6364136223846793005u + 1442695040888963407u;
         at[i] = (struct air_position){ (int32_t)(x >> 50), (int32_t)(x >> 36 & 0x3fff) };
+        sides[i] = (uint8_t)(i % 3);
     }
+    const struct air_cut cut = { 10000000, 20000000, sides };
     struct air_config config = { .radio_count = count, .seed = seed, .model = AIR_LOG_DISTANCE,
                                  .positions = at, .ref_m = 1, .ref_loss_db_x100 = 3170,
                                  .exponent_x100 = 320, .shadow_sigma_db_x100 = 600,
                                  .fading_sigma_db_x100 = 200, .sensitivity_dbm_x100 = -12950,
                                  .capture_db_x100 = 600, .cca_busy_dbm_x100 = -13250,
-                                 .cca_miss_ppm = 50000, .frame_loss_ppm = 10000 };
+                                 .cca_miss_ppm = 50000, .frame_loss_ppm = 10000,
+                                 .pair_count_max = 1, .cuts = &cut, .cut_count = 1 };
+    int32_t *losses = way == STORM_TABLE ? loss_table(&config) : NULL;
+    config.first_loss_db_x100 = losses;
     struct air *air = make(&config);
+    if (way == STORM_ALL_NEAR)
+        move_away_and_back(air, at, count);
     uint64_t hash = 14695981039346656037u;
     for (uint64_t now_us = 0; now_us < 120000000; now_us += 70000) {
         struct air_event ev;
         while (air_poll_event(air, now_us, &ev)) {
             uint64_t parts[] = { ev.type, ev.at_us, ev.sender, ev.receiver, (uint64_t)ev.rssi_dbm,
                                  (uint64_t)ev.snr_db_x4, ev.heard_count };
-            for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-                hash = (hash ^ parts[i]) * 1099511628211u;
+            hash = hash_more(hash, parts, sizeof parts / sizeof parts[0]);
         }
+        stir(air, now_us, count, at);
         x = x * 6364136223846793005u + 1442695040888963407u;
         uint32_t radio = (uint32_t)((x >> 33) % count);
+        /* The same radio now weakly, now strongly. */
+        int32_t eirp_dbm_x100 = 1400 - 100 * (int32_t)(x >> 40 & 7);
         if (!air_busy(air, now_us, radio))
-            (void)start(air, now_us, radio, 1 + (size_t)(x >> 20) % 200);
+            (void)start_at(air, now_us, radio, 1 + (size_t)(x >> 20) % 200, eirp_dbm_x100);
     }
     air_counts(air, counts_out);
+    hash = hash_counts(air, count, hash);
     free(air);
     free(at);
+    free(losses);
     return hash;
 }
 
@@ -390,15 +468,29 @@ static void test_air_same_seed_gives_the_same_events(void **state)
 {
     struct air_counts a, b, c;
     (void)state;
-    uint64_t first = storm(60, 1, &a);
-    assert_true(storm(60, 1, &b) == first);
-    assert_true(storm(60, 2, &c) != first);
+    uint64_t first = storm(60, 1, STORM_PLAIN, &a);
+    assert_true(storm(60, 1, STORM_PLAIN, &b) == first);
+    assert_true(storm(60, 2, STORM_PLAIN, &c) != first);
     assert_memory_equal(&a, &b, sizeof a);
     assert_true(a.rx_frames > 1000 && a.collided > 100 && a.below_sensitivity > 1000 &&
                 a.half_duplex_lost > 10 && a.dropped > 10);
 }
 
-static void test_air_holds_a_thousand_radios_without_a_square_of_memory(void **state)
+static void test_air_leaves_out_only_whom_no_frame_could_reach(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        struct air_counts plain, table, near;
+        uint64_t hash = storm(200, seed, STORM_PLAIN, &plain);
+        assert_true(storm(200, seed, STORM_TABLE, &table) == hash);
+        assert_true(storm(200, seed, STORM_ALL_NEAR, &near) == hash);
+        assert_memory_equal(&plain, &table, sizeof plain);
+        assert_memory_equal(&plain, &near, sizeof plain);
+        assert_true(plain.rx_frames > 1000 && plain.below_sensitivity > 100000);
+    }
+}
+
+static void test_air_holds_a_thousand_radios_in_little_memory(void **state)
 {
     struct air_config config = base_config();
     struct air_counts counts;
@@ -409,7 +501,7 @@ static void test_air_holds_a_thousand_radios_without_a_square_of_memory(void **s
     config.ref_m = 1;
     config.radio_count = 1000;
     assert_in_range(air_storage_len(&config), 1, 4000000);
-    (void)storm(1000, 1, &counts);
+    (void)storm(1000, 1, STORM_PLAIN, &counts);
     assert_true(counts.rx_frames > 1000);
 }
 
@@ -497,7 +589,8 @@ int main(void)
         cmocka_unit_test(test_air_carrier_sense_hears_the_channel),
         cmocka_unit_test(test_air_faults_strike_as_often_as_they_are_set),
         cmocka_unit_test(test_air_same_seed_gives_the_same_events),
-        cmocka_unit_test(test_air_holds_a_thousand_radios_without_a_square_of_memory),
+        cmocka_unit_test(test_air_leaves_out_only_whom_no_frame_could_reach),
+        cmocka_unit_test(test_air_holds_a_thousand_radios_in_little_memory),
         cmocka_unit_test(test_air_shadowing_is_a_property_of_the_ordered_pair),
         cmocka_unit_test(test_air_refuses_what_makes_no_sense),
     };
