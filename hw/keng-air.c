@@ -42,7 +42,7 @@ struct program {
     uint64_t start_ns;
     int listen_fd;
     struct client clients[CLIENT_COUNT_MAX];
-    struct pollfd fds[1 + CLIENT_COUNT_MAX + KENG_AIR_MODEM_COUNT_MAX];
+    struct pollfd fds[1 + CLIENT_COUNT_MAX + 3 * KENG_AIR_MODEM_COUNT_MAX];
 };
 
 static volatile sig_atomic_t stop_asked;
@@ -57,9 +57,9 @@ static const char usage_text[] =
     "usage: keng-air --config FILE [--speed X] [--dir DIR] [--seed N] [--log FILE]\n"
     "                [--control SOCKET]\n"
     "\n"
-    "Plays LoRa modems (boards with MeshCore's KISS modem firmware) that hear each other\n"
-    "over one simulated air.  Each modem is a serial port DIR/NAME which a node opens like\n"
-    "a real one.  Prints 'ready' when all ports exist and runs until it is told to end.\n"
+    "Plays LoRa modems of several kinds that hear each other over one simulated air.\n"
+    "Each modem is a serial port DIR/NAME which a node opens like a real one.  Prints\n"
+    "'ready' when all ports exist and runs until it is told to end.\n"
     "\n"
     "  --config FILE     which modems there are, who hears whom, what goes wrong (JSON)\n"
     "  --speed X         run X times faster than real time (0.01 to 1000; default 1)\n"
@@ -67,7 +67,8 @@ static const char usage_text[] =
     "  --seed N          start of the chances drawn; the same seed draws the same (default 1)\n"
     "  --log FILE        write one JSON line for each transmission\n"
     "  --control SOCKET  take orders on a Unix socket, one a line: unplug, replug, reboot,\n"
-    "                    garbage, hang, link, node, loss, stats, quit\n"
+    "                    brownout, garbage, cutline, hang, slow, link, node, loss, stats,\n"
+    "                    quit\n"
     "  --help            this text\n"
     "\n"
     "Exit status: 0 fine; 1 a transmission broke the law given in the configuration, or\n"
@@ -273,10 +274,12 @@ static nfds_t fill_fds(struct program *p)
         p->fds[count++] = (struct pollfd){ .fd = p->clients[i].fd, .events = POLLIN };
     for (uint32_t i = 0; i < p->ka.config.modem_count; i++) {
         const struct keng_air_modem *m = &p->ka.modems[i];
-        short events = emu_kiss_in_room(&m->emu) > 0 ? POLLIN : 0;
+        short events = emu_in_room(&m->emu) > 0 ? POLLIN : 0;
         if (m->out_len > 0)
             events |= POLLOUT;
         p->fds[count++] = (struct pollfd){ .fd = m->master_fd, .events = events };
+        p->fds[count++] = (struct pollfd){ .fd = m->lines_listen_fd, .events = POLLIN };
+        p->fds[count++] = (struct pollfd){ .fd = m->lines_fd, .events = POLLIN };
     }
     return count;
 }

@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 #include "hw/air.h"
-#include "hw/emu_kiss.h"
+#include "hw/emu.h"
 
 enum {
     KENG_AIR_MODEM_COUNT_MAX = 512,
@@ -35,6 +35,8 @@ struct keng_air_modem_config {
     char name[KENG_AIR_NAME_LEN];
     double antenna_dbi;
     double duty_fraction; /* 0: the law's */
+    const struct emu_model *model;
+    uint32_t quirks;      /* bits as in its list */
 };
 
 struct keng_air_config {
@@ -50,6 +52,8 @@ struct keng_air_config {
 int keng_air_config_load(const char *path, struct keng_air_config *config_out,
                          char text[KENG_AIR_TEXT_LEN]) __attribute__((warn_unused_result));
 void keng_air_config_free(struct keng_air_config *config);
+/* Is it fit for a port: 1 to KENG_AIR_NAME_LEN - 1 letters, digits, '.', '_' or '-'? */
+bool keng_air_name_valid(const char *name);
 
 /* ---- modems on pseudo-terminals ------------------------------------------------- */
 
@@ -62,8 +66,11 @@ struct keng_air_modem {
     struct keng_air *owner;
     uint32_t index;
     const struct keng_air_modem_config *config;
-    int master_fd, slave_fd; /* -1 when unplugged */
-    struct emu_kiss emu;
+    char link[KENG_AIR_NAME_LEN]; /* the port's name; a replugged one may come under another */
+    int master_fd, slave_fd;      /* -1 when unplugged */
+    int lines_listen_fd, lines_fd; /* wires beside the port; -1 without such */
+    uint8_t lines_told;           /* of our outputs, to that socket */
+    struct emu emu;
     uint8_t out[KENG_AIR_OUT_LEN]; /* through the line, not yet taken by the pty */
     size_t out_len;
 
@@ -86,7 +93,6 @@ struct keng_air {
     bool log_failed;
     uint32_t *heard;   /* receivers of the frame being reported */
     uint32_t heard_count;
-    uint64_t replug_count;
     bool quit;
 };
 
@@ -99,9 +105,17 @@ void keng_air_pump(struct keng_air *ka);
 /* When the next thing happens by itself, in virtual time, or AIR_NEVER. */
 uint64_t keng_air_next_us(const struct keng_air *ka);
 
+/* Makes the port of a modem that has none, under m->link; power comes with it. */
 int keng_air_plug(struct keng_air *ka, struct keng_air_modem *m, char text[KENG_AIR_TEXT_LEN])
     __attribute__((warn_unused_result));
 void keng_air_unplug(struct keng_air *ka, struct keng_air_modem *m);
+
+/* The wires beside a port, as the socket LINK.lines: each byte from the host sets the outputs of
+ * enum modem_line, each byte to it tells the inputs.  Nothing for a modem without wires. */
+int keng_air_lines_open(struct keng_air *ka, struct keng_air_modem *m)
+    __attribute__((warn_unused_result));
+void keng_air_lines_close(struct keng_air *ka, struct keng_air_modem *m);
+void keng_air_lines_pump(struct keng_air *ka, struct keng_air_modem *m);
 
 /* One line per transmission, and the law's verdict on it. */
 void keng_air_report_tx(struct keng_air *ka, const struct air_event *ev);

@@ -89,7 +89,7 @@ static uint32_t ppm(double v)
     return (uint32_t)lround(v * AIR_PPM);
 }
 
-static bool name_valid(const char *name)
+bool keng_air_name_valid(const char *name)
 {
     size_t len = strlen(name);
     if (len == 0 || len >= KENG_AIR_NAME_LEN || name[0] == '.' || name[0] == '-')
@@ -109,15 +109,51 @@ static uint32_t find_name(const struct keng_air_config *c, const char *name)
     return i;
 }
 
+static void read_quirks(struct reader *r, const char *where, json_t *list,
+                        struct keng_air_modem_config *m)
+{
+    size_t i;
+    json_t *item;
+    if (!json_is_array(list)) {
+        fail(r, "%s: 'quirks' must be a list of words", where);
+        return;
+    }
+    json_array_foreach(list, i, item) {
+        const char *word = json_string_value(item);
+        const char *const *quirk = m->model->quirks;
+        while (quirk && *quirk && word && strcmp(*quirk, word) != 0)
+            quirk++;
+        if (!quirk || !*quirk || !word) {
+            fail(r, "%s: '%s' is no quirk of '%s'", where, word ? word : "?", m->model->name);
+            return;
+        }
+        m->quirks |= 1u << (quirk - m->model->quirks);
+    }
+}
+
+static void read_model(struct reader *r, const char *where, json_t *object,
+                       struct keng_air_modem_config *m)
+{
+    json_t *modem = json_object_get(object, "modem");
+    json_t *quirks = json_object_get(object, "quirks");
+    const char *name = modem ? json_string_value(modem) : emu_model_at(0)->name;
+    m->model = name ? emu_model_find(name) : NULL;
+    if (!m->model)
+        fail(r, "%s: there is no modem '%s' here; the first is '%s'", where, name ? name : "?",
+             emu_model_at(0)->name);
+    else if (quirks)
+        read_quirks(r, where, quirks, m);
+}
+
 static void read_modem(struct reader *r, struct keng_air_config *c, json_t *object, uint32_t index)
 {
-    static const char *const names[] = { "name", "x_m", "y_m", "antenna_dbi", "duty_fraction",
-                                         NULL };
+    static const char *const names[] = { "name", "modem", "quirks", "x_m", "y_m", "antenna_dbi",
+                                         "duty_fraction", NULL };
     char where[32];
     (void)snprintf(where, sizeof where, "modems[%u]", (unsigned)index);
     only_keys(r, where, object, names);
     const char *name = json_string_value(json_object_get(object, "name"));
-    if (!name || !name_valid(name)) {
+    if (!name || !keng_air_name_valid(name)) {
         fail(r, "%s: 'name' must be 1 to %d letters, digits, '.', '_' or '-'", where,
              KENG_AIR_NAME_LEN - 1);
         return;
@@ -126,6 +162,7 @@ static void read_modem(struct reader *r, struct keng_air_config *c, json_t *obje
         fail(r, "%s: name '%s' is used twice", where, name);
     struct keng_air_modem_config *m = &c->modems[index];
     memcpy(m->name, name, strlen(name) + 1);
+    read_model(r, where, object, m);
     double limit = DISTANCE_M_MAX;
     c->positions[index].x_m = (int32_t)number(r, where, object, "x_m", OPTIONAL, 0, -limit, limit);
     c->positions[index].y_m = (int32_t)number(r, where, object, "y_m", OPTIONAL, 0, -limit, limit);

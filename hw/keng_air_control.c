@@ -11,6 +11,7 @@ enum {
     LINE_LEN_MAX = 256,
     GARBAGE_LEN_MAX = 1000,
     HANG_S_MAX = 86400,
+    SLOW_MS_MAX = 60000,
 };
 
 struct words {
@@ -25,6 +26,7 @@ static bool split(const char *line, struct words *w)
     if (len >= sizeof w->line)
         return false;
     memcpy(w->line, line, len + 1);
+    memset(w->word, 0, sizeof w->word); /* a word left out is NULL */
     w->count = 0;
     char *at = w->line;
     while (*at) {
@@ -103,17 +105,58 @@ static int do_replug(struct keng_air *ka, const char *const *args, char *text)
     struct keng_air_modem *m = find_modem(ka, args[0], text);
     if (!m)
         return -1;
+    const char *link = args[1] ? args[1] : m->link;
+    if (!keng_air_name_valid(link)) {
+        (void)snprintf(text, KENG_AIR_TEXT_LEN, "'%s' cannot be the name of a port", link);
+        return -1;
+    }
+    for (uint32_t i = 0; i < ka->config.modem_count; i++) {
+        if (&ka->modems[i] != m && strcmp(ka->modems[i].link, link) == 0) {
+            (void)snprintf(text, KENG_AIR_TEXT_LEN, "'%s' is the port of another modem", link);
+            return -1;
+        }
+    }
     if (m->master_fd >= 0)
         keng_air_unplug(ka, m);
+    memmove(m->link, link, strlen(link) + 1);
     return keng_air_plug(ka, m, text);
+}
+
+static int restart(struct keng_air *ka, const char *name, bool factory, char *text)
+{
+    struct keng_air_modem *m = find_plugged(ka, name, text);
+    if (!m)
+        return -1;
+    emu_restart(&m->emu, ka->now_us, factory);
+    return 0;
 }
 
 static int do_reboot(struct keng_air *ka, const char *const *args, char *text)
 {
+    return restart(ka, args[0], false, text);
+}
+
+static int do_brownout(struct keng_air *ka, const char *const *args, char *text)
+{
+    return restart(ka, args[0], true, text);
+}
+
+static int do_cutline(struct keng_air *ka, const char *const *args, char *text)
+{
     struct keng_air_modem *m = find_plugged(ka, args[0], text);
     if (!m)
         return -1;
-    emu_kiss_reboot(&m->emu, ka->now_us);
+    emu_cut_line(&m->emu);
+    return 0;
+}
+
+static int do_slow(struct keng_air *ka, const char *const *args, char *text)
+{
+    double ms;
+    struct keng_air_modem *m = find_plugged(ka, args[0], text);
+    if (!m || !parse_number(args[1], 0, SLOW_MS_MAX, &ms, text))
+        return -1;
+    emu_slow(&m->emu, (uint32_t)(ms * 1000));
     return 0;
 }
 
@@ -123,7 +166,7 @@ static int do_garbage(struct keng_air *ka, const char *const *args, char *text)
     struct keng_air_modem *m = find_plugged(ka, args[0], text);
     if (!m || !parse_number(args[1], 1, GARBAGE_LEN_MAX, &len, text))
         return -1;
-    emu_kiss_garbage(&m->emu, ka->now_us, (size_t)len);
+    emu_garbage(&m->emu, ka->now_us, (size_t)len);
     return 0;
 }
 
@@ -133,7 +176,7 @@ static int do_hang(struct keng_air *ka, const char *const *args, char *text)
     struct keng_air_modem *m = find_plugged(ka, args[0], text);
     if (!m || !parse_number(args[1], 0, HANG_S_MAX, &s, text))
         return -1;
-    emu_kiss_hang(&m->emu, ka->now_us + (uint64_t)(s * 1e6));
+    emu_hang(&m->emu, ka->now_us + (uint64_t)(s * 1e6));
     return 0;
 }
 
@@ -213,19 +256,22 @@ static char *stats(struct keng_air *ka)
 
 static const struct command {
     const char *name;
-    unsigned arg_count;
+    unsigned arg_count, optional_count;
     const char *usage;
     command_fn run;
 } commands[] = {
-    { "unplug", 1, "unplug NAME", do_unplug },
-    { "replug", 1, "replug NAME", do_replug },
-    { "reboot", 1, "reboot NAME", do_reboot },
-    { "garbage", 2, "garbage NAME BYTES", do_garbage },
-    { "hang", 2, "hang NAME SECONDS", do_hang },
-    { "link", 3, "link NAME NAME on|off", do_link },
-    { "node", 2, "node NAME on|off", do_node },
-    { "loss", 1, "loss PROBABILITY", do_loss },
-    { "quit", 0, "quit", do_quit },
+    { "unplug", 1, 0, "unplug NAME", do_unplug },
+    { "replug", 1, 1, "replug NAME [PORT]", do_replug },
+    { "reboot", 1, 0, "reboot NAME", do_reboot },
+    { "brownout", 1, 0, "brownout NAME", do_brownout },
+    { "garbage", 2, 0, "garbage NAME BYTES", do_garbage },
+    { "cutline", 1, 0, "cutline NAME", do_cutline },
+    { "hang", 2, 0, "hang NAME SECONDS", do_hang },
+    { "slow", 2, 0, "slow NAME MILLISECONDS", do_slow },
+    { "link", 3, 0, "link NAME NAME on|off", do_link },
+    { "node", 2, 0, "node NAME on|off", do_node },
+    { "loss", 1, 0, "loss PROBABILITY", do_loss },
+    { "quit", 0, 0, "quit", do_quit },
 };
 
 static char *answer(int result, const char *text)
@@ -240,15 +286,15 @@ char *keng_air_control(struct keng_air *ka, const char *line)
     struct words w;
     char text[KENG_AIR_TEXT_LEN] = "";
     if (!split(line, &w))
-        return answer(-1, "expected: unplug, replug, reboot, garbage, hang, link, node, loss, "
-                      "stats or quit");
+        return answer(-1, "expected: unplug, replug, reboot, brownout, garbage, cutline, hang, "
+                      "slow, link, node, loss, stats or quit");
     if (strcmp(w.word[0], "stats") == 0 && w.count == 1)
         return stats(ka);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         const struct command *c = &commands[i];
         if (strcmp(w.word[0], c->name) != 0)
             continue;
-        if (w.count != 1 + c->arg_count) {
+        if (w.count < 1 + c->arg_count || w.count > 1 + c->arg_count + c->optional_count) {
             (void)snprintf(text, sizeof text, "usage: %s", c->usage);
             return answer(-1, text);
         }

@@ -37,7 +37,7 @@ static int16_t radio_rssi_dbm(void *ctx, uint64_t now_us)
     return air_rssi_dbm(m->owner->air, now_us, m->index);
 }
 
-static void radio_tune(void *ctx, uint64_t now_us, const struct lora_params *lora)
+static void radio_tune(void *ctx, uint64_t now_us, const struct lora_params *lora, uint32_t sync)
 {
     struct keng_air_modem *m = ctx;
     /* A restart in mid-frame takes the transmitter down too. */
@@ -45,6 +45,7 @@ static void radio_tune(void *ctx, uint64_t now_us, const struct lora_params *lor
     int err = air_tune(m->owner->air, now_us, m->index, lora);
     assert(err == AIR_OK); /* the emulator only keeps valid settings */
     (void)err;
+    air_set_sync(m->owner->air, now_us, m->index, sync);
 }
 
 /* ---- pseudo-terminals ------------------------------------------------------------ */
@@ -80,7 +81,7 @@ static int put_link(const char *target, const char *dir, const char *name)
 static void remove_link(const struct keng_air *ka, const struct keng_air_modem *m)
 {
     char path[KENG_AIR_PATH_LEN];
-    int n = snprintf(path, sizeof path, "%s/%s", ka->dir, m->config->name);
+    int n = snprintf(path, sizeof path, "%s/%s", ka->dir, m->link);
     if (n > 0 && n < KENG_AIR_PATH_LEN && unlink(path) < 0 && errno != ENOENT)
         (void)fprintf(stderr, "keng-air: %s: %s\n", path, strerror(errno));
 }
@@ -115,18 +116,16 @@ static void close_pty(struct keng_air_modem *m)
 
 int keng_air_plug(struct keng_air *ka, struct keng_air_modem *m, char text[KENG_AIR_TEXT_LEN])
 {
-    const struct emu_radio radio = { .ctx = m, .start_tx = radio_start_tx, .tune = radio_tune,
-                                     .receiving = radio_receiving, .rssi_dbm = radio_rssi_dbm };
     char path[64];
-    if (open_pty(m, path) < 0 || put_link(path, ka->dir, m->config->name) < 0) {
-        (void)snprintf(text, KENG_AIR_TEXT_LEN, "%s/%s: %s", ka->dir, m->config->name,
-                       strerror(errno));
+    if (open_pty(m, path) < 0 || keng_air_lines_open(ka, m) < 0 ||
+        put_link(path, ka->dir, m->link) < 0) {
+        (void)snprintf(text, KENG_AIR_TEXT_LEN, "%s/%s: %s", ka->dir, m->link, strerror(errno));
+        keng_air_lines_close(ka, m);
         close_pty(m);
         return -1;
     }
     air_set_on(ka->air, ka->now_us, m->index, true);
-    emu_kiss_init(&m->emu, &radio, ka->seed * KENG_AIR_MODEM_COUNT_MAX + m->index +
-                  (ka->replug_count++ << 32), ka->now_us);
+    emu_restart(&m->emu, ka->now_us, false);
     return 0;
 }
 
@@ -135,6 +134,7 @@ void keng_air_unplug(struct keng_air *ka, struct keng_air_modem *m)
     air_set_on(ka->air, ka->now_us, m->index, false); /* USB was its power as well */
     close_pty(m);
     remove_link(ka, m);
+    keng_air_lines_close(ka, m);
 }
 
 /* ---- pumping ---------------------------------------------------------------------- */
@@ -160,13 +160,13 @@ static uint32_t host_baud(const struct keng_air_modem *m)
 
 static void pump_in(struct keng_air *ka, struct keng_air_modem *m)
 {
-    uint8_t buf[EMU_KISS_IN_LEN];
-    size_t room = emu_kiss_in_room(&m->emu);
+    uint8_t buf[EMU_IN_LEN];
+    size_t room = emu_in_room(&m->emu);
     if (room == 0)
         return;
     ssize_t n = read(m->master_fd, buf, room);
     if (n > 0) {
-        size_t taken = emu_kiss_on_bytes(&m->emu, ka->now_us, buf, (size_t)n);
+        size_t taken = emu_on_bytes(&m->emu, ka->now_us, buf, (size_t)n);
         assert(taken == (size_t)n);
         (void)taken;
     } else if (n < 0 && errno != EAGAIN && errno != EINTR) {
@@ -178,7 +178,7 @@ static void pump_in(struct keng_air *ka, struct keng_air_modem *m)
 /* True when more was taken from the modem. */
 static bool pump_out(struct keng_air *ka, struct keng_air_modem *m)
 {
-    size_t n = emu_kiss_poll_output(&m->emu, ka->now_us, m->out + m->out_len,
+    size_t n = emu_poll_output(&m->emu, ka->now_us, m->out + m->out_len,
                                     sizeof m->out - m->out_len);
     m->out_len += n;
     if (m->out_len == 0)
@@ -203,7 +203,7 @@ static void pump_air(struct keng_air *ka)
         }
         struct keng_air_modem *m = &ka->modems[ev.receiver];
         if (m->master_fd >= 0)
-            emu_kiss_on_rx(&m->emu, ka->now_us, ev.frame, ev.len, ev.rssi_dbm, ev.snr_db_x4);
+            emu_on_rx(&m->emu, ka->now_us, ev.frame, ev.len, ev.rssi_dbm, ev.snr_db_x4);
         bool repeated = ka->heard_count > 0 && ka->heard[ka->heard_count - 1] == ev.receiver;
         if (!repeated)
             ka->heard[ka->heard_count++] = ev.receiver;
@@ -217,11 +217,13 @@ void keng_air_pump(struct keng_air *ka)
         struct keng_air_modem *m = &ka->modems[i];
         if (m->master_fd < 0)
             continue;
-        emu_kiss_set_host_baud(&m->emu, host_baud(m));
+        emu_set_host_baud(&m->emu, host_baud(m));
+        keng_air_lines_pump(ka, m);
         pump_in(ka, m);
         do
-            emu_kiss_run(&m->emu, ka->now_us);
+            emu_run(&m->emu, ka->now_us);
         while (pump_out(ka, m));
+        keng_air_lines_pump(ka, m); /* what the firmware did to its outputs */
     }
 }
 
@@ -232,8 +234,8 @@ uint64_t keng_air_next_us(const struct keng_air *ka)
         const struct keng_air_modem *m = &ka->modems[i];
         if (m->master_fd < 0)
             continue;
-        uint64_t next_us = emu_kiss_next_us(&m->emu);
-        uint64_t out_us = m->out_len == 0 ? emu_kiss_output_us(&m->emu) : EMU_KISS_NEVER;
+        uint64_t next_us = emu_next_us(&m->emu);
+        uint64_t out_us = m->out_len == 0 ? emu_output_us(&m->emu) : EMU_NEVER;
         at_us = next_us < at_us ? next_us : at_us;
         at_us = out_us < at_us ? out_us : at_us;
     }
@@ -261,11 +263,20 @@ int keng_air_start(struct keng_air *ka, char text[KENG_AIR_TEXT_LEN])
     }
     for (uint32_t i = 0; i < count; i++) {
         struct keng_air_modem *m = &ka->modems[i];
-        *m = (struct keng_air_modem){ .owner = ka, .index = i, .config = &ka->config.modems[i],
-                                      .master_fd = -1, .slave_fd = -1 };
+        m->owner = ka;
+        m->index = i;
+        m->config = &ka->config.modems[i];
+        m->master_fd = m->slave_fd = m->lines_listen_fd = m->lines_fd = -1;
+        memcpy(m->link, m->config->name, sizeof m->link);
     }
     for (uint32_t i = 0; i < count; i++) {
-        if (keng_air_plug(ka, &ka->modems[i], text) < 0)
+        struct keng_air_modem *m = &ka->modems[i];
+        const struct emu_radio radio = { .ctx = m, .start_tx = radio_start_tx, .tune = radio_tune,
+                                         .receiving = radio_receiving,
+                                         .rssi_dbm = radio_rssi_dbm };
+        emu_init(&m->emu, m->config->model, &radio, m->config->quirks,
+                 ka->seed * KENG_AIR_MODEM_COUNT_MAX + i, ka->now_us);
+        if (keng_air_plug(ka, m, text) < 0)
             return -1;
     }
     return 0;
@@ -277,6 +288,7 @@ void keng_air_stop(struct keng_air *ka)
         if (ka->modems[i].master_fd >= 0) {
             close_pty(&ka->modems[i]);
             remove_link(ka, &ka->modems[i]);
+            keng_air_lines_close(ka, &ka->modems[i]);
         }
         free(ka->modems[i].spans);
     }

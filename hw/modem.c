@@ -1,11 +1,25 @@
 #include "hw/modem.h"
 
 #include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "hw/modem_kiss.h"
 
-static const struct modem_driver *const drivers[] = { &modem_kiss_driver };
+/* In the order in which they are listed.  One line a driver, each under its family. */
+static const struct modem_driver *const drivers[] = {
+    /* boards with an open KISS firmware */
+    &modem_kiss_driver,
+    /* Ebyte */
+
+    /* REYAX */
+
+    /* raw LoRa behind AT commands */
+
+    /* mesh firmwares and amateur TNCs */
+};
 
 const struct modem_driver *modem_driver_at(size_t index)
 {
@@ -52,12 +66,89 @@ struct modem_settings modem_settings_default(const struct lora_params *lora, int
     };
 }
 
-int modem_init(struct modem *m, const struct modem_driver *driver,
-               const struct modem_settings *settings, uint64_t now_ms)
+int modem_bad_setting(char text[MODEM_TEXT_LEN], const char *format, ...)
 {
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, MODEM_TEXT_LEN, format, args); /* cut when too long */
+    va_end(args);
+    return MODEM_ESETTINGS;
+}
+
+static struct modem_option *find_option(struct modem_option *known, size_t count, const char *key,
+                                        size_t key_len)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strlen(known[i].key) == key_len && memcmp(known[i].key, key, key_len) == 0)
+            return &known[i];
+    }
+    return NULL;
+}
+
+static int take_option(struct modem_option *o, const char *value, int len,
+                       char text[MODEM_TEXT_LEN])
+{
+    if (o->text) {
+        if (len == 0 || (size_t)len >= o->text_cap)
+            return modem_bad_setting(text, "option %s must have 1 to %zu letters", o->key,
+                                     o->text_cap - 1);
+        memcpy(o->text, value, (size_t)len);
+        o->text[len] = '\0';
+        return MODEM_OK;
+    }
+    char *end;
+    long v = strtol(value, &end, 0);
+    if (len == 0 || end != value + len || v < o->min || v > o->max)
+        return modem_bad_setting(text, "option %s must be %ld to %ld, not '%.*s'", o->key,
+                                 (long)o->min, (long)o->max, len, value);
+    o->value = (int32_t)v;
+    return MODEM_OK;
+}
+
+int modem_options_read(const struct modem_settings *settings, struct modem_option *known,
+                       size_t count, char text[MODEM_TEXT_LEN])
+{
+    uint32_t seen = 0;
+    const char *at = settings->options;
+    assert(count <= 32);
+    while (*(at += strspn(at, " "))) {
+        size_t len = strcspn(at, " ");
+        size_t key_len = strcspn(at, "= ");
+        struct modem_option *o = find_option(known, count, at, key_len);
+        if (!o || key_len == len)
+            return modem_bad_setting(text, "'%.*s' is no option of this modem", (int)len, at);
+        uint32_t bit = 1u << (o - known);
+        if (seen & bit)
+            return modem_bad_setting(text, "option %s is given twice", o->key);
+        seen |= bit;
+        int err = take_option(o, at + key_len + 1, (int)(len - key_len - 1), text);
+        if (err != MODEM_OK)
+            return err;
+        at += len;
+    }
+    return MODEM_OK;
+}
+
+int modem_init(struct modem *m, const struct modem_driver *driver,
+               const struct modem_settings *settings, uint64_t now_ms, char text[MODEM_TEXT_LEN])
+{
+    static const struct { uint8_t line; const char *name; } lines[] = {
+        { MODEM_LINE_M0, "M0" }, { MODEM_LINE_M1, "M1" }, { MODEM_LINE_RESET, "RESET" },
+        { MODEM_LINE_AUX, "AUX" },
+    };
     assert(driver->state_len <= sizeof m->state);
+    if (!memchr(settings->options, '\0', sizeof settings->options))
+        return modem_bad_setting(text, "the modem's options are too long");
+    if (driver->caps.amateur && !settings->amateur)
+        return modem_bad_setting(text, "%s needs an amateur licence: say so in the settings, with "
+                                 "your call sign, if you hold one", driver->name);
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        if (driver->caps.lines_needed & ~settings->lines & lines[i].line)
+            return modem_bad_setting(text, "%s needs its wire %s: the settings do not say where "
+                                     "it goes", driver->name, lines[i].name);
+    }
     m->driver = driver;
-    return driver->init(m->state, settings, now_ms);
+    return driver->init(m->state, settings, now_ms, text);
 }
 
 void modem_on_open(struct modem *m, uint64_t now_ms)
@@ -85,6 +176,17 @@ size_t modem_poll_output(struct modem *m, uint64_t now_ms, uint8_t *buf, size_t 
     return m->driver->poll_output(m->state, now_ms, buf, cap);
 }
 
+bool modem_poll_port(struct modem *m, uint64_t now_ms, struct modem_port *port_out)
+{
+    return m->driver->poll_port && m->driver->poll_port(m->state, now_ms, port_out);
+}
+
+void modem_on_lines(struct modem *m, uint64_t now_ms, uint8_t lines)
+{
+    if (m->driver->on_lines)
+        m->driver->on_lines(m->state, now_ms, lines);
+}
+
 bool modem_poll_event(struct modem *m, uint64_t now_ms, struct modem_event *event_out)
 {
     return m->driver->poll_event(m->state, now_ms, event_out);
@@ -108,6 +210,11 @@ uint64_t modem_next_deadline(const struct modem *m)
 uint32_t modem_airtime_us(const struct modem *m, size_t len)
 {
     return m->driver->airtime_us(m->state, len);
+}
+
+void modem_air(const struct modem *m, struct modem_air *air_out)
+{
+    m->driver->air(m->state, air_out);
 }
 
 void modem_stats(const struct modem *m, struct modem_stats *stats_out)

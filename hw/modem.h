@@ -6,7 +6,9 @@
  *     port (re)opened          -> modem_on_open
  *     bytes came from the port -> modem_on_bytes, then drain modem_poll_event
  *     deadline passed          -> modem_on_time, then drain modem_poll_event
- *     after each of these      -> modem_poll_output until 0, write it to the port
+ *     after each of these      -> modem_poll_output until 0, write it to the port;
+ *                                 modem_poll_port, set what it says (lines.h, serial.h)
+ *     an input line changed    -> modem_on_lines
  *     port gone                -> modem_on_close, then drain modem_poll_event
  *     sleep until modem_next_deadline or the next byte
  *
@@ -40,11 +42,22 @@ enum {
     MODEM_FRAME_LEN_MAX = LORA_PAYLOAD_LEN_MAX,
     MODEM_TEXT_LEN = 160,   /* event text with its NUL */
     MODEM_STATE_LEN = 8192, /* room for any driver's state */
+    MODEM_OPTIONS_LEN = 128,
+    MODEM_INTEROP_LEN = 64,
+};
+
+/* Wires beside the two of the serial port, as bits. */
+enum modem_line {
+    MODEM_LINE_M0 = 1,    /* to the modem: its mode */
+    MODEM_LINE_M1 = 2,
+    MODEM_LINE_RESET = 4, /* to the modem: set while it is held in reset */
+    MODEM_LINE_AUX = 8,   /* from the modem: set while it is idle */
+    MODEM_LINES_OUT = MODEM_LINE_M0 | MODEM_LINE_M1 | MODEM_LINE_RESET,
 };
 
 enum modem_err {
     MODEM_OK = 0,
-    MODEM_ESETTINGS = -1, /* a setting is out of range for this modem */
+    MODEM_ESETTINGS = -1, /* a setting is out of range for this modem; the text says which */
     MODEM_ENOTREADY = -2, /* not configured and verified (yet, or any more) */
     MODEM_EBUSY = -3,     /* the frame before is not done yet */
     MODEM_ELEN = -4,      /* empty, or longer than caps.mtu_len */
@@ -55,25 +68,46 @@ enum modem_cca {
     MODEM_CCA_IN_MODEM, /* the modem listens before it talks */
 };
 
+/* Whatever the modem is, one send is one frame at the other side, any bytes, never merged or
+ * split: a driver of a byte pipe frames, one of a text modem encodes.  mtu_len is what is left. */
 struct modem_caps {
     uint16_t mtu_len;         /* largest frame */
-    uint8_t overhead_len;     /* bytes the modem adds on air to each frame */
+    uint8_t overhead_len;     /* bytes that modem and driver add on air to each frame */
     uint8_t tx_pending_count; /* frames it holds before the first is done */
     enum modem_cca cca;
-    bool keeps_boundary;      /* one send is one frame at the other side */
-    bool has_rssi, has_snr;
+    bool has_rssi, has_snr;   /* with every frame heard; else the event says 0 for the absent one */
     bool reports_tx_done;     /* false: TX_DONE is estimated from the airtime */
     bool reads_back_settings; /* false: READY means written, not verified */
     bool sets_preamble;       /* false: the modem chooses; see READY.lora */
+    bool closed;              /* modulation not published: lora.sf and cr are the driver's guess */
+    bool amateur;             /* lawful only under an amateur licence: needs settings.amateur */
+    uint8_t lines_needed;     /* enum modem_line: cannot work without */
+    uint8_t lines_used;       /* works better with */
 };
 
 struct modem_settings {
-    struct lora_params lora;  /* preamble_symbols only counts when caps.sets_preamble */
+    struct lora_params lora;  /* of a closed modem freq_hz only; preamble if caps.sets_preamble */
     int8_t power_dbm;         /* conducted, at the antenna socket */
     uint8_t csma_persistence; /* 0..255: chance (p + 1) / 256 to send in a free slot */
     uint16_t csma_slot_ms;    /* a multiple of 10, 10..2550 */
     uint16_t tx_delay_ms;     /* wait after winning the slot; a multiple of 10, 0..2550 */
     uint32_t ping_idle_ms;    /* ask a silent modem whether it lives; 0: default 60 s */
+    uint8_t lines;            /* enum modem_line: which wires there are */
+    bool amateur;             /* the user holds an amateur licence and says so */
+    char options[MODEM_OPTIONS_LEN]; /* "key=value …" of this driver only; see its header */
+};
+
+/* What a driver asks of the port it does not own. */
+struct modem_port {
+    uint32_t baud;
+    uint8_t lines; /* enum modem_line: outputs that are set */
+};
+
+/* Where and how loudly this modem will send, and who can hear it. */
+struct modem_air {
+    struct lora_params lora; /* a closed modem: bw_hz is the widest it may occupy */
+    int8_t power_dbm;
+    char interop[MODEM_INTEROP_LEN]; /* modems with the same word hear each other */
 };
 
 enum modem_event_type {
@@ -97,7 +131,7 @@ struct modem_event {
     enum modem_tx_result tx_result;
     uint32_t airtime_us;     /* what to charge for the frame just done */
     struct lora_params lora; /* what is in force, with the modem's own preamble */
-    bool has_signal;         /* rssi_dbm and snr_db_x4 are known */
+    bool has_signal;         /* rssi_dbm and snr_db_x4 are known, as far as caps promise */
     int16_t rssi_dbm;
     int16_t snr_db_x4;
     uint16_t len;
@@ -123,10 +157,11 @@ struct modem_stats {
 struct modem_driver {
     const char *name;        /* in configuration files: "meshcore-kiss" */
     const char *description; /* one line for people */
-    uint32_t baud;
+    uint32_t baud;           /* to open the port with */
     struct modem_caps caps;
     size_t state_len;        /* at most MODEM_STATE_LEN */
-    int (*init)(void *state, const struct modem_settings *settings, uint64_t now_ms);
+    int (*init)(void *state, const struct modem_settings *settings, uint64_t now_ms,
+                char text[MODEM_TEXT_LEN]);
     void (*on_open)(void *state, uint64_t now_ms);
     void (*on_close)(void *state, uint64_t now_ms);
     size_t (*on_bytes)(void *state, uint64_t now_ms, const uint8_t *buf, size_t len);
@@ -137,7 +172,11 @@ struct modem_driver {
     bool (*can_send)(const void *state);
     uint64_t (*next_deadline)(const void *state);
     uint32_t (*airtime_us)(const void *state, size_t len);
+    void (*air)(const void *state, struct modem_air *air_out);
     void (*stats)(const void *state, struct modem_stats *stats_out);
+    /* NULL for a modem with one speed and no wires. */
+    bool (*poll_port)(void *state, uint64_t now_ms, struct modem_port *port_out);
+    void (*on_lines)(void *state, uint64_t now_ms, uint8_t lines);
 };
 
 struct modem {
@@ -153,9 +192,10 @@ const struct modem_driver *modem_driver_at(size_t index);
 /* Sensible channel access for a mesh of signed broadcasts; the rest is the caller's. */
 struct modem_settings modem_settings_default(const struct lora_params *lora, int8_t power_dbm);
 
-/* Builds the state, with the port taken as closed.  MODEM_ESETTINGS leaves m unusable. */
+/* Builds the state, with the port taken as closed.  MODEM_ESETTINGS leaves m unusable and says
+ * in text, one line, which setting and why. */
 int modem_init(struct modem *m, const struct modem_driver *driver,
-               const struct modem_settings *settings, uint64_t now_ms)
+               const struct modem_settings *settings, uint64_t now_ms, char text[MODEM_TEXT_LEN])
     __attribute__((warn_unused_result));
 /* The port is open: whatever was half-read is forgotten, configuring starts. */
 void modem_on_open(struct modem *m, uint64_t now_ms);
@@ -170,6 +210,12 @@ void modem_on_time(struct modem *m, uint64_t now_ms);
 /* Next bytes to write to the port, at most cap; 0 when there are none.  What was
  * returned must be written, all and in order. */
 size_t modem_poll_output(struct modem *m, uint64_t now_ms, uint8_t *buf, size_t cap);
+/* The speed and lines the port must have from now on, or false: nothing changed.  After
+ * modem_poll_output gave 0.  A driver asks only when what it wrote before must have left the port:
+ * the caller sets it at once.  The first after every opening says how to begin. */
+bool modem_poll_port(struct modem *m, uint64_t now_ms, struct modem_port *port_out);
+/* The input lines as they are: after every opening and when one changed. */
+void modem_on_lines(struct modem *m, uint64_t now_ms, uint8_t lines);
 /* Next event, or false. */
 bool modem_poll_event(struct modem *m, uint64_t now_ms, struct modem_event *event_out);
 /* Hands over one frame: MODEM_OK, or nothing was changed. */
@@ -182,8 +228,29 @@ uint64_t modem_next_deadline(const struct modem *m);
 /* Time on air of a frame of len bytes in this modem, with its overhead and preamble: what
  * the airtime ledger must charge.  Before READY: an upper bound by the settings. */
 uint32_t modem_airtime_us(const struct modem *m, size_t len);
+/* What the law looks at (law.h), before anything is sent; from modem_init on. */
+void modem_air(const struct modem *m, struct modem_air *air_out);
 void modem_stats(const struct modem *m, struct modem_stats *stats_out);
 /* Static text for an enum modem_err. */
 const char *modem_strerror(int err);
+
+/* ---- for drivers ------------------------------------------------------------------ */
+
+/* One key of settings.options.  A number has text NULL; value holds the default before. */
+struct modem_option {
+    const char *key;
+    int32_t min, max, value;
+    char *text;      /* a word of at most cap - 1 bytes; untouched when the key is absent */
+    size_t text_cap;
+};
+
+/* Reads settings->options into known[].  MODEM_ESETTINGS with text for an unknown key, one given
+ * twice, or a value out of range. */
+int modem_options_read(const struct modem_settings *settings, struct modem_option *known,
+                       size_t count, char text[MODEM_TEXT_LEN])
+    __attribute__((warn_unused_result));
+/* Writes one line into text, cut when too long, and returns MODEM_ESETTINGS. */
+int modem_bad_setting(char text[MODEM_TEXT_LEN], const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 #endif

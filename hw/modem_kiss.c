@@ -538,23 +538,38 @@ static void on_frame(struct driver *d, uint64_t now_ms)
 
 /* ---- the driver table's functions ---------------------------------------------- */
 
-static bool settings_valid(const struct modem_settings *s)
+static bool unit_valid(uint16_t ms, unsigned min)
+{
+    return ms % KISS_UNIT_MS == 0 && ms / KISS_UNIT_MS >= min && ms / KISS_UNIT_MS <= KISS_UNIT_MAX;
+}
+
+static int check_settings(const struct modem_settings *s, char text[MODEM_TEXT_LEN])
 {
     struct lora_params lora = s->lora;
     lora.preamble_symbols = kiss_hw_preamble_symbols(lora.sf);
-    return lora_params_valid(&lora) && lora.freq_hz >= FREQ_HZ_MIN &&
-           lora.freq_hz <= FREQ_HZ_MAX && s->power_dbm >= POWER_DBM_MIN &&
-           s->power_dbm <= POWER_DBM_MAX && s->csma_slot_ms % KISS_UNIT_MS == 0 &&
-           s->csma_slot_ms >= KISS_UNIT_MS && s->csma_slot_ms <= KISS_UNIT_MS * KISS_UNIT_MAX &&
-           s->tx_delay_ms % KISS_UNIT_MS == 0 && s->tx_delay_ms <= KISS_UNIT_MS * KISS_UNIT_MAX;
+    if (!lora_params_valid(&lora))
+        return modem_bad_setting(text, "%" PRIu32 " Hz wide, SF%u, 4/%u is no LoRa modulation",
+                                 lora.bw_hz, lora.sf, lora.cr);
+    if (lora.freq_hz < FREQ_HZ_MIN || lora.freq_hz > FREQ_HZ_MAX)
+        return modem_bad_setting(text, "%" PRIu32 " Hz is outside what the radio can do",
+                                 lora.freq_hz);
+    if (s->power_dbm < POWER_DBM_MIN || s->power_dbm > POWER_DBM_MAX)
+        return modem_bad_setting(text, "%d dBm: the radio can do %d to %d", s->power_dbm,
+                                 POWER_DBM_MIN, POWER_DBM_MAX);
+    if (!unit_valid(s->csma_slot_ms, 1) || !unit_valid(s->tx_delay_ms, 0))
+        return modem_bad_setting(text, "slot and delay of channel access must be multiples of "
+                                 "10 ms, at most 2550");
+    return modem_options_read(s, NULL, 0, text);
 }
 
-static int driver_init(void *state, const struct modem_settings *settings, uint64_t now_ms)
+static int driver_init(void *state, const struct modem_settings *settings, uint64_t now_ms,
+                       char text[MODEM_TEXT_LEN])
 {
     struct driver *d = state;
     (void)now_ms; /* nothing is due before the port is open */
-    if (!settings_valid(settings))
-        return MODEM_ESETTINGS;
+    int err = check_settings(settings, text);
+    if (err != MODEM_OK)
+        return err;
     memset(d, 0, sizeof *d);
     d->settings = *settings;
     if (d->settings.ping_idle_ms == 0)
@@ -730,6 +745,14 @@ static uint32_t driver_airtime_us(const void *state, size_t len)
     return airtime_us(state, len);
 }
 
+static void driver_air(const void *state, struct modem_air *air_out)
+{
+    const struct driver *d = state;
+    *air_out = (struct modem_air){ .lora = d->lora, .power_dbm = d->settings.power_dbm };
+    (void)snprintf(air_out->interop, sizeof air_out->interop, "lora:%" PRIu32 ":%" PRIu32 ":%u",
+                   d->lora.freq_hz, d->lora.bw_hz, d->lora.sf);
+}
+
 static void driver_stats(const void *state, struct modem_stats *stats_out)
 {
     const struct driver *d = state;
@@ -745,7 +768,6 @@ const struct modem_driver modem_kiss_driver = {
         .overhead_len = 0,
         .tx_pending_count = 1,
         .cca = MODEM_CCA_IN_MODEM,
-        .keeps_boundary = true,
         .has_rssi = true,
         .has_snr = true,
         .reports_tx_done = true,
@@ -764,5 +786,6 @@ const struct modem_driver modem_kiss_driver = {
     .can_send = driver_can_send,
     .next_deadline = driver_next_deadline,
     .airtime_us = driver_airtime_us,
+    .air = driver_air,
     .stats = driver_stats,
 };

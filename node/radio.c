@@ -17,11 +17,11 @@ int radio_init(struct radio *r, const char *path, const char *driver_name,
                  driver_name, modem_driver_at(0)->name);
         return -1;
     }
-    if (modem_init(&r->modem, r->driver, settings, now_ms) != MODEM_OK) {
+    char why[MODEM_TEXT_LEN];
+    if (modem_init(&r->modem, r->driver, settings, now_ms, why) != MODEM_OK) {
         snprintf(r->text, sizeof r->text,
-                 "the commune's radio profile asks for settings that %s cannot make: %.1f MHz,"
-                 " SF%d, %d dBm", r->driver->name, settings->lora.freq_hz / 1e6, settings->lora.sf,
-                 settings->power_dbm);
+                 "the commune's radio profile asks for settings that %s cannot make: %s",
+                 r->driver->name, why);
         return -1;
     }
     if (path[0] == '\0') {

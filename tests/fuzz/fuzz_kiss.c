@@ -10,7 +10,7 @@ enum { KISS_STEP_MS = 20 };
 
 static struct kiss_run {
     struct modem modem;
-    struct emu_kiss emu;
+    struct emu emu;
     uint64_t now_ms;
     unsigned outstanding;
     uint8_t flip; /* of the next piece of output */
@@ -39,11 +39,13 @@ static int16_t kiss_rssi(void *ctx, uint64_t now_us)
     return -100;
 }
 
-static void kiss_tune(void *ctx, uint64_t now_us, const struct lora_params *lora)
+static void kiss_tune(void *ctx, uint64_t now_us, const struct lora_params *lora,
+                 uint32_t sync)
 {
     (void)ctx;
     (void)now_us;
     (void)lora;
+    (void)sync;
 }
 
 static void drain(struct kiss_run *k)
@@ -61,7 +63,7 @@ static void drain(struct kiss_run *k)
         }
     }
     for (int i = 0; (len = modem_poll_output(&k->modem, k->now_ms, out, sizeof out)) > 0; i++) {
-        emu_kiss_on_bytes(&k->emu, k->now_ms * 1000, out, len); /* what has no room is lost */
+        emu_on_bytes(&k->emu, k->now_ms * 1000, out, len); /* what has no room is lost */
         FUZZ_CHECK(i < 10000);
     }
 }
@@ -82,8 +84,8 @@ static void pass_time(struct kiss_run *k, unsigned steps)
     size_t len;
     while (steps-- > 0) {
         k->now_ms += KISS_STEP_MS;
-        emu_kiss_run(&k->emu, k->now_ms * 1000);
-        while ((len = emu_kiss_poll_output(&k->emu, k->now_ms * 1000, buf, sizeof buf)) > 0) {
+        emu_run(&k->emu, k->now_ms * 1000);
+        while ((len = emu_poll_output(&k->emu, k->now_ms * 1000, buf, sizeof buf)) > 0) {
             if (k->flip)
                 buf[k->flip % len] ^= (uint8_t)(1u << (k->flip & 7));
             k->flip = 0;
@@ -110,7 +112,7 @@ static size_t one_operation(struct kiss_run *k, const uint8_t *data, size_t len)
         give(k, data + 1, piece_len(data, len));
         used += piece_len(data, len);
     } else if (op < 0x80) {
-        emu_kiss_on_rx(&k->emu, k->now_ms * 1000, data + 1, piece_len(data, len), -90, 10);
+        emu_on_rx(&k->emu, k->now_ms * 1000, data + 1, piece_len(data, len), -90, 10);
         used += piece_len(data, len);
     } else if (op < 0xc0) {
         pass_time(k, (op & 0x3fu) + 1);
@@ -120,7 +122,7 @@ static size_t one_operation(struct kiss_run *k, const uint8_t *data, size_t len)
     } else if (op < 0xe8) {
         k->flip = (uint8_t)(len > 1 ? data[1] | 1 : 1);
     } else if (op < 0xf0) {
-        emu_kiss_reboot(&k->emu, k->now_ms * 1000);
+        emu_restart(&k->emu, k->now_ms * 1000, false);
     } else if (op < 0xf8) {
         modem_on_close(&k->modem, k->now_ms);
     } else {
@@ -137,10 +139,11 @@ static void fuzz_kiss(const uint8_t *data, size_t len)
     struct lora_params lora = { .freq_hz = 922000000, .bw_hz = 125000, .sf = 7, .cr = 5,
                                 .preamble_symbols = 16 };
     struct modem_settings settings = modem_settings_default(&lora, 14);
+    char text[MODEM_TEXT_LEN];
     *k = (struct kiss_run){ .now_ms = 1000 };
-    emu_kiss_init(&k->emu, &radio, 1, 0);
-    emu_kiss_set_host_baud(&k->emu, modem_kiss_driver.baud);
-    FUZZ_CHECK(modem_init(&k->modem, &modem_kiss_driver, &settings, k->now_ms) == MODEM_OK);
+    emu_init(&k->emu, &emu_kiss_model, &radio, 0, 1, 0);
+    emu_set_host_baud(&k->emu, modem_kiss_driver.baud);
+    FUZZ_CHECK(modem_init(&k->modem, &modem_kiss_driver, &settings, k->now_ms, text) == MODEM_OK);
     modem_on_open(&k->modem, k->now_ms);
     for (int i = 0; len > 0 && i < 256; i++) {
         size_t used = one_operation(k, data, len);

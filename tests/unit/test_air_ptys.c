@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "hw/keng_air.h"
+#include "hw/kiss.h"
 #include "hw/modem.h"
 #include "hw/serial.h"
 
@@ -90,8 +91,8 @@ static int set_up(void **state)
         struct node *n = &b->nodes[i];
         n->serial = (struct serial)SERIAL_CLOSED;
         join(n->path, b->dir, b->ka.config.modems[i].name);
-        assert_int_equal(modem_init(&n->modem, modem_driver_find("meshcore-kiss"), &settings, 0),
-                         MODEM_OK);
+        assert_int_equal(modem_init(&n->modem, modem_driver_find("meshcore-kiss"), &settings, 0,
+                                    text), MODEM_OK);
         open_node(b, n);
     }
     *state = b;

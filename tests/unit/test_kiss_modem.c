@@ -23,7 +23,7 @@ struct side {
     uint32_t index;
     bool plugged;
     struct modem modem;
-    struct emu_kiss emu;
+    struct emu emu;
     struct kiss_decoder to_host; /* watches what the modem answers */
 
     /* Faults. */
@@ -57,6 +57,11 @@ static const struct lora_params lora = { .freq_hz = 920250000, .bw_hz = 125000, 
                                          .preamble_symbols = 8 };
 enum { POWER_DBM = 14 };
 
+static struct emu_kiss *kiss_state(struct emu *emu)
+{
+    return (void *)emu->state;
+}
+
 /* ---- radio ---------------------------------------------------------------------- */
 
 static int start_tx(void *ctx, uint64_t now_us, const uint8_t *frame, size_t len,
@@ -80,8 +85,10 @@ static int16_t rssi_dbm(void *ctx, uint64_t now_us)
     return air_rssi_dbm(s->w->air, now_us, s->index);
 }
 
-static void tune(void *ctx, uint64_t now_us, const struct lora_params *p)
+static void tune(void *ctx, uint64_t now_us, const struct lora_params *p,
+                 uint32_t sync)
 {
+    assert_int_equal(sync, EMU_SYNC_LORA);
     struct side *s = ctx;
     air_cut_tx(s->w->air, now_us, s->index);
     assert_int_equal(air_tune(s->w->air, now_us, s->index, p), AIR_OK);
@@ -166,14 +173,14 @@ static void pump_side(struct side *s)
     do {
         while ((n = modem_poll_output(&s->modem, now_us / US, buf, sizeof buf)) > 0) {
             if (!s->cut_line && s->plugged)
-                assert_int_equal(emu_kiss_on_bytes(&s->emu, now_us, buf, n), n);
+                assert_int_equal(emu_on_bytes(&s->emu, now_us, buf, n), n);
         }
         if (!s->plugged)
             return;
-        emu_kiss_run(&s->emu, now_us);
+        emu_run(&s->emu, now_us);
         if (s->poke_config)
-            s->emu.config[9] = 8;
-        n = emu_kiss_poll_output(&s->emu, now_us, buf, sizeof buf);
+            kiss_state(&s->emu)->config[9] = 8;
+        n = emu_poll_output(&s->emu, now_us, buf, sizeof buf);
         for (size_t i = 0; i < n; i++)
             filter_to_host(s, buf[i]);
     } while (n > 0);
@@ -185,7 +192,7 @@ static void pump(struct world *w)
     while (air_poll_event(w->air, w->now_us, &ev)) {
         struct side *s = &w->sides[ev.receiver];
         if (ev.type == AIR_EV_RX && s->plugged)
-            emu_kiss_on_rx(&s->emu, w->now_us, ev.frame, ev.len, ev.rssi_dbm, ev.snr_db_x4);
+            emu_on_rx(&s->emu, w->now_us, ev.frame, ev.len, ev.rssi_dbm, ev.snr_db_x4);
     }
     for (unsigned i = 0; i < SIDE_COUNT; i++)
         pump_side(&w->sides[i]);
@@ -205,7 +212,7 @@ static uint64_t next_us(const struct world *w)
         if (deadline_ms != MODEM_NEVER)
             at = earlier(at, deadline_ms * US);
         if (s->plugged)
-            at = earlier(at, earlier(emu_kiss_next_us(&s->emu), emu_kiss_output_us(&s->emu)));
+            at = earlier(at, earlier(emu_next_us(&s->emu), emu_output_us(&s->emu)));
     }
     return at;
 }
@@ -241,7 +248,7 @@ static void plug(struct side *s)
     s->plugged = true;
     s->line_len = 0;
     kiss_decoder_init(&s->to_host, KISS_STRICT);
-    emu_kiss_init(&s->emu, &radio, 77 + s->index, s->w->now_us);
+    emu_init(&s->emu, &emu_kiss_model, &radio, 0, 77 + s->index, s->w->now_us);
 }
 
 static void build(struct world *w, const struct lora_params *p)
@@ -253,14 +260,15 @@ static void build(struct world *w, const struct lora_params *p)
     memset(w, 0, sizeof *w);
     assert_int_equal(air_init(w->storage, sizeof w->storage, &config, &w->air), AIR_OK);
     struct modem_settings settings = modem_settings_default(p, POWER_DBM);
+    char text[MODEM_TEXT_LEN];
     for (unsigned i = 0; i < SIDE_COUNT; i++) {
         struct side *s = &w->sides[i];
         s->w = w;
         s->index = i;
         s->drop_reply = -1;
         plug(s);
-        assert_int_equal(modem_init(&s->modem, modem_driver_find("meshcore-kiss"), &settings, 0),
-                         MODEM_OK);
+        assert_int_equal(modem_init(&s->modem, modem_driver_find("meshcore-kiss"), &settings, 0,
+                                    text), MODEM_OK);
         assert_int_equal(modem_next_deadline(&s->modem), MODEM_NEVER);
     }
 }
@@ -336,10 +344,10 @@ static void test_kiss_modem_is_ready_once_everything_reads_back_equal(void **sta
         struct side *s = &world.sides[0];
         assert_int_equal(s->event_count[MODEM_EV_READY], 1);
         assert_int_equal(s->ready_lora.preamble_symbols, cases[i].preamble_symbols);
-        assert_int_equal(s->emu.lora.freq_hz, lora.freq_hz);
-        assert_int_equal(s->emu.power_dbm, POWER_DBM);
-        assert_int_equal(s->emu.tx_delay, 0);
-        assert_int_equal(s->emu.persistence, 127);
+        assert_int_equal(kiss_state(&s->emu)->lora.freq_hz, lora.freq_hz);
+        assert_int_equal(kiss_state(&s->emu)->power_dbm, POWER_DBM);
+        assert_int_equal(kiss_state(&s->emu)->tx_delay, 0);
+        assert_int_equal(kiss_state(&s->emu)->persistence, 127);
         p.preamble_symbols = cases[i].preamble_symbols;
         assert_int_equal(modem_airtime_us(&s->modem, 100), lora_airtime_us(&p, 100));
     }
@@ -379,7 +387,7 @@ static void test_kiss_modem_restarted_never_sends_with_factory_settings(void **s
         send(w, 0, number);
         run_until(w, w->now_us + i * 5 * US);
         air_cut_tx(w->air, w->now_us, 0);
-        emu_kiss_reboot(&a->emu, w->now_us);
+        emu_restart(&a->emu, w->now_us, false);
         settle(w, 0);
         number++;
     }
@@ -405,12 +413,12 @@ static void test_kiss_modem_restarted_while_idle_is_found_within_a_minute(void *
     struct world *w = ready_world();
     struct side *a = &w->sides[0];
     (void)state;
-    emu_kiss_reboot(&a->emu, w->now_us);
+    emu_restart(&a->emu, w->now_us, false);
     run_until(w, w->now_us + 62u * S);
     assert_int_equal(stats_of(a).restarts_seen, 1);
     assert_int_equal(a->event_count[MODEM_EV_FAULT], 1);
     assert_int_equal(a->event_count[MODEM_EV_READY], 2);
-    assert_int_equal(a->emu.lora.freq_hz, lora.freq_hz);
+    assert_int_equal(kiss_state(&a->emu)->lora.freq_hz, lora.freq_hz);
 }
 
 static void test_kiss_modem_repeats_each_command_whose_answer_is_lost(void **state)
@@ -482,12 +490,12 @@ static void test_kiss_modem_found_at_another_power_may_not_send(void **state)
     struct world *w = ready_world();
     struct side *a = &w->sides[0];
     (void)state;
-    a->emu.config_power = 22;
-    a->emu.power_dbm = 22;
+    kiss_state(&a->emu)->config_power = 22;
+    kiss_state(&a->emu)->power_dbm = 22;
     send(w, 0, 0);
     settle(w, 0);
     assert_int_equal(a->event_count[MODEM_EV_REFUSED], 1);
-    assert_int_equal(a->emu.power_dbm, POWER_DBM); /* written anew */
+    assert_int_equal(kiss_state(&a->emu)->power_dbm, POWER_DBM); /* written anew */
     send(w, 0, 0);
     settle(w, 0);
     assert_int_equal(a->result_count[MODEM_TX_SENT], 1);
@@ -506,7 +514,7 @@ static void test_kiss_modem_holding_an_older_frame_refuses(void **state)
     while (a->event_count[MODEM_EV_READY] == 0)
         step(w);
     /* As if the program before us had just sent it. */
-    assert_int_equal(emu_kiss_on_bytes(&a->emu, w->now_us, older, sizeof older), sizeof older);
+    assert_int_equal(emu_on_bytes(&a->emu, w->now_us, older, sizeof older), sizeof older);
     send(w, 0, 0);
     settle(w, 0);
     assert_int_equal(a->event_count[MODEM_EV_REFUSED], 1);
@@ -675,7 +683,7 @@ static void test_kiss_modem_survives_noise_on_the_line(void **state)
         to_host(a, buf, sizeof buf);
         if (modem_can_send(&a->modem))
             send(w, 0, round);
-        (void)emu_kiss_on_bytes(&b->emu, w->now_us, buf, sizeof buf); /* what fits */
+        (void)emu_on_bytes(&b->emu, w->now_us, buf, sizeof buf); /* what fits */
         run_until(w, w->now_us + 5 * US);
     }
     /* Noise may have been read as an order to reboot, never as one to send elsewhere by a. */
@@ -693,7 +701,7 @@ static void test_kiss_modem_survives_noise_on_the_line(void **state)
 static void test_kiss_modem_refuses_settings_out_of_range(void **state)
 {
     struct modem_settings good = modem_settings_default(&lora, POWER_DBM);
-    struct modem_settings bad[12];
+    struct modem_settings bad[13];
     struct modem m;
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
@@ -710,10 +718,13 @@ static void test_kiss_modem_refuses_settings_out_of_range(void **state)
     bad[9].csma_slot_ms = 0;
     bad[10].csma_slot_ms = 2560;
     bad[11].tx_delay_ms = 2560;
+    memcpy(bad[12].options, "netid=1", sizeof "netid=1");
+    char text[MODEM_TEXT_LEN] = "";
     const struct modem_driver *driver = modem_driver_find("meshcore-kiss");
-    assert_int_equal(modem_init(&m, driver, &good, 0), MODEM_OK);
+    assert_int_equal(modem_init(&m, driver, &good, 0, text), MODEM_OK);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        if (modem_init(&m, driver, &bad[i], 0) != MODEM_ESETTINGS)
+        text[0] = '\0';
+        if (modem_init(&m, driver, &bad[i], 0, text) != MODEM_ESETTINGS || text[0] == '\0')
             fail_msg("settings %zu were accepted", i);
     }
     assert_null(modem_driver_find("no-such-driver"));
@@ -777,10 +788,10 @@ static size_t exchange(struct world *w, const void *wire, size_t len, uint8_t *b
 {
     struct side *a = &w->sides[0];
     size_t n = 0;
-    assert_int_equal(emu_kiss_on_bytes(&a->emu, w->now_us, wire, len), len);
+    assert_int_equal(emu_on_bytes(&a->emu, w->now_us, wire, len), len);
     for (unsigned ms = 0; ms < 50; ms++) {
-        emu_kiss_run(&a->emu, w->now_us);
-        n += emu_kiss_poll_output(&a->emu, w->now_us, buf + n, cap - n);
+        emu_run(&a->emu, w->now_us);
+        n += emu_poll_output(&a->emu, w->now_us, buf + n, cap - n);
         w->now_us += US;
     }
     return n;
@@ -810,10 +821,10 @@ static void test_emu_kiss_drops_frames_longer_than_the_radio_takes(void **state)
     run_until(w, 1200 * US);
     size_t len = kiss_encode(KISS_DATA, payload, 256, wire, sizeof wire);
     assert_int_equal(exchange(w, wire, len, buf, sizeof buf), 0);
-    assert_false(w->sides[0].emu.tx_pending);
+    assert_false(kiss_state(&w->sides[0].emu)->tx_pending);
     len = kiss_encode(KISS_DATA, payload, 255, wire, sizeof wire);
     assert_int_equal(exchange(w, wire, len, buf, sizeof buf), 0);
-    assert_true(w->sides[0].emu.tx_pending);
+    assert_true(kiss_state(&w->sides[0].emu)->tx_pending);
 }
 
 static void test_emu_kiss_reads_rubbish_at_a_wrong_speed(void **state)
@@ -824,10 +835,10 @@ static void test_emu_kiss_reads_rubbish_at_a_wrong_speed(void **state)
     (void)state;
     build(w, &lora);
     run_until(w, 1200 * US);
-    emu_kiss_set_host_baud(&w->sides[0].emu, 9600);
+    emu_set_host_baud(&w->sides[0].emu, 9600);
     for (unsigned i = 0; i < 5; i++)
         assert_int_equal(exchange(w, ping, 4, buf, sizeof buf), 0);
-    emu_kiss_set_host_baud(&w->sides[0].emu, KISS_HW_BAUD);
+    emu_set_host_baud(&w->sides[0].emu, KISS_HW_BAUD);
     (void)exchange(w, "\xc0\xc0", 2, buf, sizeof buf);
     assert_int_equal(exchange(w, ping, 4, buf, sizeof buf), 4);
     assert_memory_equal(buf, "\xc0\x06\x97\xc0", 4);
@@ -840,13 +851,13 @@ static void test_emu_kiss_sends_no_faster_than_the_line(void **state)
     (void)state;
     build(w, &lora);
     run_until(w, 1200 * US);
-    struct emu_kiss *emu = &w->sides[0].emu;
-    emu_kiss_on_rx(emu, w->now_us, frame, sizeof frame, -90, 8);
-    emu_kiss_run(emu, w->now_us);
+    struct emu *emu = &w->sides[0].emu;
+    emu_on_rx(emu, w->now_us, frame, sizeof frame, -90, 8);
+    emu_run(emu, w->now_us);
     uint64_t start_us = w->now_us;
     size_t n = 0, total = 3 + 255 + 6; /* FEND 0 … FEND, FEND 6 F9 snr rssi FEND */
     while (n < total) {
-        n += emu_kiss_poll_output(emu, w->now_us, buf + n, sizeof buf - n);
+        n += emu_poll_output(emu, w->now_us, buf + n, sizeof buf - n);
         assert_true(n <= (w->now_us - start_us) * KISS_HW_BAUD / 10 / S + 1);
         w->now_us += 100;
     }

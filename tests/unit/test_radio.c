@@ -21,7 +21,7 @@ enum { MS = 1000, AIRTIME_MS = 50, SETTLE_MS = 20000 };
 struct bench {
     char dir[32], link[96];
     int master;
-    struct emu_kiss emu;
+    struct emu emu;
     struct radio radio;
     uint64_t now_ms;
     unsigned sent;      /* frames on the emulated air */
@@ -64,11 +64,13 @@ static int16_t rssi_dbm(void *ctx, uint64_t now_us)
     return -120;
 }
 
-static void tune(void *ctx, uint64_t now_us, const struct lora_params *lora)
+static void tune(void *ctx, uint64_t now_us, const struct lora_params *lora,
+                 uint32_t sync)
 {
     (void)ctx;
     (void)now_us;
     (void)lora;
+    (void)sync;
 }
 
 /* A board on a new pseudo-terminal, under the stable name. */
@@ -86,7 +88,7 @@ static void plug_in(struct bench *b)
     assert_int_equal(tcsetattr(b->master, TCSANOW, &tio), 0);
     unlink(b->link);
     assert_int_equal(symlink(ptsname(b->master), b->link), 0);
-    emu_kiss_init(&b->emu, &radio, 5, b->now_ms * MS);
+    emu_init(&b->emu, &emu_kiss_model, &radio, 0, 5, b->now_ms * MS);
 }
 
 static void unplug(struct bench *b)
@@ -102,11 +104,11 @@ static void run_board(struct bench *b)
     if (b->master < 0)
         return;
     uint64_t now_us = b->now_ms * MS;
-    while (emu_kiss_in_room(&b->emu) >= sizeof buf && (n = read(b->master, buf, sizeof buf)) > 0)
-        assert_int_equal(emu_kiss_on_bytes(&b->emu, now_us, buf, (size_t)n), n);
-    emu_kiss_run(&b->emu, now_us);
+    while (emu_in_room(&b->emu) >= sizeof buf && (n = read(b->master, buf, sizeof buf)) > 0)
+        assert_int_equal(emu_on_bytes(&b->emu, now_us, buf, (size_t)n), n);
+    emu_run(&b->emu, now_us);
     size_t len;
-    while ((len = emu_kiss_poll_output(&b->emu, now_us, buf, sizeof buf)) > 0)
+    while ((len = emu_poll_output(&b->emu, now_us, buf, sizeof buf)) > 0)
         assert_int_equal(write(b->master, buf, len), len);
 }
 
@@ -189,7 +191,7 @@ static void test_radio_becomes_ready_sends_and_hears(void **state)
     assert_int_equal(b->done, 1);
     assert_int_equal(b->last_len, sizeof frame);
     assert_memory_equal(b->last, frame, sizeof frame);
-    emu_kiss_on_rx(&b->emu, b->now_ms * MS, frame, sizeof frame, -90, 12);
+    emu_on_rx(&b->emu, b->now_ms * MS, frame, sizeof frame, -90, 12);
     run_ms(b, 1000);
     assert_int_equal(b->received, 1);
     assert_int_equal(b->heard_len, sizeof frame);
