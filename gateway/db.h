@@ -1,11 +1,13 @@
 /* db.h - the ledger's storage: every verified record of every known commune.
  *
- * The only module that knows SQL.  All statements stand in one table of operations (db.c), so that
- * a second database engine is a second table.  Rows hold the signed bytes as they came; columns
- * beside them are copies for searching and can be computed again from the bytes.
+ * The only module that knows SQL, for two engines behind it: SQLite in a file, PostgreSQL by a
+ * connection string.  All statements stand in one table (db_ops.h), all tables in db_migrate.c.
+ * Rows hold the signed bytes as they came; columns beside them are copies for searching and can be
+ * computed again from the bytes.
  *
  * Durable   A transaction is on the disk when db_commit() returned 0, across power loss as far as
  *           the disk honours a sync.  Confirm nothing before that.
+ * Writers   One transaction at a time, by whichever program; a second waits, then DB_EBUSY.
  * Schema    Append-only migrations, each in one transaction with its version number.  A database
  *           written by a newer program is refused.
  * Memory    One handle, prepared statements kept.  Byte pointers handed to a callback live until
@@ -74,7 +76,9 @@ struct db_record {
     const char *review_text;
 };
 
-int db_open(const char *path, struct db **db_out, char err[static DB_ERR_LEN]);
+/* where: a file's path, made if it is not there, or postgresql://... as libpq takes it. */
+int db_open(const char *where, struct db **db_out, char err[static DB_ERR_LEN]);
+bool db_is_url(const char *where);
 void db_close(struct db *db);
 const char *db_error(const struct db *db);
 

@@ -58,7 +58,7 @@ struct option_row {
 static const struct option_row OPTIONS[] = {
     { 'H', "home", "DIR", "a node's home: its commune, identity and kengd's socket" },
     { 's', "socket", "PATH", "kengd's socket (default: HOME/kengd.sock)" },
-    { 'd', "db", "FILE", "the ledger (default: HOME/gateway.db)" },
+    { 'd', "db", "FILE", "the ledger: a file (default: HOME/gateway.db) or postgresql://..." },
     { 'l', "listen", "ADDR:PORT", "where to listen (default: 127.0.0.1:8080)" },
     { 'c', "tls-cert", "FILE", "certificate, PEM: then HTTPS only" },
     { 'k', "tls-key", "FILE", "its key, PEM" },
@@ -335,7 +335,7 @@ static int open_ledger(struct gateway *g, char err[static BUNDLE_ERR_LEN])
         return -1;
     }
     if (ledger_init(&g->ledger, g->db) < 0) {
-        snprintf(err, BUNDLE_ERR_LEN, "%.200s: %s", g->db_path, db_error(g->db));
+        snprintf(err, BUNDLE_ERR_LEN, "%s", db_error(g->db));
         return -1;
     }
     int64_t commune;

@@ -40,7 +40,7 @@ struct option_row {
 };
 
 static const struct option_row OPTIONS[] = {
-    { 'd', "db", "FILE", "the ledger (default: province.db)" },
+    { 'd', "db", "FILE", "the ledger: a file (default: province.db) or postgresql://..." },
     { 'c', "csv", "FILE", "report: also write the table as CSV for spreadsheets" },
     { 'j', "json", NULL, "report: JSON instead of a table" },
     { 'l', "lang", "vi|en", "language (default: vi when the environment says so, else en)" },
@@ -635,7 +635,7 @@ int province_run(int argc, char **argv)
     if (status == 0 && db_open(p.options.db, &p.db, err) != 0)
         status = complain(EXIT_FAILURE, "%s", err);
     if (status == 0 && ledger_init(&p.ledger, p.db) < 0)
-        status = complain(EXIT_FAILURE, "%s: %s", p.options.db, db_error(p.db));
+        status = complain(EXIT_FAILURE, "%s", db_error(p.db));
     if (status == 0)
         status = command->run(&p, argv + optind + 1, argc - optind - 1);
     if (fflush(stdout) != 0 && status == EXIT_SUCCESS)

@@ -16,6 +16,8 @@ case $mode in all | quick) ;; *)
     exit 2
     ;;
 esac
+# One PostgreSQL server for all that need one.
+[ -n "${KENG_TEST_POSTGRES:-}" ] || exec sh tests/postgres.sh run sh tests/run.sh "$mode"
 MAKE=${MAKE:-make}
 export CMOCKA_MESSAGE_OUTPUT=TAP
 export UBSAN_OPTIONS=print_stacktrace=1

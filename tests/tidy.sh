@@ -56,6 +56,7 @@ include|node/bad.c|#include <microhttpd.h>
 include|gateway/bad.c|#include "node/store.h"
 include|gateway/bad.c|#include "hw/modem.h"
 include|gateway/console.c|#include <sqlite3.h>
+include|gateway/db.c|#include <libpq-fe.h>
 include|node/bad.c|#include "tests/support/x.h"
 include|node/bad.c|#include "home.h"
 include|node/bad.c|#include <zlib.h>

@@ -1,6 +1,5 @@
 #include "tests/unit/test_gateway_kit.h"
 
-#include <sys/stat.h>
 
 struct place {
     char dir[KIT_PATH_LEN];
@@ -76,43 +75,125 @@ static void test_db_keeps_one_row_per_number_and_variant(void **state)
 static void test_db_rolls_back_and_reopens(void **state)
 {
     struct place *p = *state;
-    int64_t last = -1, value = -1;
+    int64_t last = -1, value = -1, arrival;
     assert_int_equal(db_begin(p->db), 0);
     add(p, 1, 1, 0);
     db_rollback(p->db);
     assert_int_equal(db_record_last_arrival(p->db, &last), 0);
     assert_int_equal(last, 0);
     assert_int_equal(db_begin(p->db), 0);
-    add(p, 1, 1, 0);
+    arrival = add(p, 1, 1, 0);
     assert_int_equal(db_meta_set(p->db, "place", 42), 0);
     assert_int_equal(db_commit(p->db), 0);
     db_close(p->db);
     p->db = kit_open_db(p->dir, "a.db");
     assert_int_equal(db_record_last_arrival(p->db, &last), 0);
-    assert_int_equal(last, 1);
+    assert_int_equal(last, arrival);
     assert_int_equal(db_meta_get(p->db, "place", &value), 0);
     assert_int_equal(value, 42);
     assert_int_equal(db_meta_get(p->db, "nowhere", &value), 0);
     assert_int_equal(value, 0);
 }
 
-/* Bytes 60..63 of the file's header hold the version number. */
 static void test_db_refuses_what_a_newer_program_wrote(void **state)
 {
     struct place *p = *state;
-    char path[KIT_PATH_LEN + 32], err[DB_ERR_LEN];
+    char place[POSTGRES_URL_LEN], err[DB_ERR_LEN];
     struct db *db = NULL;
-    snprintf(path, sizeof path, "%s/a.db", p->dir);
+    kit_db_place(p->dir, "a.db", place);
     db_close(p->db);
-    FILE *file = fopen(path, "r+be");
-    assert_non_null(file);
-    assert_int_equal(fseek(file, 60, SEEK_SET), 0);
-    static const uint8_t VERSION[4] = { 0, 0, 3, 0 };
-    assert_int_equal(fwrite(VERSION, 1, sizeof VERSION, file), sizeof VERSION);
-    assert_int_equal(fclose(file), 0);
-    assert_int_equal(db_open(path, &db, err), DB_ENEWER);
-    assert_non_null(strstr(err, "newer program"));
     p->db = NULL;
+    if (kit_on_postgres) {
+        postgres_run(kit_schema(place), "INSERT INTO keng_schema VALUES (768)");
+    } else {
+        /* Bytes 60..63 of the file's header hold the version number. */
+        FILE *file = fopen(place, "r+be");
+        assert_non_null(file);
+        assert_int_equal(fseek(file, 60, SEEK_SET), 0);
+        static const uint8_t VERSION[4] = { 0, 0, 3, 0 };
+        assert_int_equal(fwrite(VERSION, 1, sizeof VERSION, file), sizeof VERSION);
+        assert_int_equal(fclose(file), 0);
+    }
+    assert_int_equal(db_open(place, &db, err), DB_ENEWER);
+    assert_non_null(strstr(err, "newer program"));
+}
+
+/* More rows than are fetched at once, other operations between them, and an early end. */
+struct walk {
+    struct place *place;
+    unsigned count, stop_at;
+};
+
+static int walk_row(void *ctx, const struct db_record *record)
+{
+    struct walk *w = ctx;
+    int64_t value;
+    assert_int_equal(record->ref.seq, ++w->count);
+    assert_int_equal(db_meta_get(w->place->db, "any", &value), 0);
+    return w->count == w->stop_at ? 7 : 0;
+}
+
+static void test_db_walks_long_answers(void **state)
+{
+    struct place *p = *state;
+    enum { COUNT = 2500 };
+    assert_int_equal(db_begin(p->db), 0);
+    for (uint32_t seq = 1; seq <= COUNT; seq++)
+        add(p, 3, seq, 0);
+    struct walk inside = { .place = p }, outside = { .place = p };
+    assert_int_equal(db_record_numbers(p->db, p->commune, walk_row, &inside), 0);
+    assert_int_equal(inside.count, COUNT);
+    assert_int_equal(db_commit(p->db), 0);
+    assert_int_equal(db_record_numbers(p->db, p->commune, walk_row, &outside), 0);
+    assert_int_equal(outside.count, COUNT);
+    struct walk early = { .place = p, .stop_at = 1200 };
+    assert_int_equal(db_record_numbers(p->db, p->commune, walk_row, &early), 7);
+    assert_int_equal(early.count, 1200);
+    early = (struct walk){ .place = p, .stop_at = COUNT };
+    assert_int_equal(db_record_numbers(p->db, p->commune, walk_row, &early), 7);
+}
+
+static void test_db_lets_one_writer_in(void **state)
+{
+    struct place *p = *state;
+    struct db *other = kit_open_db(p->dir, "a.db");
+    assert_int_equal(db_begin(p->db), 0);
+    assert_int_equal(db_begin(other), DB_EBUSY);
+    assert_int_equal(db_commit(p->db), 0);
+    assert_int_equal(db_begin(other), 0);
+    db_rollback(other);
+    db_close(other);
+}
+
+/* A server that goes away takes the open transaction with it, and the next one works again. */
+static void test_db_finds_a_restarted_server_again(void **state)
+{
+    struct place *p = *state;
+    int64_t last;
+    char place[POSTGRES_URL_LEN];
+    kit_db_place(p->dir, "a.db", place);
+    assert_int_equal(db_begin(p->db), 0);
+    add(p, 1, 1, 0);
+    postgres_run(kit_schema(place), "SELECT pg_terminate_backend(pid) FROM pg_locks"
+                 " WHERE locktype = 'advisory' AND objid::bigint ="
+                 " (hashtext(current_schema())::bigint & 4294967295)");
+    assert_int_equal(db_commit(p->db), DB_EDISK);
+    db_rollback(p->db);
+    assert_int_equal(db_begin(p->db), 0);
+    assert_int_equal(db_record_last_arrival(p->db, &last), 0);
+    assert_int_equal(last, 0);
+    add(p, 1, 1, 0);
+    assert_int_equal(db_commit(p->db), 0);
+}
+
+static void test_db_is_not_asked_where_no_server_is(void **state)
+{
+    (void)state;
+    char err[DB_ERR_LEN] = "";
+    struct db *db = NULL;
+    assert_int_equal(db_open("postgresql://nobody:secret@/none?host=/nowhere", &db, err), DB_EDISK);
+    assert_non_null(strstr(err, "PostgreSQL"));
+    assert_null(strstr(err, "secret"));
 }
 
 static void test_db_refuses_a_file_that_is_none(void **state)
@@ -172,13 +253,24 @@ static void test_db_targets_do_not_mix(void **state)
 int main(void)
 {
 #define DB_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-    const struct CMUnitTest tests[] = {
+    const struct CMUnitTest both[] = {
         DB_TEST(test_db_keeps_one_row_per_number_and_variant),
         DB_TEST(test_db_rolls_back_and_reopens),
         DB_TEST(test_db_refuses_what_a_newer_program_wrote),
-        DB_TEST(test_db_refuses_a_file_that_is_none),
+        DB_TEST(test_db_walks_long_answers),
+        DB_TEST(test_db_lets_one_writer_in),
         DB_TEST(test_db_outbox_sends_the_root_then_the_urgent),
         DB_TEST(test_db_targets_do_not_mix),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest sqlite[] = {
+        DB_TEST(test_db_refuses_a_file_that_is_none),
+    };
+    const struct CMUnitTest postgres[] = {
+        DB_TEST(test_db_finds_a_restarted_server_again),
+        DB_TEST(test_db_is_not_asked_where_no_server_is),
+    };
+    int failed = kit_run_on_both(both);
+    failed += cmocka_run_group_tests(postgres, NULL, NULL);
+    kit_on_postgres = false;
+    return failed + cmocka_run_group_tests(sqlite, NULL, NULL);
 }

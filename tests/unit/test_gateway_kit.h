@@ -21,6 +21,7 @@
 #include "proto/batch.h"
 #include "proto/report.h"
 #include "proto/sign.h"
+#include "tests/support/postgres.h"
 
 enum { KIT_AUTHOR_COUNT = 32, KIT_PATH_LEN = 256, KIT_RECORD_COUNT_MAX = 512 };
 enum { KIT_ANNA = 12, KIT_BINH = 15, KIT_GATEWAY = 9, KIT_OPERATOR = 10, KIT_STRANGER = 30 };
@@ -182,15 +183,42 @@ static inline void kit_remove_dir(const char *dir)
     assert_int_equal(rmdir(dir), 0);
 }
 
+/* The same tests run on both engines: kit_run_on_both(). */
+static bool kit_on_postgres;
+
+/* Where a database of that name is: a file in the directory, or a schema named after both. */
+static inline void kit_db_place(const char *dir, const char *name, char place[POSTGRES_URL_LEN])
+{
+    if (!kit_on_postgres) {
+        snprintf(place, POSTGRES_URL_LEN, "%s/%s", dir, name);
+        return;
+    }
+    char schema[64];
+    snprintf(schema, sizeof schema, "t_%.20s_%.8s", strrchr(dir, '.') + 1, name);
+    for (char *c = schema; *c; c++)
+        *c = *c == '.' ? '_' : *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
+    postgres_url(schema, place);
+}
+
+/* The schema that such a place names. */
+static inline const char *kit_schema(const char *place)
+{
+    return strstr(place, "%3D") + 3;
+}
+
 static inline struct db *kit_open_db(const char *dir, const char *name)
 {
-    char path[KIT_PATH_LEN + 16], err[DB_ERR_LEN];
+    char place[POSTGRES_URL_LEN], err[DB_ERR_LEN];
     struct db *db = NULL;
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    if (db_open(path, &db, err) != 0)
+    kit_db_place(dir, name, place);
+    if (db_open(place, &db, err) != 0)
         fail_msg("%s", err);
     return db;
 }
+
+#define kit_run_on_both(tests)                                                                    \
+    (kit_on_postgres = false, cmocka_run_group_tests_name("sqlite", tests, NULL, NULL)) +         \
+    (kit_on_postgres = true, cmocka_run_group_tests_name("postgres", tests, NULL, NULL))
 
 /* A ledger that trusts the commune; nothing is in it yet. */
 static inline void kit_open_ledger(const struct kit *k, struct db *db, struct ledger *l)

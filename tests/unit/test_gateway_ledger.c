@@ -402,5 +402,5 @@ int main(void)
         LEDGER_TEST(test_ledger_learns_of_authors_another_program_stored),
         LEDGER_TEST(test_ledger_judges_nothing_of_what_a_stranger_signed),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return kit_run_on_both(tests);
 }

@@ -1,0 +1,140 @@
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/db_engine.h"
+
+/* Append only: what was released is never changed, moved or removed.  Statements with the same
+ * version are one transaction.  Both engines take the same text after their words were put in (enum
+ * db_word), unless PostgreSQL has one of its own. */
+static const struct {
+    int version;
+    const char *sql;
+    const char *postgres; /* NULL: the same */
+} MIGRATIONS[] = {
+    { 1, "CREATE TABLE commune ("
+      " id $ID, network_id $BYTES NOT NULL UNIQUE, root_key $BYTES NOT NULL,"
+      " name $TEXT NOT NULL DEFAULT '')", NULL },
+    { 1, "CREATE TABLE record ("
+      " arrival $LASTING_ID, commune $INT NOT NULL REFERENCES commune(id),"
+      " author $INT NOT NULL, lane $INT NOT NULL, seq $INT NOT NULL,"
+      " variant $INT NOT NULL, kind $INT NOT NULL, priority $INT NOT NULL,"
+      " created_min $INT NOT NULL, clock_set $INT NOT NULL, received_ms $INT NOT NULL,"
+      " village $INT NOT NULL, own_village $INT NOT NULL, event $INT NOT NULL,"
+      " drill $INT NOT NULL, readable $INT NOT NULL, bytes $BYTES NOT NULL,"
+      " UNIQUE (commune, author, lane, seq, variant))",
+      /* A number is unique over all events by the writer's lock, see RECORD_INSERT: a partition's
+       * index only knows its own.  The big columns last, the narrow ones without gaps. */
+      "CREATE SEQUENCE record_arrival;"
+      "CREATE TABLE record ("
+      " arrival BIGINT NOT NULL DEFAULT nextval('record_arrival'), received_ms BIGINT NOT NULL,"
+      " commune INTEGER NOT NULL REFERENCES commune(id), created_min INTEGER NOT NULL,"
+      " seq INTEGER NOT NULL, author INTEGER NOT NULL, village INTEGER NOT NULL,"
+      " event INTEGER NOT NULL, lane SMALLINT NOT NULL, variant SMALLINT NOT NULL,"
+      " kind SMALLINT NOT NULL, priority SMALLINT NOT NULL, clock_set SMALLINT NOT NULL,"
+      " own_village SMALLINT NOT NULL, drill SMALLINT NOT NULL, readable SMALLINT NOT NULL,"
+      " bytes BYTEA NOT NULL,"
+      " UNIQUE (commune, author, lane, seq, variant, event)) PARTITION BY LIST (event);"
+      "CREATE INDEX record_by_arrival ON record (arrival);"
+      "CREATE TABLE record_default PARTITION OF record DEFAULT" },
+    { 1, "CREATE TABLE review ("
+      " commune $INT NOT NULL, author $INT NOT NULL, lane $INT NOT NULL,"
+      " seq $INT NOT NULL, state $INT NOT NULL, reviewer $INT NOT NULL,"
+      " review_seq $INT NOT NULL, text $TEXT NOT NULL,"
+      " PRIMARY KEY (commune, author, lane, seq))$BY_KEY", NULL },
+    { 1, "CREATE TABLE pending ("
+      " id $ID, commune $INT NOT NULL, author $INT NOT NULL,"
+      " received_ms $INT NOT NULL, bytes $BYTES NOT NULL, UNIQUE (commune, author, bytes))", NULL },
+    { 1, "CREATE TABLE refused ("
+      " commune $INT NOT NULL, reason $TEXT NOT NULL, count $INT NOT NULL,"
+      " last_ms $INT NOT NULL, sample $BYTES NOT NULL,"
+      " PRIMARY KEY (commune, reason))$BY_KEY", NULL },
+    { 1, "CREATE TABLE meta (key $TEXT PRIMARY KEY, value $INT NOT NULL)$BY_KEY", NULL },
+    { 1, "CREATE TABLE target ("
+      " id $ID, url $TEXT NOT NULL, commune $INT NOT NULL,"
+      " cursor $INT NOT NULL DEFAULT 0, UNIQUE (url, commune))", NULL },
+    { 1, "CREATE TABLE answer ("
+      " target $INT NOT NULL, arrival $INT NOT NULL, reason $TEXT,"
+      " PRIMARY KEY (target, arrival))$BY_KEY", NULL },
+    { 1, "CREATE TABLE outgoing ("
+      " id $LASTING_ID, commune $INT NOT NULL, author $INT NOT NULL,"
+      " lane $INT NOT NULL, seq $INT NOT NULL, state $INT NOT NULL, text $TEXT NOT NULL,"
+      " error $TEXT NOT NULL DEFAULT '')", NULL },
+    { 2, "CREATE TABLE revoked ("
+      " commune $INT NOT NULL, author $INT NOT NULL, from_seq $INT NOT NULL,"
+      " PRIMARY KEY (commune, author))$BY_KEY", NULL },
+};
+enum { MIGRATION_COUNT = sizeof MIGRATIONS / sizeof MIGRATIONS[0], MIGRATION_LEN_MAX = 8192 };
+
+static const char *const WORDS[DB_WORD_COUNT] = {
+    [DB_WORD_INT] = "$INT",
+    [DB_WORD_ID] = "$ID",
+    [DB_WORD_LASTING_ID] = "$LASTING_ID",
+    [DB_WORD_BYTES] = "$BYTES",
+    [DB_WORD_TEXT] = "$TEXT",
+    [DB_WORD_BY_KEY] = "$BY_KEY",
+};
+
+/* Appends sql with the engine's words to text; false: it is too long. */
+static bool append_words(const struct db_engine *engine, const char *sql, char *text, size_t cap)
+{
+    size_t len = strlen(text);
+    while (*sql && len + 1 < cap) {
+        const char *piece = sql;
+        size_t piece_len = 1;
+        sql++;
+        for (int i = 0; piece[0] == '$' && i < DB_WORD_COUNT; i++) {
+            if (strncmp(piece, WORDS[i], strlen(WORDS[i])) == 0) {
+                sql = piece + strlen(WORDS[i]);
+                piece = engine->words[i];
+                piece_len = strlen(piece);
+                break;
+            }
+        }
+        if (piece_len >= cap - len)
+            return false;
+        memcpy(text + len, piece, piece_len);
+        len += piece_len;
+    }
+    text[len] = '\0';
+    return *sql == '\0';
+}
+
+/* All statements of one version, with a semicolon after each. */
+static bool gather(struct db *db, int version, char *text, size_t cap)
+{
+    text[0] = '\0';
+    for (int i = 0; i < MIGRATION_COUNT; i++) {
+        if (MIGRATIONS[i].version != version)
+            continue;
+        const char *sql = MIGRATIONS[i].sql;
+        if (db->engine->own_sql && MIGRATIONS[i].postgres)
+            sql = MIGRATIONS[i].postgres;
+        if (!append_words(db->engine, sql, text, cap) ||
+            !append_words(db->engine, ";", text, cap))
+            return false;
+    }
+    return true;
+}
+
+int db_migrate(struct db *db)
+{
+    int newest = MIGRATIONS[MIGRATION_COUNT - 1].version;
+    int64_t version = 0;
+    int result = db->engine->version(db, &version);
+    if (result < 0)
+        return result;
+    if (version > newest) {
+        snprintf(db->err, sizeof db->err, "the database was written by a newer program (version "
+                 "%lld, this one knows %d): install that program", (long long)version, newest);
+        return DB_ENEWER;
+    }
+    while (result >= 0 && version < newest) {
+        char text[MIGRATION_LEN_MAX];
+        bool fits = gather(db, (int)++version, text, sizeof text);
+        assert(fits); /* our own table */
+        (void)fits;
+        result = db->engine->migrate(db, text, (int)version);
+    }
+    return result;
+}

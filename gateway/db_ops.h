@@ -1,0 +1,179 @@
+/* db_ops.h - every operation on the database: its name and its SQL, and nothing else.
+ *
+ * Included by whoever defines OP() and OP2(); hence no include guard.
+ *
+ *   OP(NAME, sql)               both engines take the same text
+ *   OP2(NAME, sqlite, postgres) where they differ, side by side
+ *
+ * Parameters are ?1, ?2, ... for both and are bound in that order; the PostgreSQL engine writes $1
+ * instead, so a question mark may stand for nothing else.  Portable habits: columns of the row that
+ * stands in the way of an insert are named with their table, a new id comes back by RETURNING,
+ * bool is never added up, and lists have an ORDER BY that leaves no two rows equal.
+ * How to add one: DESIGN.md, "Database".
+ */
+
+/* A review past its writer's revocation is none. */
+#define REVIEW_JOIN                                                                               \
+    " LEFT JOIN review v ON v.commune = r.commune AND v.author = r.author AND v.lane = r.lane"    \
+    " AND v.seq = r.seq AND NOT EXISTS (SELECT 1 FROM revoked x WHERE x.commune = v.commune"      \
+    " AND x.author = v.reviewer AND v.review_seq >= x.from_seq) "
+/* Column order of read_record() in db.c. */
+#define RECORD_SELECT                                                                             \
+    "SELECT r.arrival, r.commune, r.author, r.lane, r.seq, r.variant, r.kind, r.priority,"        \
+    " r.created_min, r.clock_set, r.received_ms, r.village, r.own_village, r.event, r.drill,"     \
+    " r.readable, r.bytes, v.state, v.reviewer, v.text FROM record r"                             \
+    REVIEW_JOIN
+#define RECORD_COLUMNS                                                                            \
+    "commune, author, lane, seq, variant, kind, priority, created_min, clock_set, received_ms,"   \
+    " village, own_village, event, drill, readable, bytes"
+#define RECORD_PARAMETERS                                                                         \
+    "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16"
+#define LIST_WHERE                                                                                \
+    "WHERE r.kind BETWEEN 1 AND 7 AND (?1 = 0 OR r.commune = ?1) AND (?2 < 0 OR r.village = ?2)"  \
+    " AND (?3 = 0 OR r.kind = ?3) AND (?4 = 0 OR v.state IS NULL) "
+#define UNANSWERED                                                                                \
+    "NOT EXISTS (SELECT 1 FROM answer a WHERE a.target = t.id AND a.arrival = r.arrival) "
+
+OP(COMMUNE_PUT,
+   "INSERT INTO commune (network_id, root_key) VALUES (?1, ?2)"
+   " ON CONFLICT (network_id) DO NOTHING")
+OP(COMMUNE_RENAME,
+   "UPDATE commune SET name = ?2 WHERE id = ?1")
+OP(COMMUNE_FIND,
+   "SELECT id, network_id, root_key, name FROM commune WHERE network_id = ?1")
+OP(COMMUNE_LIST,
+   "SELECT id, network_id, root_key, name FROM commune ORDER BY id")
+/* Partitions cannot hold a number unique over all events.  The writer's lock makes the question
+ * and the answer one step. */
+OP2(RECORD_INSERT,
+    "INSERT INTO record (" RECORD_COLUMNS ") VALUES (" RECORD_PARAMETERS ")"
+    " ON CONFLICT DO NOTHING RETURNING arrival",
+    "INSERT INTO record (" RECORD_COLUMNS ") SELECT " RECORD_PARAMETERS
+    " WHERE NOT EXISTS (SELECT 1 FROM record WHERE commune = ?1 AND author = ?2 AND lane = ?3"
+    " AND seq = ?4 AND variant = ?5) RETURNING arrival")
+OP(RECORD_SUPERSEDE,
+   "DELETE FROM record WHERE commune = ?1 AND author = ?2 AND lane = ?3"
+   " AND seq < ?4 AND NOT EXISTS (SELECT 1 FROM record o WHERE"
+   " o.commune = ?1 AND o.author = ?2 AND o.lane = ?3"
+   " AND o.seq = record.seq AND o.variant = 1)")
+OP(RECORD_VARIANTS,
+   RECORD_SELECT "WHERE r.commune = ?1 AND r.author = ?2 AND r.lane = ?3"
+   " AND r.seq = ?4 ORDER BY r.variant")
+OP(RECORD_NEWEST,
+   "SELECT max(seq) FROM record WHERE commune = ?1 AND author = ?2"
+   " AND lane = ?3")
+OP(RECORD_ROOT_LOG,
+   RECORD_SELECT "WHERE r.commune = ?1 AND r.author = 0 AND r.lane = 0"
+   " ORDER BY r.seq, r.variant")
+OP(RECORD_NUMBERS,
+   "SELECT arrival, commune, author, lane, seq FROM record WHERE commune = ?1 AND lane = 0"
+   " AND variant = 0 ORDER BY author, seq")
+OP(RECORD_REPORTS,
+   RECORD_SELECT "WHERE r.commune = ?1 AND r.kind BETWEEN 1 AND 7"
+   " AND r.variant = 0 AND r.readable = 1"
+   " AND NOT EXISTS (SELECT 1 FROM revoked x"
+   " WHERE x.commune = r.commune AND x.author = r.author"
+   " AND r.seq >= x.from_seq)"
+   " ORDER BY r.author, r.seq")
+OP(RECORD_FORKS,
+   RECORD_SELECT "WHERE r.commune = ?1 AND EXISTS (SELECT 1 FROM record o WHERE"
+   " o.commune = r.commune AND o.author = r.author AND o.lane = r.lane"
+   " AND o.seq = r.seq AND o.variant = 1)"
+   " ORDER BY r.author, r.lane, r.seq, r.variant")
+OP(RECORD_REHOME,
+   "UPDATE record SET village = ?3 WHERE commune = ?1 AND author = ?2"
+   " AND own_village = 1 AND village != ?3")
+OP(RECORD_GET,
+   RECORD_SELECT "WHERE r.arrival = ?1")
+OP(RECORD_LAST,
+   "SELECT max(arrival) FROM record")
+OP(RECORD_LIST,
+   RECORD_SELECT LIST_WHERE "ORDER BY v.state IS NOT NULL,"
+   " CASE WHEN v.state IS NULL THEN -r.priority ELSE 0 END,"
+   " r.arrival DESC LIMIT ?5 OFFSET ?6")
+OP(RECORD_COUNT,
+   "SELECT count(*), sum(CASE WHEN v.state IS NULL THEN 1 ELSE 0 END) FROM record r"
+   REVIEW_JOIN LIST_WHERE)
+/* Of one reviewer the higher number counts, of several the one heard last. */
+OP(REVIEW_PUT,
+   "INSERT INTO review (commune, author, lane, seq, state, reviewer, review_seq, text)"
+   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (commune, author, lane, seq)"
+   " DO UPDATE SET state = ?5, reviewer = ?6, review_seq = ?7, text = ?8"
+   " WHERE review.reviewer != ?6 OR review.review_seq < ?7")
+OP(PENDING_COUNT,
+   "SELECT count(*) FROM pending WHERE commune = ?1")
+OP(PENDING_PUT,
+   "INSERT INTO pending (commune, author, received_ms, bytes)"
+   " VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")
+OP(PENDING_OF,
+   "SELECT id, received_ms, bytes FROM pending WHERE commune = ?1"
+   " AND author = ?2 ORDER BY id")
+OP(PENDING_DELETE,
+   "DELETE FROM pending WHERE id = ?1")
+OP(PENDING_AUTHORS,
+   "SELECT DISTINCT commune, author FROM pending")
+OP(REVOKED_GET,
+   "SELECT from_seq FROM revoked WHERE commune = ?1 AND author = ?2")
+OP(REVOKED_SET,
+   "INSERT INTO revoked (commune, author, from_seq) VALUES (?1, ?2, ?3)"
+   " ON CONFLICT (commune, author) DO UPDATE SET from_seq = ?3")
+OP(REVOKED_CLEAR,
+   "DELETE FROM revoked WHERE commune = ?1 AND author = ?2")
+OP(REFUSED_ADD,
+   "INSERT INTO refused (commune, reason, count, last_ms, sample) VALUES (?1, ?2, 1, ?3, ?4)"
+   " ON CONFLICT (commune, reason) DO UPDATE SET count = refused.count + 1, last_ms = ?3,"
+   " sample = ?4")
+OP(REFUSED_LIST,
+   "SELECT commune, reason, count, last_ms FROM refused"
+   " ORDER BY commune, reason")
+OP(META_GET,
+   "SELECT value FROM meta WHERE key = ?1")
+OP(META_SET,
+   "INSERT INTO meta (key, value) VALUES (?1, ?2)"
+   " ON CONFLICT (key) DO UPDATE SET value = ?2")
+OP(TARGET_ADD,
+   "INSERT INTO target (url, commune) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
+OP(TARGET_FIND,
+   "SELECT id FROM target WHERE url = ?1 AND commune = ?2")
+OP(OUTBOX_WAITING,
+   RECORD_SELECT "JOIN target t ON t.id = ?1 WHERE r.commune = t.commune"
+   " AND r.arrival > t.cursor AND " UNANSWERED
+   "ORDER BY r.author = 0 DESC, r.priority DESC, r.arrival")
+OP(OUTBOX_COUNT,
+   "SELECT count(*) FROM record r JOIN target t ON t.id = ?1"
+   " WHERE r.commune = t.commune AND r.arrival > t.cursor AND " UNANSWERED)
+OP(OUTBOX_ANSWERED,
+   "INSERT INTO answer (target, arrival, reason) VALUES (?1, ?2, ?3)"
+   " ON CONFLICT (target, arrival) DO UPDATE SET reason = ?3")
+OP(OUTBOX_SETTLE,
+   "UPDATE target AS t SET cursor = coalesce((SELECT min(r.arrival) - 1 FROM record r"
+   " WHERE r.commune = t.commune AND r.arrival > t.cursor AND " UNANSWERED "),"
+   " (SELECT max(arrival) FROM record), t.cursor) WHERE t.id = ?1")
+OP(OUTBOX_FORGET,
+   "DELETE FROM answer WHERE target = ?1 AND reason IS NULL"
+   " AND arrival <= (SELECT cursor FROM target WHERE id = ?1)")
+OP(OUTBOX_REWIND,
+   "UPDATE target SET cursor = CASE WHEN cursor < ?2 THEN cursor ELSE ?2 - 1 END WHERE id = ?1")
+OP(OUTBOX_REOPEN,
+   "DELETE FROM answer WHERE target = ?1 AND arrival >= ?2"
+   " AND reason IS NULL")
+OP(OUTBOX_HELD,
+   "SELECT r.arrival, r.commune, r.author, r.lane, r.seq FROM record r"
+   " JOIN target t ON t.id = ?1 LEFT JOIN answer a ON a.target = t.id"
+   " AND a.arrival = r.arrival WHERE r.commune = t.commune AND r.lane = 0 AND r.variant = 0"
+   " AND a.reason IS NULL AND (r.arrival <= t.cursor OR a.arrival IS NOT NULL)"
+   " ORDER BY r.author, r.seq")
+OP(OUTBOX_REFUSED,
+   "SELECT r.arrival, r.commune, r.author, r.lane, r.seq, a.reason FROM answer a"
+   " JOIN record r ON r.arrival = a.arrival WHERE a.target = ?1 AND a.reason IS NOT NULL"
+   " ORDER BY r.arrival")
+OP(OUTGOING_ADD,
+   "INSERT INTO outgoing (commune, author, lane, seq, state, text)"
+   " VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING id")
+OP(OUTGOING_LIST,
+   "SELECT id, commune, author, lane, seq, state, text, error FROM outgoing"
+   " ORDER BY id")
+OP(OUTGOING_ERROR,
+   "UPDATE outgoing SET error = ?2 WHERE id = ?1")
+OP(OUTGOING_DELETE,
+   "DELETE FROM outgoing WHERE id = ?1")

@@ -1,0 +1,371 @@
+#include <assert.h>
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/db_engine.h"
+#include "proto/bytes.h"
+
+enum {
+    SQL_LEN_MAX = 4096,
+    NAME_LEN = 16,
+    PORTION_COUNT = 1000, /* rows of a long answer that are fetched at once */
+    OID_BYTEA = 17,
+    OID_INT8 = 20,
+    OID_TEXT = 25,
+};
+
+static const char *const SQL[DB_OP_COUNT] = {
+#define OP(name, sql) [DB_OP_##name] = sql,
+#define OP2(name, sqlite, postgres) [DB_OP_##name] = postgres,
+#include "gateway/db_ops.h"
+#undef OP
+#undef OP2
+};
+
+/* One operation: whether the server knows it, and the rows at hand while it runs. */
+struct operation {
+    bool prepared, cursor;
+    PGresult *rows;
+    int row; /* the current one */
+};
+
+struct db_postgres {
+    struct db base;
+    PGconn *conn;
+    struct operation operations[DB_OP_COUNT];
+};
+
+static struct db_postgres *engine_of(struct db *db)
+{
+    return (struct db_postgres *)db;
+}
+
+/* The first line; what PostgreSQL adds about statement and position is of no use to an operator. */
+static int fail(struct db_postgres *p, const PGresult *result)
+{
+    const char *text = result ? PQresultErrorMessage(result) : PQerrorMessage(p->conn);
+    const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+    if (!text || !*text)
+        text = PQerrorMessage(p->conn);
+    snprintf(p->base.err, sizeof p->base.err, "database: %.*s", (int)strcspn(text, "\n"), text);
+    if (!state)
+        return DB_EDISK;
+    /* No lock in time, chosen to end a deadlock, too many clients. */
+    if (strcmp(state, "55P03") == 0 || strcmp(state, "40P01") == 0 || strcmp(state, "53300") == 0)
+        return DB_EBUSY;
+    return strcmp(state, "53200") == 0 ? DB_ENOMEM : DB_EDISK;
+}
+
+/* Takes over the result.  0, or an error. */
+static int judge(struct db_postgres *p, PGresult *result)
+{
+    ExecStatusType status = PQresultStatus(result);
+    int judged = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ? 0 : fail(p, result);
+    PQclear(result);
+    return judged;
+}
+
+static int execute(struct db_postgres *p, const char *sql)
+{
+    return judge(p, PQexec(p->conn, sql));
+}
+
+/* What every connection is told: an answered commit is on the disk, and nobody waits for ever. */
+static int set_up(struct db_postgres *p)
+{
+    char sql[160];
+    snprintf(sql, sizeof sql, "SET synchronous_commit = on; SET lock_timeout = %d;"
+             "SET client_min_messages = error", (int)DB_BUSY_TIMEOUT_MS);
+    return execute(p, sql);
+}
+
+static void forget(struct db_postgres *p)
+{
+    for (int i = 0; i < DB_OP_COUNT; i++) {
+        PQclear(p->operations[i].rows);
+        p->operations[i] = (struct operation){ .prepared = false };
+    }
+}
+
+/* A server that was restarted is found again, but never in the middle of a transaction: its first
+ * half is lost, and the caller must hear of it. */
+static int reconnect(struct db_postgres *p)
+{
+    if (PQstatus(p->conn) == CONNECTION_OK)
+        return 0;
+    forget(p);
+    PQreset(p->conn);
+    return PQstatus(p->conn) == CONNECTION_OK ? set_up(p) : fail(p, NULL);
+}
+
+/* ---- queries ---- */
+
+/* ?1 becomes $1. */
+static void dollar(const char *sql, char text[static SQL_LEN_MAX])
+{
+    size_t len = strlen(sql);
+    assert(len < SQL_LEN_MAX); /* our own table */
+    for (size_t i = 0; i <= len; i++)
+        text[i] = sql[i] == '?' ? '$' : sql[i];
+}
+
+struct parameters {
+    Oid types[DB_PARAM_COUNT_MAX];
+    const char *values[DB_PARAM_COUNT_MAX];
+    int lens[DB_PARAM_COUNT_MAX], formats[DB_PARAM_COUNT_MAX];
+    uint8_t numbers[DB_PARAM_COUNT_MAX][8];
+};
+
+static void make_parameters(const struct db_query *q, struct parameters *out)
+{
+    for (unsigned i = 0; i < q->bound; i++) {
+        const struct db_value *value = &q->values[i];
+        out->formats[i] = 1;
+        out->lens[i] = (int)value->len;
+        out->values[i] = value->bytes;
+        switch (value->type) {
+        case DB_INT:
+            store64_be(out->numbers[i], (uint64_t)value->number);
+            out->values[i] = (const char *)out->numbers[i];
+            out->lens[i] = 8;
+            out->types[i] = OID_INT8;
+            break;
+        case DB_BLOB: out->types[i] = OID_BYTEA; break;
+        case DB_TEXT: out->types[i] = OID_TEXT; break;
+        }
+    }
+}
+
+static PGresult *run_prepared(struct db_postgres *p, const struct db_query *q,
+                              const struct parameters *args)
+{
+    char name[NAME_LEN];
+    snprintf(name, sizeof name, "op%d", (int)q->op);
+    struct operation *o = &p->operations[q->op];
+    if (!o->prepared) {
+        char sql[SQL_LEN_MAX];
+        dollar(SQL[q->op], sql);
+        PGresult *result = PQprepare(p->conn, name, sql, (int)q->bound, args->types);
+        if (PQresultStatus(result) != PGRES_COMMAND_OK)
+            return result;
+        PQclear(result);
+        o->prepared = true;
+    }
+    return PQexecPrepared(p->conn, name, (int)q->bound, args->values, args->lens, args->formats, 1);
+}
+
+/* A cursor that outlives transactions: the server keeps the rows, not we. */
+static PGresult *run_cursor(struct db_postgres *p, const struct db_query *q,
+                            const struct parameters *args)
+{
+    char sql[SQL_LEN_MAX], text[SQL_LEN_MAX + 64];
+    dollar(SQL[q->op], sql);
+    snprintf(text, sizeof text, "DECLARE op%d NO SCROLL CURSOR %s FOR %s", (int)q->op,
+             PQtransactionStatus(p->conn) == PQTRANS_IDLE ? "WITH HOLD" : "", sql);
+    PGresult *result = PQexecParams(p->conn, text, (int)q->bound, args->types, args->values,
+                                    args->lens, args->formats, 1);
+    p->operations[q->op].cursor = PQresultStatus(result) == PGRES_COMMAND_OK;
+    return result;
+}
+
+static PGresult *fetch(struct db_postgres *p, enum db_op op)
+{
+    char text[64];
+    snprintf(text, sizeof text, "FETCH %d FROM op%d", (int)PORTION_COUNT, (int)op);
+    return PQexecParams(p->conn, text, 0, NULL, NULL, NULL, NULL, 1);
+}
+
+static void stop(struct db_query *q)
+{
+    struct db_postgres *p = engine_of(q->db);
+    struct operation *o = &p->operations[q->op];
+    PQclear(o->rows);
+    o->rows = NULL;
+    if (o->cursor) {
+        char text[32];
+        snprintf(text, sizeof text, "CLOSE op%d", (int)q->op);
+        /* In a failed transaction it is gone already. */
+        PQclear(PQexec(p->conn, text));
+        o->cursor = false;
+    }
+}
+
+static int start(struct db_postgres *p, struct db_query *q)
+{
+    struct parameters args;
+    struct operation *o = &p->operations[q->op];
+    int result = reconnect(p);
+    if (result < 0)
+        return result;
+    make_parameters(q, &args);
+    q->running = true;
+    o->row = -1;
+    if (q->size == DB_FEW) {
+        o->rows = run_prepared(p, q, &args);
+        return 0;
+    }
+    result = judge(p, run_cursor(p, q, &args));
+    if (result == 0)
+        o->rows = fetch(p, q->op);
+    return result;
+}
+
+static int step(struct db_query *q)
+{
+    struct db_postgres *p = engine_of(q->db);
+    struct operation *o = &p->operations[q->op];
+    int result = q->running ? 0 : start(p, q);
+    if (result == 0 && o->cursor && o->row + 1 == PORTION_COUNT) {
+        PQclear(o->rows);
+        o->rows = fetch(p, q->op);
+        o->row = -1;
+    }
+    if (result == 0) {
+        ExecStatusType status = PQresultStatus(o->rows);
+        if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
+            result = fail(p, o->rows);
+        else if (++o->row < PQntuples(o->rows))
+            return 1;
+    }
+    stop(q);
+    return result;
+}
+
+static int64_t column_int(const struct db_query *q, int column)
+{
+    const struct operation *o = &engine_of(q->db)->operations[q->op];
+    const uint8_t *at = (const uint8_t *)PQgetvalue(o->rows, o->row, column);
+    switch (PQgetlength(o->rows, o->row, column)) {
+    case 1: return at[0];
+    case 2: return (int16_t)load16_be(at);
+    case 4: return (int32_t)load32_be(at);
+    case 8: return (int64_t)load64_be(at);
+    default: return 0; /* NULL */
+    }
+}
+
+static const void *column_bytes(const struct db_query *q, int column, size_t *len_out)
+{
+    const struct operation *o = &engine_of(q->db)->operations[q->op];
+    *len_out = (size_t)PQgetlength(o->rows, o->row, column);
+    return PQgetvalue(o->rows, o->row, column);
+}
+
+/* ---- transactions ---- */
+
+/* One writer at a time, as in SQLite: what was read in a transaction still holds when it writes.
+ * The lock is the schema's, so that two ledgers in one database do not wait for each other. */
+static int begin(struct db *db)
+{
+    struct db_postgres *p = engine_of(db);
+    int result = reconnect(p);
+    if (result == 0)
+        result = execute(p, "BEGIN");
+    if (result == 0)
+        result = execute(p, "SELECT pg_advisory_xact_lock(hashtext('keng'),"
+                            " hashtext(current_schema()))");
+    if (result < 0)
+        (void)execute(p, "ROLLBACK");
+    return result;
+}
+
+static int commit(struct db *db)
+{
+    struct db_postgres *p = engine_of(db);
+    PGresult *result = PQexec(p->conn, "COMMIT");
+    /* A transaction that had failed is rolled back by COMMIT, which then does not complain. */
+    if (PQresultStatus(result) == PGRES_COMMAND_OK && strcmp(PQcmdStatus(result), "COMMIT") != 0) {
+        snprintf(db->err, sizeof db->err, "database: the transaction had failed before");
+        PQclear(result);
+        return DB_EDISK;
+    }
+    return judge(p, result);
+}
+
+static void roll_back(struct db *db)
+{
+    struct db_postgres *p = engine_of(db);
+    if (PQtransactionStatus(p->conn) != PQTRANS_IDLE)
+        PQclear(PQexec(p->conn, "ROLLBACK"));
+}
+
+static int version(struct db *db, int64_t *version_out)
+{
+    struct db_postgres *p = engine_of(db);
+    int result = execute(p, "CREATE TABLE IF NOT EXISTS keng_schema (version INTEGER NOT NULL)");
+    if (result < 0)
+        return result;
+    PGresult *rows = PQexecParams(p->conn, "SELECT max(version) FROM keng_schema", 0, NULL, NULL,
+                                  NULL, NULL, 1);
+    if (PQresultStatus(rows) == PGRES_TUPLES_OK)
+        *version_out = PQgetisnull(rows, 0, 0)
+                           ? 0 : (int32_t)load32_be((const uint8_t *)PQgetvalue(rows, 0, 0));
+    return judge(p, rows);
+}
+
+static int migrate(struct db *db, const char *sql, int to_version)
+{
+    struct db_postgres *p = engine_of(db);
+    int64_t now = 0;
+    int result = begin(db);
+    if (result == 0)
+        result = version(db, &now);
+    /* Somebody else may have taken the step while we waited for the lock. */
+    if (result == 0 && now < to_version) {
+        char mark[80];
+        snprintf(mark, sizeof mark, "INSERT INTO keng_schema (version) VALUES (%d)", to_version);
+        result = execute(p, sql);
+        if (result == 0)
+            result = execute(p, mark);
+    }
+    if (result == 0)
+        result = commit(db);
+    if (result < 0)
+        roll_back(db);
+    return result;
+}
+
+static void close_db(struct db *db)
+{
+    struct db_postgres *p = engine_of(db);
+    forget(p);
+    PQfinish(p->conn);
+    free(p);
+}
+
+static const struct db_engine ENGINE = {
+    .words = {
+        [DB_WORD_INT] = "BIGINT",
+        [DB_WORD_ID] = "BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY",
+        [DB_WORD_LASTING_ID] = "BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY",
+        [DB_WORD_BYTES] = "BYTEA",
+        [DB_WORD_TEXT] = "TEXT COLLATE \"C\"",
+        [DB_WORD_BY_KEY] = "",
+    },
+    .own_sql = true,
+    .close = close_db,
+    .version = version,
+    .migrate = migrate,
+    .begin = begin,
+    .commit = commit,
+    .rollback = roll_back,
+    .step = step,
+    .stop = stop,
+    .column_int = column_int,
+    .column_bytes = column_bytes,
+};
+
+int db_postgres_open(const char *url, struct db **db_out)
+{
+    struct db_postgres *p = calloc(1, sizeof *p);
+    if (!p)
+        return DB_ENOMEM;
+    p->base.engine = &ENGINE;
+    *db_out = &p->base;
+    p->conn = PQconnectdb(url);
+    if (PQstatus(p->conn) != CONNECTION_OK)
+        return fail(p, NULL);
+    return set_up(p);
+}
