@@ -51,6 +51,7 @@ static json_t *check_body(uint8_t kind, const uint8_t *body, size_t len)
         struct report report;
         struct review review;
         struct directive directive;
+        struct receipt receipt;
     } decoded;
     int err;
     if (record_is_report(kind))
@@ -59,6 +60,8 @@ static json_t *check_body(uint8_t kind, const uint8_t *body, size_t len)
         err = review_decode(body, len, &decoded.review);
     else if (kind == RECORD_DIRECTIVE)
         err = directive_decode(body, len, &decoded.directive);
+    else if (kind == RECORD_RECEIPT)
+        err = receipt_decode(body, len, &decoded.receipt);
     else
         return node_json_error("bad-request", "records of this kind are not written by clients");
     if (err != REPORT_OK)

@@ -56,6 +56,8 @@ static const struct keng_command commands[] = {
       keng_run_status },
     { "inbox", "den hop-thu", "", BIT(OPT_ALL), 0, false, TEXT_CMD_INBOX,
       keng_run_inbox },
+    { "confirm", "da-doc xac-nhan", "[NUMBER ...]", BIT(OPT_AS), 0, true, TEXT_CMD_CONFIRM,
+      keng_run_confirm },
     { "watch", "theo-doi", "", 0, 0, false, TEXT_CMD_WATCH, keng_run_watch },
     { "roster", "danh-sach", "", 0, 0, false, TEXT_CMD_ROSTER, keng_run_roster },
     { "node", "may", "", 0, 0, false, TEXT_CMD_NODE, keng_run_node },

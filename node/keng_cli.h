@@ -27,6 +27,7 @@ enum {
     KENG_PATH_LEN_MAX = 1024,
     KENG_CALL_TIMEOUT_MS = 20000,
     KENG_WORDS_LEN = 768, /* one line of help or explanation */
+    KENG_REF_LEN = 32,         /* "65534-2097151" and room */
     KENG_TYPED_LEN_MAX = 4096, /* more than any report can hold */
 };
 
@@ -119,6 +120,29 @@ int keng_village(struct keng *k, const char *text, const char *dir, uint32_t *nu
 /* A whole file or standard input ("-"), NUL-ended, on the heap; NULL after saying why. */
 char *keng_read_all(const struct keng *k, const char *path, size_t len_max, size_t *len_out);
 
+/* keng_submit.c: hands a record to kengd and waits until it is durable there.  KENG_OK with kengd's
+ * answer, or the exit status after saying why. */
+struct keng_draft {
+    uint8_t kind;
+    const char *priority; /* word for kengd, NULL: the kind's own */
+    uint64_t author;      /* AUTHOR_ROOT: kengd chooses */
+    const uint8_t *body;
+    size_t body_len;
+};
+int keng_submit(struct keng *k, const struct keng_draft *draft, json_t **answer_out);
+
+/* A text or number of a JSON object; "" and 0 when it is not there. */
+static inline const char *keng_string_of(const json_t *object, const char *key)
+{
+    const char *s = json_string_value(json_object_get(object, key));
+    return s == NULL ? "" : s;
+}
+
+static inline int64_t keng_integer_of(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}
+
 /* keng_view.c: how things are called; pure. */
 enum keng_state { STATE_STORED, STATE_CARRIED, STATE_RECEIVED, STATE_READ, STATE_COUNT };
 bool keng_state_find(const char *word, enum keng_state *state_out);
@@ -146,11 +170,22 @@ void keng_village_name(const struct keng *k, uint32_t village, char *buf, size_t
 void keng_message_decode(struct keng *k, const char *hex, json_t *object);
 /* How long ago this node got it. */
 int64_t keng_message_age_s(const json_t *message, int64_t now_s);
+/* Adds what the commune's newest review of a report of this box says beyond its word. */
+void keng_message_decode_answer(struct keng *k, json_t *report);
 void keng_message_print(struct keng *k, const json_t *message, int64_t now_s);
+
+/* keng_show.c: what makes numbers into names; without a catalogue reports are still shown. */
+int keng_load_names(struct keng *k);
+bool keng_is_local(const struct keng *k, int64_t author);
+/* The decoded form without the raw bytes. */
+void keng_decode_in_place(struct keng *k, json_t *message);
+/* keng_inbox.c: is this for the people at this box? */
+bool keng_is_for_inbox(const struct keng *k, const json_t *record);
 
 int keng_run_report(struct keng *k);
 int keng_run_status(struct keng *k);
 int keng_run_inbox(struct keng *k);
+int keng_run_confirm(struct keng *k);
 int keng_run_watch(struct keng *k);
 int keng_run_roster(struct keng *k);
 int keng_run_node(struct keng *k);

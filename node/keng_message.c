@@ -5,17 +5,6 @@
 
 #include "proto/report.h"
 
-static const char *string_of(const json_t *object, const char *key)
-{
-    const char *s = json_string_value(json_object_get(object, key));
-    return s == NULL ? "" : s;
-}
-
-static int64_t integer_of(const json_t *object, const char *key)
-{
-    return json_integer_value(json_object_get(object, key));
-}
-
 /* The roster's line about an author, or NULL. */
 static const json_t *find_author(const struct keng *k, uint16_t author)
 {
@@ -23,7 +12,7 @@ static const json_t *find_author(const struct keng *k, uint16_t author)
 
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *entry = json_array_get(list, i);
-        if (integer_of(entry, "number") == author)
+        if (keng_integer_of(entry, "number") == author)
             return entry;
     }
     return NULL;
@@ -35,8 +24,8 @@ void keng_author_name(struct keng *k, uint16_t author, char *buf, size_t cap)
 
     if (author == AUTHOR_ROOT)
         snprintf(buf, cap, "%s", text_get(k->lang, TEXT_AUTHOR_ROOT));
-    else if (entry != NULL && string_of(entry, "name")[0] != '\0')
-        snprintf(buf, cap, "%s", string_of(entry, "name"));
+    else if (entry != NULL && keng_string_of(entry, "name")[0] != '\0')
+        snprintf(buf, cap, "%s", keng_string_of(entry, "name"));
     else
         text_fill(text_get(k->lang, TEXT_AUTHOR_NUMBER), KENG_ARGS(keng_num(author).s), buf, cap);
 }
@@ -58,7 +47,7 @@ static void set_village(struct keng *k, uint16_t author, uint32_t village, json_
     char name[128];
 
     if (village == 0) /* the author's own */
-        village = (uint32_t)integer_of(find_author(k, author), "village");
+        village = (uint32_t)keng_integer_of(find_author(k, author), "village");
     keng_village_name(k, village, name, sizeof name);
     json_object_set_new(object, "village", json_integer(village));
     json_object_set_new(object, "village_name", json_string(name));
@@ -112,6 +101,16 @@ static bool decode_report(struct keng *k, const struct record_view *v, json_t *o
     return true;
 }
 
+static json_t *refs_json(const struct record_ref *refs, size_t count)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, json_pack("{s:i,s:i,s:I}", "author", refs[i].author, "lane",
+                                              refs[i].lane, "seq", (json_int_t)refs[i].seq));
+    return list;
+}
+
 static bool decode_review(const struct record_view *v, json_t *object)
 {
     struct review r;
@@ -119,27 +118,91 @@ static bool decode_review(const struct record_view *v, json_t *object)
     if (review_decode(v->body, v->body_len, &r) != REPORT_OK)
         return false;
     const char *word = review_state_name(r.state);
-    json_t *refs = json_array();
-    for (size_t i = 0; i < r.ref_count; i++)
-        json_array_append_new(refs, json_pack("{s:i,s:i,s:I}", "author", r.refs[i].author, "lane",
-                                              r.refs[i].lane, "seq", (json_int_t)r.refs[i].seq));
     json_object_set_new(object, "review", json_string(word == NULL ? "" : word));
-    json_object_set_new(object, "refs", refs);
+    json_object_set_new(object, "refs", refs_json(r.refs, r.ref_count));
     json_object_set_new(object, "text", json_stringn(r.text, r.text_len));
     return true;
+}
+
+/* Does somebody whose key is on this box stand in the address? */
+static bool is_for_us(const struct keng *k, const struct directive *d)
+{
+    const json_t *local = json_object_get(k->roster, "local");
+
+    for (size_t i = 0; i < json_array_size(local); i++) {
+        uint16_t number = (uint16_t)json_integer_value(json_array_get(local, i));
+        const json_t *author = find_author(k, number);
+        struct roster_entry who = {
+            .number = number, .role = roster_role_find(keng_string_of(author, "role")),
+            .village = (uint32_t)keng_integer_of(author, "village"),
+        };
+        if (directive_is_for(d, &who))
+            return true;
+    }
+    return false;
 }
 
 static bool decode_directive(struct keng *k, const struct record_view *v, json_t *object)
 {
     struct directive d;
+    char name[128];
 
     if (directive_decode(v->body, v->body_len, &d) != REPORT_OK)
         return false;
     if (d.village != 0)
         set_village(k, v->ref.author, d.village, object);
+    if (d.role != 0)
+        json_object_set_new(object, "role",
+                            json_string(roster_role_name((enum roster_role)d.role)));
+    if (d.person != 0) {
+        keng_author_name(k, d.person, name, sizeof name);
+        json_object_set_new(object, "person", json_integer(d.person));
+        json_object_set_new(object, "person_name", json_string(name));
+    }
+    json_object_set_new(object, "drill", json_boolean(d.drill));
+    json_object_set_new(object, "for_us", json_boolean(is_for_us(k, &d)));
     json_object_set_new(object, "expires_min", json_integer(d.expires_min));
     json_object_set_new(object, "text", json_stringn(d.text, d.text_len));
     return true;
+}
+
+static bool decode_receipt(const struct record_view *v, json_t *object)
+{
+    struct receipt r;
+
+    if (receipt_decode(v->body, v->body_len, &r) != REPORT_OK)
+        return false;
+    json_object_set_new(object, "read", json_boolean(r.read));
+    json_object_set_new(object, "refs", refs_json(r.refs, r.ref_count));
+    return true;
+}
+
+void keng_message_decode_answer(struct keng *k, json_t *report)
+{
+    json_t *hex = json_incref(json_object_get(report, "review_hex"));
+    uint8_t bytes[RECORD_LEN_MAX];
+    struct record_view v;
+    struct review r;
+    size_t len = 0;
+
+    json_object_del(report, "review_hex");
+    if (json_is_string(hex) &&
+        sodium_hex2bin(bytes, sizeof bytes, json_string_value(hex), json_string_length(hex), NULL,
+                       &len, NULL) == 0 &&
+        record_decode(bytes, len, &v) == RECORD_OK && !v.encrypted &&
+        review_decode(v.body, v.body_len, &r) == REPORT_OK) {
+        uint8_t kind = record_kind_find(keng_string_of(report, "kind"));
+        json_t *corrections = json_array();
+        for (size_t i = 0; i < r.figure_count; i++)
+            json_array_append_new(corrections, figure_json(k, kind, &r.figures[i]));
+        if (r.figure_count > 0)
+            json_object_set(report, "corrections", corrections);
+        json_decref(corrections);
+        if (r.same_as.seq != 0)
+            json_object_set_new(report, "same_as", json_sprintf("%u-%u", r.same_as.author,
+                                                                r.same_as.seq));
+    }
+    json_decref(hex);
 }
 
 void keng_message_decode(struct keng *k, const char *hex, json_t *object)
@@ -165,6 +228,8 @@ void keng_message_decode(struct keng *k, const char *hex, json_t *object)
             readable = decode_review(&v, object);
         else if (v.kind == RECORD_DIRECTIVE)
             readable = decode_directive(k, &v, object);
+        else if (v.kind == RECORD_RECEIPT)
+            readable = decode_receipt(&v, object);
         else
             readable = true; /* nothing in it is for people */
     }
@@ -186,31 +251,60 @@ static void print_text(const char *text)
 
 int64_t keng_message_age_s(const json_t *m, int64_t now_s)
 {
-    int64_t received_ms = integer_of(m, "received_ms");
+    int64_t received_ms = keng_integer_of(m, "received_ms");
 
     /* A state that has just changed comes without the time of arrival; what the box wrote itself
      * was received when it was made. */
     return now_s - (received_ms > 0 ? received_ms / 1000
-                    : KENG_EPOCH_UNIX_S + integer_of(m, "created_min") * 60);
+                    : KENG_EPOCH_UNIX_S + keng_integer_of(m, "created_min") * 60);
 }
 
 static void print_headline(struct keng *k, const json_t *m, int64_t now_s)
 {
     char when[32], age[64], kind_words[64], unsure[64] = "";
-    const char *kind_word = string_of(m, "kind"), *village = string_of(m, "village_name");
+    const char *kind_word = keng_string_of(m, "kind");
     uint8_t kind = record_kind_find(kind_word);
+    /* Of a directive it is whom it is for, not where it comes from. */
+    const char *village = kind == RECORD_DIRECTIVE ? "" : keng_string_of(m, "village_name");
 
-    keng_clock(KENG_EPOCH_UNIX_S + integer_of(m, "created_min") * 60, when, sizeof when);
+    keng_clock(KENG_EPOCH_UNIX_S + keng_integer_of(m, "created_min") * 60, when, sizeof when);
     keng_age(k->lang, keng_message_age_s(m, now_s), age, sizeof age);
     text_fill(text_get(k->lang, keng_kind_text(kind)), KENG_ARGS(kind_word), kind_words,
               sizeof kind_words);
     if (json_is_false(json_object_get(m, "clock_set")))
         snprintf(unsure, sizeof unsure, " [%s]", text_get(k->lang, TEXT_CLOCK_UNSURE));
     bool drill = json_is_true(json_object_get(m, "drill"));
-    printf("%lld-%lld  %s%s%s%s · %s · %s%s (%s)%s%s\n", (long long)integer_of(m, "author"),
-           (long long)integer_of(m, "seq"), string_of(m, "author_name"),
+    printf("%lld-%lld  %s%s%s%s · %s · %s%s (%s)%s%s\n", (long long)keng_integer_of(m, "author"),
+           (long long)keng_integer_of(m, "seq"), keng_string_of(m, "author_name"),
            village[0] == '\0' ? "" : " (", village, village[0] == '\0' ? "" : ")", kind_words,
            when, unsure, age, drill ? " · " : "", drill ? text_get(k->lang, TEXT_DRILL) : "");
+}
+
+/* To whom, until when, and what is expected of the reader. */
+static void print_address(struct keng *k, const json_t *m, int64_t now_s)
+{
+    const char *person = keng_string_of(m, "person_name"), *role = keng_string_of(m, "role");
+    const char *role_words = role[0] == '\0' ? "" : text_get(k->lang, keng_role_text(role));
+    const char *village = keng_string_of(m, "village_name");
+    int64_t expires_s = KENG_EPOCH_UNIX_S + keng_integer_of(m, "expires_min") * 60;
+    char to[KENG_WORDS_LEN], until[32], number[KENG_REF_LEN];
+
+    snprintf(to, sizeof to, "%s%s%s%s%s", person, person[0] && role[0] ? ", " : "", role_words,
+             (person[0] || role[0]) && village[0] ? ", " : "", village);
+    fputs("    ", stdout);
+    keng_say(k, stdout, TEXT_DIRECTIVE_TO,
+             KENG_ARGS(to[0] == '\0' ? text_get(k->lang, TEXT_DIRECTIVE_ALL) : to));
+    if (keng_integer_of(m, "expires_min") != 0) {
+        keng_clock(expires_s, until, sizeof until);
+        fputs("    ", stdout);
+        keng_say(k, stdout, expires_s > now_s ? TEXT_DIRECTIVE_UNTIL : TEXT_DIRECTIVE_OVER,
+                 KENG_ARGS(until));
+    }
+    snprintf(number, sizeof number, "%lld-%lld", (long long)keng_integer_of(m, "author"),
+             (long long)keng_integer_of(m, "seq"));
+    fputs("    ", stdout);
+    keng_say(k, stdout, json_is_true(json_object_get(m, "confirmed")) ? TEXT_DIRECTIVE_CONFIRMED
+                        : TEXT_DIRECTIVE_CONFIRM, KENG_ARGS(number));
 }
 
 void keng_message_print(struct keng *k, const json_t *m, int64_t now_s)
@@ -220,27 +314,29 @@ void keng_message_print(struct keng *k, const json_t *m, int64_t now_s)
     print_headline(k, m, now_s);
     if (!json_is_true(json_object_get(m, "readable")))
         printf("    %s\n", text_get(k->lang, TEXT_UNREADABLE));
-    if (string_of(m, "hazard_name")[0] != '\0') {
+    if (keng_string_of(m, "hazard_name")[0] != '\0') {
         fputs("    ", stdout);
-        keng_say(k, stdout, TEXT_HAZARD, KENG_ARGS(string_of(m, "hazard_name")));
+        keng_say(k, stdout, TEXT_HAZARD, KENG_ARGS(keng_string_of(m, "hazard_name")));
     }
     for (size_t i = 0; i < json_array_size(figures); i++) {
         const json_t *f = json_array_get(figures, i);
-        printf("    %s: %s\n", string_of(f, "name"), string_of(f, "shown"));
+        printf("    %s: %s\n", keng_string_of(f, "name"), keng_string_of(f, "shown"));
     }
     if (json_object_get(m, "lat_e5") != NULL) {
         char place[64];
-        snprintf(place, sizeof place, "%s,%s", keng_decimal(integer_of(m, "lat_e5"), 5).s,
-                 keng_decimal(integer_of(m, "lon_e5"), 5).s);
+        snprintf(place, sizeof place, "%s,%s", keng_decimal(keng_integer_of(m, "lat_e5"), 5).s,
+                 keng_decimal(keng_integer_of(m, "lon_e5"), 5).s);
         fputs("    ", stdout);
         keng_say(k, stdout, TEXT_PLACE, KENG_ARGS(place));
     }
     if (refs != NULL) {
-        printf("    %s:", text_get(k->lang, keng_review_text(string_of(m, "review"))));
+        printf("    %s:", text_get(k->lang, keng_review_text(keng_string_of(m, "review"))));
         for (size_t i = 0; i < json_array_size(refs); i++)
-            printf(" %lld-%lld", (long long)integer_of(json_array_get(refs, i), "author"),
-                   (long long)integer_of(json_array_get(refs, i), "seq"));
+            printf(" %lld-%lld", (long long)keng_integer_of(json_array_get(refs, i), "author"),
+                   (long long)keng_integer_of(json_array_get(refs, i), "seq"));
         putchar('\n');
     }
-    print_text(string_of(m, "text"));
+    print_text(keng_string_of(m, "text"));
+    if (strcmp(keng_string_of(m, "kind"), "directive") == 0)
+        print_address(k, m, now_s);
 }

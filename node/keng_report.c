@@ -12,10 +12,6 @@
 #include "proto/text.h"
 
 enum {
-    SUBMIT_DEADLINE_MS = 60000, /* a daemon that is being restarted is back long before */
-    CONNECT_GRACE_MS = 4000,    /* for the first connection: nothing is at stake yet */
-    RETRY_PAUSE_MS = 200,
-    ONCE_LEN = 24,
     STDIN_LEN_MAX = 64 * 1024,
     LINES_LEN_MAX = 16 << 20,
 };
@@ -331,108 +327,6 @@ static int encode(const struct keng *k, const struct filing *f, int64_t line,
     return KENG_OK;
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static void pause_ms(long ms)
-{
-    nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 }, NULL);
-}
-
-static json_t *submit_request(const struct filing *f, const uint8_t *body, size_t body_len,
-                              const char *once)
-{
-    char hex[2 * RECORD_BODY_LEN_MAX + 1];
-
-    sodium_bin2hex(hex, sizeof hex, body, body_len);
-    json_t *request = json_pack("{s:s,s:s,s:s,s:s}", "do", "submit", "kind",
-                                record_kind_name(f->kind), "body", hex, "once", once);
-    if (f->priority != NULL)
-        json_object_set_new(request, "priority", json_string(f->priority));
-    if (f->author != AUTHOR_ROOT)
-        json_object_set_new(request, "author", json_integer((json_int_t)f->author));
-    return request;
-}
-
-/* What kengd refuses with, and whose fault that is. */
-static const struct refusal {
-    const char *code;
-    bool passes; /* asking again helps */
-    bool ours;   /* what was typed is wrong */
-    enum keng_text_id text; /* FAILED: kengd's own words */
-} refusals[] = {
-    { "bad-request", false, true, TEXT_FAILED },
-    { "bad-body", false, true, TEXT_FAILED },
-    { "unknown-author", false, true, TEXT_REFUSED_AUTHOR },
-    { "too-long", false, true, TEXT_REFUSED_LONG },
-    { "store-full", false, false, TEXT_REFUSED_FULL },
-    { "disk", false, false, TEXT_REFUSED_DISK },
-    { "again", true, false, TEXT_REFUSED_BUSY },
-    { "busy", true, false, TEXT_REFUSED_BUSY },
-    { "behind", true, false, TEXT_REFUSED_BEHIND },
-    { "", false, false, TEXT_FAILED }, /* a code of a later version */
-};
-
-static const struct refusal *find_refusal(const json_t *answer)
-{
-    const char *code = json_string_value(json_object_get(answer, "code"));
-    const struct refusal *r = refusals;
-
-    while (r->code[0] != '\0' && (code == NULL || strcmp(r->code, code) != 0))
-        r++;
-    return r;
-}
-
-/* Says why kengd did not take the report. */
-static int refused(const struct keng *k, const struct refusal *r)
-{
-    const char *why = r->text == TEXT_FAILED ? k->client.err : text_get(k->lang, r->text);
-
-    return r->ours ? keng_wrong(k, TEXT_WRONG_REFUSED, KENG_ARGS(why))
-                   : keng_failed(k, TEXT_FAILED_REFUSED, KENG_ARGS(why));
-}
-
-/* Hands one report to kengd.  An answer that was lost is asked for again with the same token, so
- * that kengd cannot make two records of one report. */
-static int submit(struct keng *k, const struct filing *f, const uint8_t *body, size_t body_len,
-                  json_t **answer_out)
-{
-    int64_t start_ms = now_ms();
-    bool asked = false;
-    uint8_t random[ONCE_LEN / 2];
-    char once[ONCE_LEN + 1];
-
-    randombytes_buf(random, sizeof random);
-    sodium_bin2hex(once, sizeof once, random, sizeof random);
-    for (;;) {
-        const struct refusal *refusal = NULL;
-        int why = 0;
-        if (k->client.fd >= 0 || client_open(&k->client, k->socket) == 0) {
-            asked = true;
-            if (client_call(&k->client, submit_request(f, body, body_len, once),
-                            KENG_CALL_TIMEOUT_MS, answer_out) == 0)
-                return KENG_OK;
-            refusal = *answer_out == NULL ? NULL : find_refusal(*answer_out);
-            json_decref(*answer_out);
-            *answer_out = NULL;
-        } else {
-            why = errno;
-        }
-        bool too_late = now_ms() - start_ms >= (asked ? SUBMIT_DEADLINE_MS : CONNECT_GRACE_MS);
-        if (refusal != NULL && (!refusal->passes || too_late))
-            return refused(k, refusal);
-        if (too_late && asked)
-            return keng_failed(k, TEXT_FAILED_UNSURE, KENG_ARGS(k->client.err));
-        if (too_late)
-            return keng_failed(k, TEXT_FAILED_NO_DAEMON, KENG_ARGS(k->socket, strerror(why)));
-        pause_ms(RETRY_PAUSE_MS);
-    }
-}
-
 /* Says what kengd made of the report. */
 static int confirm(const struct keng *k, json_t *answer, const struct filing *f, bool brief)
 {
@@ -476,7 +370,9 @@ static int file_one(struct keng *k, const struct filing *f, int64_t line)
             keng_say(k, stdout, TEXT_DRY_RUN, KENG_ARGS(keng_num((int64_t)frame_len).s));
         return KENG_OK;
     }
-    status = submit(k, f, body, body_len, &answer);
+    struct keng_draft draft = { .kind = f->kind, .priority = f->priority, .author = f->author,
+                                .body = body, .body_len = body_len };
+    status = keng_submit(k, &draft, &answer);
     return status == KENG_OK ? confirm(k, answer, f, line > 0) : status;
 }
 

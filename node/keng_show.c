@@ -1,4 +1,4 @@
-/* keng_show.c - status, inbox, watch, roster, node: what the node knows, in words. */
+/* keng_show.c - status, watch, roster, node: what the node knows, in words. */
 #include "node/keng_cli.h"
 
 #include <poll.h>
@@ -8,25 +8,12 @@
 
 enum {
     SHOWN_COUNT = 20,
-    ALL_COUNT = 10000,
     MINE_LIMIT = 200,
-    PAGE_LIMIT = 200,
     RECONNECT_PAUSE_S = 1,
 };
 
-static const char *string_of(const json_t *object, const char *key)
-{
-    const char *s = json_string_value(json_object_get(object, key));
-    return s == NULL ? "" : s;
-}
-
-static int64_t integer_of(const json_t *object, const char *key)
-{
-    return json_integer_value(json_object_get(object, key));
-}
-
 /* What makes numbers into names.  Without a catalogue reports are still shown, by number. */
-static int load_names(struct keng *k)
+int keng_load_names(struct keng *k)
 {
     int status = keng_load_roster(k);
 
@@ -51,6 +38,30 @@ static void name_list(struct keng *k, const json_t *numbers, char *buf, size_t c
     }
 }
 
+/* What the answer changes, old and new. */
+static void print_answer(const struct keng *k, const json_t *report)
+{
+    const json_t *corrections = json_object_get(report, "corrections");
+    const json_t *figures = json_object_get(report, "figures");
+
+    for (size_t i = 0; i < json_array_size(corrections); i++) {
+        const json_t *new = json_array_get(corrections, i);
+        const char *was = "?";
+        for (size_t f = 0; f < json_array_size(figures); f++) {
+            const json_t *old = json_array_get(figures, f);
+            if (keng_integer_of(old, "number") == keng_integer_of(new, "number"))
+                was = keng_string_of(old, "shown");
+        }
+        fputs("      ", stdout);
+        keng_say(k, stdout, TEXT_ANSWER_FIGURE,
+                 KENG_ARGS(keng_string_of(new, "name"), was, keng_string_of(new, "shown")));
+    }
+    if (keng_string_of(report, "same_as")[0] != '\0') {
+        fputs("      ", stdout);
+        keng_say(k, stdout, TEXT_ANSWER_SAME, KENG_ARGS(keng_string_of(report, "same_as")));
+    }
+}
+
 static void print_state(struct keng *k, const json_t *report, int64_t now_s)
 {
     enum keng_state state = STATE_STORED;
@@ -58,7 +69,7 @@ static void print_state(struct keng *k, const json_t *report, int64_t now_s)
     int64_t age_s = keng_message_age_s(report, now_s);
     const json_t *by = json_object_get(report, "received_by");
 
-    keng_state_find(string_of(report, "state"), &state);
+    keng_state_find(keng_string_of(report, "state"), &state);
     printf("    %s ", keng_state_icon(state));
     switch (state) {
     case STATE_STORED:
@@ -76,10 +87,11 @@ static void print_state(struct keng *k, const json_t *report, int64_t now_s)
         keng_say(k, stdout, TEXT_STATE_RECEIVED, KENG_ARGS(names));
         break;
     case STATE_READ:
-        printf("%s", text_get(k->lang, keng_review_text(string_of(report, "review"))));
-        if (string_of(report, "review_text")[0] != '\0')
-            printf(": “%s”", string_of(report, "review_text"));
+        printf("%s", text_get(k->lang, keng_review_text(keng_string_of(report, "review"))));
+        if (keng_string_of(report, "review_text")[0] != '\0')
+            printf(": “%s”", keng_string_of(report, "review_text"));
         putchar('\n');
+        print_answer(k, report);
         break;
     case STATE_COUNT:
         break;
@@ -96,13 +108,14 @@ static void print_state(struct keng *k, const json_t *report, int64_t now_s)
 }
 
 /* The decoded form without the raw bytes. */
-static void decode_in_place(struct keng *k, json_t *message)
+void keng_decode_in_place(struct keng *k, json_t *message)
 {
     json_t *hex = json_incref(json_object_get(message, "hex"));
 
     json_object_del(message, "hex");
     keng_message_decode(k, json_string_value(hex) == NULL ? "" : json_string_value(hex), message);
     json_decref(hex);
+    keng_message_decode_answer(k, message);
 }
 
 static enum keng_text_id modem_text(const char *state)
@@ -128,14 +141,14 @@ static void print_node_line(const struct keng *k, const json_t *status)
     const json_t *store = json_object_get(status, "store");
 
     keng_say(k, stdout, TEXT_NODE_LINE,
-             KENG_ARGS(keng_num(integer_of(status, "node")).s,
-                       keng_num(integer_of(status, "records")).s,
+             KENG_ARGS(keng_num(keng_integer_of(status, "node")).s,
+                       keng_num(keng_integer_of(status, "records")).s,
                        keng_num((int64_t)json_array_size(neighbours)).s,
-                       keng_decimal(integer_of(airtime, "spent_ms") / 100, 1).s,
-                       keng_decimal(integer_of(airtime, "budget_ms") / 100, 1).s,
-                       text_get(k->lang, modem_text(string_of(modem, "state")))));
-    if (strcmp(string_of(store, "state"), "failing") == 0)
-        keng_say(k, stdout, TEXT_STORE_FAILING, KENG_ARGS(string_of(store, "text")));
+                       keng_decimal(keng_integer_of(airtime, "spent_ms") / 100, 1).s,
+                       keng_decimal(keng_integer_of(airtime, "budget_ms") / 100, 1).s,
+                       text_get(k->lang, modem_text(keng_string_of(modem, "state")))));
+    if (strcmp(keng_string_of(store, "state"), "failing") == 0)
+        keng_say(k, stdout, TEXT_STORE_FAILING, KENG_ARGS(keng_string_of(store, "text")));
 }
 
 int keng_run_status(struct keng *k)
@@ -143,7 +156,7 @@ int keng_run_status(struct keng *k)
     json_t *mine = NULL, *node = NULL;
     int64_t now_s = (int64_t)time(NULL);
     int limit = k->option[OPT_ALL] != NULL ? MINE_LIMIT : SHOWN_COUNT;
-    int status = load_names(k);
+    int status = keng_load_names(k);
 
     if (status == KENG_OK)
         status = keng_call(k, json_pack("{s:s,s:i}", "do", "mine", "limit", limit), &mine);
@@ -153,7 +166,7 @@ int keng_run_status(struct keng *k)
         goto out;
     json_t *reports = json_object_get(mine, "reports");
     for (size_t i = 0; i < json_array_size(reports); i++)
-        decode_in_place(k, json_array_get(reports, i));
+        keng_decode_in_place(k, json_array_get(reports, i));
     if (k->option[OPT_JSON] != NULL) {
         json_object_del(node, "ok");
         keng_print_json(json_pack("{s:O,s:O}", "reports", reports, "node", node));
@@ -173,7 +186,7 @@ out:
     return status;
 }
 
-static bool is_local(const struct keng *k, int64_t author)
+bool keng_is_local(const struct keng *k, int64_t author)
 {
     const json_t *local = json_object_get(k->roster, "local");
 
@@ -184,81 +197,6 @@ static bool is_local(const struct keng *k, int64_t author)
     return false;
 }
 
-/* Is this for the people at this box: a directive, an answer to them, or somebody else's report? */
-static bool is_for_inbox(const struct keng *k, const json_t *record)
-{
-    uint8_t kind = record_kind_find(string_of(record, "kind"));
-
-    if (kind == RECORD_DIRECTIVE)
-        return true;
-    if (kind == RECORD_REVIEW) {
-        const json_t *refs = json_object_get(record, "refs");
-        for (size_t i = 0; i < json_array_size(refs); i++) {
-            if (is_local(k, integer_of(json_array_get(refs, i), "author")))
-                return true;
-        }
-        return false;
-    }
-    return record_is_report(kind) && !is_local(k, integer_of(record, "author"));
-}
-
-/* Reads on from *after and keeps the newest count_max messages for the inbox. */
-static int collect(struct keng *k, size_t count_max, json_t *messages)
-{
-    int64_t after = 0;
-    size_t got;
-
-    do {
-        json_t *answer = NULL;
-        int status = keng_call(k, json_pack("{s:s,s:I,s:i}", "do", "records", "after",
-                                            (json_int_t)after, "limit", PAGE_LIMIT), &answer);
-        if (status != KENG_OK)
-            return status;
-        json_t *records = json_object_get(answer, "records");
-        got = json_array_size(records);
-        for (size_t i = 0; i < got; i++) {
-            json_t *record = json_array_get(records, i);
-            int64_t arrival = integer_of(record, "arrival");
-            if (arrival <= after) { /* would ask for the same page for ever */
-                json_decref(answer);
-                return keng_failed(k, TEXT_FAILED_ANSWER, NULL);
-            }
-            after = arrival;
-            uint8_t kind = record_kind_find(string_of(record, "kind"));
-            if (kind != RECORD_DIRECTIVE && kind != RECORD_REVIEW && !record_is_report(kind))
-                continue;
-            decode_in_place(k, record);
-            if (!is_for_inbox(k, record))
-                continue;
-            json_array_append(messages, record);
-            if (json_array_size(messages) > count_max)
-                json_array_remove(messages, 0);
-        }
-        json_decref(answer);
-    } while (got > 0);
-    return KENG_OK;
-}
-
-int keng_run_inbox(struct keng *k)
-{
-    json_t *messages = json_array();
-    int64_t now_s = (int64_t)time(NULL);
-    int status = load_names(k);
-
-    if (status == KENG_OK)
-        status = collect(k, k->option[OPT_ALL] != NULL ? ALL_COUNT : SHOWN_COUNT, messages);
-    if (status == KENG_OK && k->option[OPT_JSON] != NULL) {
-        keng_print_json(json_pack("{s:O}", "messages", messages));
-    } else if (status == KENG_OK) {
-        if (json_array_size(messages) == 0)
-            keng_say(k, stdout, TEXT_NO_MESSAGES, NULL);
-        for (size_t i = 0; i < json_array_size(messages); i++)
-            keng_message_print(k, json_array_get(messages, i), now_s);
-    }
-    json_decref(messages);
-    return status;
-}
-
 /* One line of `follow`. */
 static void show_followed(struct keng *k, json_t *line, int64_t *after)
 {
@@ -267,15 +205,15 @@ static void show_followed(struct keng *k, json_t *line, int64_t *after)
     int64_t now_s = (int64_t)time(NULL);
 
     if (record != NULL)
-        *after = integer_of(record, "arrival");
+        *after = keng_integer_of(record, "arrival");
     if (!json_is_object(message))
         return;
-    decode_in_place(k, message);
+    keng_decode_in_place(k, message);
     if (k->option[OPT_JSON] != NULL) {
         keng_print_json(json_incref(line));
         return;
     }
-    if (record != NULL && !is_for_inbox(k, record))
+    if (record != NULL && !keng_is_for_inbox(k, record))
         return;
     keng_message_print(k, message, now_s);
     if (state != NULL)
@@ -314,14 +252,14 @@ int keng_run_watch(struct keng *k)
 {
     json_t *answer = NULL;
     int64_t after;
-    int status = load_names(k);
+    int status = keng_load_names(k);
 
     if (status == KENG_OK)
         status = keng_call(k, json_pack("{s:s,s:i,s:i}", "do", "records", "after", 0, "limit", 1),
                            &answer);
     if (status != KENG_OK)
         return status;
-    after = integer_of(answer, "last");
+    after = keng_integer_of(answer, "last");
     json_decref(answer);
     for (;;) {
         status = follow(k, &after);
@@ -350,14 +288,15 @@ int keng_run_roster(struct keng *k)
     for (size_t i = 0; i < json_array_size(authors); i++) {
         const json_t *a = json_array_get(authors, i);
         char village[128];
-        keng_village_name(k, (uint32_t)integer_of(a, "village"), village, sizeof village);
-        printf("%5lld  %s · %s%s%s%s%s%s%s\n", (long long)integer_of(a, "number"),
-               string_of(a, "name"), text_get(k->lang, keng_role_text(string_of(a, "role"))),
+        keng_village_name(k, (uint32_t)keng_integer_of(a, "village"), village, sizeof village);
+        bool local = keng_is_local(k, keng_integer_of(a, "number"));
+        bool revoked = keng_integer_of(a, "revoked_after") > 0;
+        printf("%5lld  %s · %s%s%s%s%s%s%s\n", (long long)keng_integer_of(a, "number"),
+               keng_string_of(a, "name"),
+               text_get(k->lang, keng_role_text(keng_string_of(a, "role"))),
                village[0] == '\0' ? "" : " · ", village,
-               is_local(k, integer_of(a, "number")) ? " · " : "",
-               is_local(k, integer_of(a, "number")) ? text_get(k->lang, TEXT_LOCAL_MARK) : "",
-               integer_of(a, "revoked_after") > 0 ? " · " : "",
-               integer_of(a, "revoked_after") > 0 ? text_get(k->lang, TEXT_REVOKED_MARK) : "");
+               local ? " · " : "", local ? text_get(k->lang, TEXT_LOCAL_MARK) : "",
+               revoked ? " · " : "", revoked ? text_get(k->lang, TEXT_REVOKED_MARK) : "");
     }
     return KENG_OK;
 }

@@ -43,6 +43,7 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(CMD_STATUS, "tin đã gửi đi đến đâu", "how far my reports have come") \
     X(CMD_INBOX, "chỉ đạo, trả lời của xã và tin của người khác", \
       "directives, answers and new reports") \
+    X(CMD_CONFIRM, "báo xã là đã đọc chỉ đạo", "tell the commune that a directive was read") \
     X(CMD_WATCH, "theo dõi tin đến, bấm Ctrl-C để dừng", "follow what arrives, Ctrl-C ends") \
     X(CMD_ROSTER, "ai có số nào trong xã", "who has which number in the commune") \
     X(CMD_NODE, "máy này: số bản ghi, máy lân cận, thời gian phát", \
@@ -148,6 +149,8 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
       "the text is too long for one report; shorten it or make two") \
     X(WRONG_LINE_LONG, "dòng {1} quá dài cho một tin; bớt chữ hoặc chia thành hai dòng", \
       "line {1} is too long for one report; shorten it or make two lines") \
+    X(WRONG_DIRECTIVE, "không có chỉ đạo số '{1}' cho máy này; xem: keng hop-thu", \
+      "there is no directive '{1}' for this box; see: keng inbox") \
     X(WRONG_VILLAGE, "không có thôn, bản '{1}'; ghi tên như trong danh sách, hoặc số", \
       "there is no village '{1}'; use a name of the list, or its number") \
     X(WRONG_VILLAGE_NEAR, "không có thôn, bản '{1}'; có phải: {2}?", \
@@ -259,6 +262,19 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(REVIEW_APPROVED, "Xã đã duyệt", "Approved by the commune") \
     X(REVIEW_REJECTED, "Xã không duyệt", "Not approved by the commune") \
     X(REVIEW_MET, "Xã đã đáp ứng", "The commune has met it") \
+    X(REVIEW_CORRECTED, "Xã đã sửa số liệu", "Figures corrected by the commune") \
+    X(REVIEW_JOINED, "Xã đã gộp với tin khác", "Joined with another report by the commune") \
+    X(ANSWER_FIGURE, "{1}: {2} → {3}", "{1}: {2} → {3}") \
+    X(ANSWER_SAME, "cùng một việc với tin {1}", "the same as report {1}") \
+    X(DIRECTIVE_TO, "gửi: {1}", "to: {1}") \
+    X(DIRECTIVE_ALL, "cả xã", "the whole commune") \
+    X(DIRECTIVE_UNTIL, "có hiệu lực đến {1}", "in force until {1}") \
+    X(DIRECTIVE_OVER, "đã hết hiệu lực lúc {1}", "no longer in force since {1}") \
+    X(DIRECTIVE_CONFIRM, "đọc xong hãy báo xã: keng da-doc {1}", \
+      "when read, tell the commune: keng confirm {1}") \
+    X(DIRECTIVE_CONFIRMED, "đã báo xã là đã đọc", "the commune was told that it was read") \
+    X(CONFIRMED, "Đã ghi: chỉ đạo {1} đã đọc.", "Kept: directive {1} was read.") \
+    X(NOTHING_TO_CONFIRM, "Không còn chỉ đạo nào chưa đọc.", "No directive is left to confirm.") \
     X(AGE_NOW, "vừa xong", "just now") \
     X(AGE_MIN, "{1} phút trước", "{1} min ago") \
     X(AGE_HOUR, "{1} giờ trước", "{1} h ago") \
@@ -275,6 +291,7 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(KIND_ROSTER, "danh sách", "roster") \
     X(KIND_REVIEW, "trả lời", "answer") \
     X(KIND_DIRECTIVE, "CHỈ ĐẠO", "DIRECTIVE") \
+    X(KIND_RECEIPT, "đã đọc", "receipt") \
     X(KIND_PROFILE, "thông số xã", "profile") \
     X(KIND_ACK, "xác nhận", "acknowledgement") \
     X(KIND_OTHER, "loại {1}", "kind {1}") \

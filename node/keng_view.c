@@ -34,6 +34,7 @@ enum keng_text_id keng_review_text(const char *word)
     static const struct { const char *word; enum keng_text_id text; } reviews[] = {
         { "question", TEXT_REVIEW_QUESTION }, { "approved", TEXT_REVIEW_APPROVED },
         { "rejected", TEXT_REVIEW_REJECTED }, { "met", TEXT_REVIEW_MET },
+        { "corrected", TEXT_REVIEW_CORRECTED }, { "joined", TEXT_REVIEW_JOINED },
     };
 
     for (size_t i = 0; i < sizeof reviews / sizeof reviews[0]; i++) {
@@ -51,7 +52,7 @@ enum keng_text_id keng_kind_text(uint8_t kind)
         { RECORD_ACCESS, TEXT_KIND_ACCESS }, { RECORD_SAFE, TEXT_KIND_SAFE },
         { RECORD_NOTE, TEXT_KIND_NOTE }, { RECORD_ROSTER, TEXT_KIND_ROSTER },
         { RECORD_REVIEW, TEXT_KIND_REVIEW }, { RECORD_DIRECTIVE, TEXT_KIND_DIRECTIVE },
-        { RECORD_PROFILE, TEXT_KIND_PROFILE },
+        { RECORD_PROFILE, TEXT_KIND_PROFILE }, { RECORD_RECEIPT, TEXT_KIND_RECEIPT },
     };
 
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {

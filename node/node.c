@@ -290,6 +290,36 @@ static json_t *submitted_json(const struct record_ref *ref, size_t len)
                      (int)(FRAME_HEADER_LEN + 1 + len));
 }
 
+/* A directive that asks for it is answered once by the box itself: that it is here, for somebody
+ * who writes on this box.  Whether it was read, only people say. */
+static void answer_directive(struct node *n, const struct record_view *view)
+{
+    struct directive directive;
+    struct receipt receipt = { .ref_count = 1, .refs = { view->ref } };
+    uint8_t body[RECORD_BODY_LEN_MAX];
+    char once[STORE_ONCE_LEN_MAX + 1];
+    bool ours = false;
+    if (view->encrypted || node_is_local(n, view->ref.author) ||
+        !node_is_local(n, n->settings.node) ||
+        directive_decode(view->body, view->body_len, &directive) != REPORT_OK || !directive.receipt)
+        return;
+    for (int i = 0; i < n->identity_count && !ours; i++) {
+        const struct roster_author *a = roster_find(&n->roster, n->identities[i].number);
+        ours = a && directive_is_for(&directive, &a->entry);
+    }
+    int len = receipt_encode(&receipt, body, sizeof body);
+    if (!ours || len < 0)
+        return;
+    struct record_draft draft = { .ref = { .author = n->settings.node }, .kind = RECORD_RECEIPT,
+                                  .priority = PRIORITY_ROUTINE, .clock_set = node_clock_set(),
+                                  .created_min = node_created_min(), .body = body,
+                                  .body_len = (size_t)len };
+    snprintf(once, sizeof once, "receipt-%u-%u", view->ref.author, view->ref.seq);
+    if (!node_submit(n, 0, 0, &draft, once))
+        fprintf(stderr, "<4>kengd: directive %u-%u is here, and no place to say so\n",
+                view->ref.author, view->ref.seq);
+}
+
 /* The store has spoken about a record: whoever waits for it is told; what it says takes effect. */
 static void settle_record(struct node *n, const struct mesh_event *ev, bool durable)
 {
@@ -307,6 +337,8 @@ static void settle_record(struct node *n, const struct mesh_event *ev, bool dura
         apply_root_record(n, &view);
     if (record_is_report(view.kind) && node_is_local(n, view.ref.author))
         open_report(n, &view.ref, AUTHOR_NONE);
+    if (view.kind == RECORD_DIRECTIVE)
+        answer_directive(n, &view);
     if (p)
         answer(n, p, submitted_json(&ev->ref, ev->len));
 }

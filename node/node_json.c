@@ -53,13 +53,6 @@ json_t *node_json_record(const struct store_record *record)
                      "hex", node_json_hex(record->bytes, record->len));
 }
 
-static const char *review_word(uint8_t state)
-{
-    static const char *const words[] = { "unknown", "seen", "question", "approved", "rejected",
-                                         "met" };
-    return state < sizeof words / sizeof words[0] ? words[state] : words[0];
-}
-
 /* Those known to hold it now, and the one the store remembers from before a restart. */
 static json_t *carriers(const struct node *n, const struct node_report *r)
 {
@@ -95,7 +88,13 @@ json_t *node_json_report(struct node *n, const struct store_record *record)
         json_object_set_new(json, "received_by", json_integer(ms.gateway));
     struct store_review review;
     if (store_find_review(n->store, &v.ref, &review) == STORE_OK) {
-        json_object_set_new(json, "review", json_string(review_word(review.state)));
+        const char *word = review_state_name((enum review_state)review.state);
+        struct record_ref by = { .author = review.by, .seq = review.by_seq };
+        uint8_t bytes[RECORD_LEN_MAX];
+        int len = store_load(n->store, &by, bytes);
+        json_object_set_new(json, "review", json_string(word ? word : "unknown"));
+        if (len > 0)
+            json_object_set_new(json, "review_hex", node_json_hex(bytes, (size_t)len));
         json_object_set_new(json, "review_by", json_integer(review.by));
         json_object_set_new(json, "review_text", json_string(review.text));
     }

@@ -101,6 +101,7 @@ static const struct {
     { RECORD_REVIEW, PRIORITY_DAMAGE, "review" },
     { RECORD_DIRECTIVE, PRIORITY_EVACUATION, "directive" },
     { RECORD_PROFILE, PRIORITY_EVACUATION, "profile" },
+    { RECORD_RECEIPT, PRIORITY_DAMAGE, "receipt" },
     { RECORD_ACK_FIRST, PRIORITY_EVACUATION, "ack" },
 };
 static const char *const PRIORITIES[PRIORITY_COUNT] = { "routine", "damage", "evacuation",

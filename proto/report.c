@@ -136,17 +136,12 @@ static int put_word(const char *word, const char *allowed, size_t len_min, size_
 
 /* ---- reports ------------------------------------------------------------------------------ */
 
-static int check_report(const struct report *r)
+static int check_figures(const struct report_figure *figures, size_t count)
 {
-    if (r->figure_count > REPORT_FIGURE_COUNT_MAX)
+    if (count > REPORT_FIGURE_COUNT_MAX)
         return REPORT_ECOUNT;
-    if (r->village > REPORT_VILLAGE_MAX || r->event > REPORT_EVENT_MAX ||
-        r->hazard > REPORT_HAZARD_MAX ||
-        r->lat_e5 < -REPORT_LAT_E5_MAX || r->lat_e5 > REPORT_LAT_E5_MAX ||
-        r->lon_e5 < -REPORT_LON_E5_MAX || r->lon_e5 > REPORT_LON_E5_MAX)
-        return REPORT_ERANGE;
-    for (size_t i = 0; i < r->figure_count; i++) {
-        const struct report_figure *f = &r->figures[i];
+    for (size_t i = 0; i < count; i++) {
+        const struct report_figure *f = &figures[i];
         if (f->code == 0 || f->code > REPORT_CODE_MAX || f->value < 0 ||
             f->value > REPORT_VALUE_MAX)
             return REPORT_ERANGE;
@@ -154,6 +149,26 @@ static int check_report(const struct report *r)
             return REPORT_EORDER;
     }
     return REPORT_OK;
+}
+
+static void put_figures(const struct report_figure *figures, size_t count,
+                        uint32_t codes[static REPORT_FIGURE_COUNT_MAX],
+                        int64_t values[static REPORT_FIGURE_COUNT_MAX])
+{
+    for (size_t i = 0; i < count; i++) {
+        codes[i] = figures[i].code;
+        values[i] = figures[i].value;
+    }
+}
+
+static int check_report(const struct report *r)
+{
+    if (r->village > REPORT_VILLAGE_MAX || r->event > REPORT_EVENT_MAX ||
+        r->hazard > REPORT_HAZARD_MAX ||
+        r->lat_e5 < -REPORT_LAT_E5_MAX || r->lat_e5 > REPORT_LAT_E5_MAX ||
+        r->lon_e5 < -REPORT_LON_E5_MAX || r->lon_e5 > REPORT_LON_E5_MAX)
+        return REPORT_ERANGE;
+    return check_figures(r->figures, r->figure_count);
 }
 
 int report_encode(const struct report *report, uint8_t *buf, size_t cap)
@@ -168,10 +183,7 @@ int report_encode(const struct report *report, uint8_t *buf, size_t cap)
         err = put_text(report->text, report->text_len, packed, &m.text);
     if (err < 0)
         return err;
-    for (size_t i = 0; i < report->figure_count; i++) {
-        codes[i] = report->figures[i].code;
-        values[i] = report->figures[i].value;
-    }
+    put_figures(report->figures, report->figure_count, codes, values);
     m.village = report->village;
     m.event = report->event;
     m.hazard = report->hazard;
@@ -278,7 +290,7 @@ int ack_decode(const uint8_t *body, size_t len, struct ack *ack_out)
     return check_canonical(ack_encode(ack_out, again, sizeof again), again, body, len);
 }
 
-/* ---- reviews and directives --------------------------------------------------------------- */
+/* ---- reviews, directives, receipts ---------------------------------------------------------- */
 
 static int ref_compare(const struct record_ref *a, const struct record_ref *b)
 {
@@ -289,27 +301,53 @@ static int ref_compare(const struct record_ref *a, const struct record_ref *b)
     return a->seq < b->seq ? -1 : a->seq > b->seq;
 }
 
-static int check_review(const struct review *r)
+static bool ref_valid(const struct record_ref *ref)
 {
-    if (r->ref_count == 0 || r->ref_count > REVIEW_REF_COUNT_MAX)
+    return ref->author <= AUTHOR_MAX && ref->lane < LANE_COUNT && ref->seq != 0 &&
+           ref->seq <= RECORD_SEQ_MAX;
+}
+
+static int check_refs(const struct record_ref *refs, size_t count)
+{
+    if (count == 0 || count > REVIEW_REF_COUNT_MAX)
         return REPORT_ECOUNT;
-    if (!review_state_name(r->state))
-        return REPORT_ERANGE;
-    for (size_t i = 0; i < r->ref_count; i++) {
-        const struct record_ref *ref = &r->refs[i];
-        if (ref->author > AUTHOR_MAX || ref->lane >= LANE_COUNT || ref->seq == 0 ||
-            ref->seq > RECORD_SEQ_MAX)
+    for (size_t i = 0; i < count; i++) {
+        if (!ref_valid(&refs[i]))
             return REPORT_ERANGE;
-        if (i > 0 && ref_compare(ref - 1, ref) >= 0)
+        if (i > 0 && ref_compare(&refs[i - 1], &refs[i]) >= 0)
             return REPORT_EORDER;
     }
+    return REPORT_OK;
+}
+
+/* What belongs to one state only: new figures to a correction of one record, the record that stays
+ * to a joining, which cannot be one of those that are joined to it. */
+static int check_review(const struct review *r)
+{
+    bool corrected = r->state == REVIEW_CORRECTED, joined = r->state == REVIEW_JOINED;
+    int err = check_refs(r->refs, r->ref_count);
+    if (err == REPORT_OK)
+        err = check_figures(r->figures, r->figure_count);
+    if (err < 0)
+        return err;
+    if (!review_state_name(r->state) || r->by > OPERATOR_MAX)
+        return REPORT_ERANGE;
+    if (corrected != (r->figure_count > 0) || (corrected && r->ref_count > 1))
+        return REPORT_ECOUNT;
+    if (joined ? !ref_valid(&r->same_as) || r->same_as.lane != 0
+               : r->same_as.seq != 0 || r->same_as.author != 0)
+        return REPORT_ERANGE;
+    for (size_t i = 0; joined && i < r->ref_count; i++)
+        if (ref_compare(&r->refs[i], &r->same_as) == 0)
+            return REPORT_ERANGE;
     return REPORT_OK;
 }
 
 int review_encode(const struct review *review, uint8_t *buf, size_t cap)
 {
     uint32_t authors[REVIEW_REF_COUNT_MAX], lanes[REVIEW_REF_COUNT_MAX];
-    uint32_t seqs[REVIEW_REF_COUNT_MAX];
+    uint32_t seqs[REVIEW_REF_COUNT_MAX], codes[REPORT_FIGURE_COUNT_MAX];
+    int64_t values[REPORT_FIGURE_COUNT_MAX];
     uint8_t packed[TEXT_PACKED_LEN_MAX];
     Keng__Review m = KENG__REVIEW__INIT;
     bool any_lane = false;
@@ -331,6 +369,13 @@ int review_encode(const struct review *review, uint8_t *buf, size_t cap)
     m.authors = authors;
     m.lanes = lanes;
     m.seqs = seqs;
+    put_figures(review->figures, review->figure_count, codes, values);
+    m.n_codes = m.n_values = review->figure_count;
+    m.codes = codes;
+    m.values = values;
+    m.same_author = review->same_as.author;
+    m.same_seq = review->same_as.seq;
+    m.by = review->by;
     return pack(&m.base, buf, cap);
 }
 
@@ -343,11 +388,18 @@ int review_decode(const uint8_t *body, size_t len, struct review *review_out)
     if (!m)
         return REPORT_EFORM;
     if (m->n_authors != m->n_seqs || m->n_authors > REVIEW_REF_COUNT_MAX ||
-        (m->n_lanes != 0 && m->n_lanes != m->n_authors))
+        (m->n_lanes != 0 && m->n_lanes != m->n_authors) || m->n_codes != m->n_values ||
+        m->n_codes > REPORT_FIGURE_COUNT_MAX)
         return REPORT_ECOUNT;
+    if (m->same_author > AUTHOR_MAX)
+        return REPORT_ERANGE;
     *review_out = (struct review){
-        .state = (enum review_state)m->state, .ref_count = m->n_authors,
+        .state = (enum review_state)m->state, .ref_count = m->n_authors, .by = m->by,
+        .same_as = { .author = (uint16_t)m->same_author, .seq = m->same_seq },
+        .figure_count = m->n_codes,
     };
+    for (size_t i = 0; i < m->n_codes; i++)
+        review_out->figures[i] = (struct report_figure){ m->codes[i], m->values[i] };
     for (size_t i = 0; i < m->n_authors; i++) {
         uint32_t lane = m->n_lanes > 0 ? m->lanes[i] : 0;
         if (m->authors[i] > AUTHOR_MAX || lane >= LANE_COUNT)
@@ -367,7 +419,9 @@ int directive_encode(const struct directive *directive, uint8_t *buf, size_t cap
     uint8_t packed[TEXT_PACKED_LEN_MAX];
     Keng__Directive m = KENG__DIRECTIVE__INIT;
 
-    if (directive->village > REPORT_VILLAGE_MAX || directive->expires_min > CREATED_MINUTES_MAX)
+    if (directive->village > REPORT_VILLAGE_MAX || directive->expires_min > CREATED_MINUTES_MAX ||
+        directive->person > AUTHOR_MAX || directive->by > OPERATOR_MAX ||
+        (directive->role != 0 && !roster_role_name((enum roster_role)directive->role)))
         return REPORT_ERANGE;
     int err = directive->text_len == 0 ? REPORT_ETEXT
                                        : put_text(directive->text, directive->text_len, packed,
@@ -376,6 +430,11 @@ int directive_encode(const struct directive *directive, uint8_t *buf, size_t cap
         return err;
     m.village = directive->village;
     m.expires_minutes = directive->expires_min;
+    m.role = (Keng__Role)directive->role;
+    m.person = directive->person;
+    m.drill = directive->drill;
+    m.receipt = directive->receipt;
+    m.by = directive->by;
     return pack(&m.base, buf, cap);
 }
 
@@ -387,11 +446,70 @@ int directive_decode(const uint8_t *body, size_t len, struct directive *directiv
 
     if (!m)
         return REPORT_EFORM;
-    *directive_out = (struct directive){ .village = m->village, .expires_min = m->expires_minutes };
+    if (m->person > AUTHOR_MAX)
+        return REPORT_ERANGE;
+    *directive_out = (struct directive){
+        .village = m->village, .expires_min = m->expires_minutes, .role = (unsigned)m->role,
+        .person = (uint16_t)m->person, .drill = m->drill, .receipt = m->receipt, .by = m->by,
+    };
     int err = get_text(&m->text, directive_out->text, &directive_out->text_len);
     if (err < 0)
         return err;
     return check_canonical(directive_encode(directive_out, again, sizeof again), again, body, len);
+}
+
+bool directive_is_for(const struct directive *directive, const struct roster_entry *author)
+{
+    return (directive->village == 0 || directive->village == author->village) &&
+           (directive->role == 0 || directive->role == (unsigned)author->role) &&
+           (directive->person == 0 || directive->person == author->number);
+}
+
+static int check_receipt(const struct receipt *r)
+{
+    for (size_t i = 0; i < r->ref_count && i < REVIEW_REF_COUNT_MAX; i++)
+        if (r->refs[i].lane != 0)
+            return REPORT_ERANGE;
+    return check_refs(r->refs, r->ref_count);
+}
+
+int receipt_encode(const struct receipt *receipt, uint8_t *buf, size_t cap)
+{
+    uint32_t authors[REVIEW_REF_COUNT_MAX], seqs[REVIEW_REF_COUNT_MAX];
+    Keng__Receipt m = KENG__RECEIPT__INIT;
+
+    int err = check_receipt(receipt);
+    if (err < 0)
+        return err;
+    for (size_t i = 0; i < receipt->ref_count; i++) {
+        authors[i] = receipt->refs[i].author;
+        seqs[i] = receipt->refs[i].seq;
+    }
+    m.n_authors = m.n_seqs = receipt->ref_count;
+    m.authors = authors;
+    m.seqs = seqs;
+    m.read = receipt->read;
+    return pack(&m.base, buf, cap);
+}
+
+int receipt_decode(const uint8_t *body, size_t len, struct receipt *receipt_out)
+{
+    struct arena arena;
+    uint8_t again[RECORD_BODY_LEN_MAX];
+    const Keng__Receipt *m = unpack(&arena, &keng__receipt__descriptor, body, len);
+
+    if (!m)
+        return REPORT_EFORM;
+    if (m->n_authors != m->n_seqs || m->n_authors > REVIEW_REF_COUNT_MAX)
+        return REPORT_ECOUNT;
+    *receipt_out = (struct receipt){ .read = m->read, .ref_count = m->n_authors };
+    for (size_t i = 0; i < m->n_authors; i++) {
+        if (m->authors[i] > AUTHOR_MAX)
+            return REPORT_ERANGE;
+        receipt_out->refs[i] = (struct record_ref){ .author = (uint16_t)m->authors[i],
+                                                    .seq = m->seqs[i] };
+    }
+    return check_canonical(receipt_encode(receipt_out, again, sizeof again), again, body, len);
 }
 
 /* ---- roster entries and profiles ---------------------------------------------------------- */
@@ -525,6 +643,7 @@ const char *review_state_name(enum review_state state)
     static const char *const names[] = {
         [REVIEW_SEEN] = "seen", [REVIEW_QUESTION] = "question", [REVIEW_APPROVED] = "approved",
         [REVIEW_REJECTED] = "rejected", [REVIEW_MET] = "met",
+        [REVIEW_CORRECTED] = "corrected", [REVIEW_JOINED] = "joined",
     };
     unsigned i = (unsigned)state;
     return i < sizeof names / sizeof names[0] ? names[i] : NULL;

@@ -35,6 +35,7 @@ enum {
     ACK_LOG_COUNT_MAX = RECORD_BODY_LEN_MAX / 2,    /* each takes at least two bytes */
     ACK_BEYOND_COUNT_MAX = RECORD_BODY_LEN_MAX / 2,
     REVIEW_REF_COUNT_MAX = RECORD_BODY_LEN_MAX / 2,
+    OPERATOR_MAX = 0xffff, /* numbers of a gateway's operators */
 
     ROSTER_NAME_LEN_MAX = 48,
     PROFILE_NAME_LEN_MAX = 48,
@@ -101,11 +102,17 @@ enum review_state {
     REVIEW_APPROVED = 3,
     REVIEW_REJECTED = 4,
     REVIEW_MET = 5,
+    REVIEW_CORRECTED = 6,
+    REVIEW_JOINED = 7,
 };
 struct review {
     enum review_state state;
     size_t ref_count; /* at least 1 */
     struct record_ref refs[REVIEW_REF_COUNT_MAX]; /* ascending by author, lane, seq */
+    struct record_ref same_as; /* joined: the record that stays, of lane 0; else seq 0 */
+    uint32_t by;               /* operator at that gateway; 0: the author himself */
+    size_t figure_count;       /* corrected: at least 1, and one ref; else 0 */
+    struct report_figure figures[REPORT_FIGURE_COUNT_MAX];
     size_t text_len;
     char text[REPORT_TEXT_LEN_MAX + 1];
 };
@@ -114,8 +121,20 @@ struct review {
 struct directive {
     uint32_t village;     /* 0: all */
     uint32_t expires_min; /* minutes since KENG_EPOCH_UNIX_S; 0: never */
+    unsigned role;        /* enum roster_role; 0: all */
+    uint16_t person;      /* author; 0: all */
+    bool drill;
+    bool receipt;         /* each box is to say that it has it */
+    uint32_t by;          /* operator at that gateway; 0: the author himself */
     size_t text_len;      /* at least 1 */
     char text[REPORT_TEXT_LEN_MAX + 1];
+};
+
+/* Kind 20. */
+struct receipt {
+    bool read;
+    size_t ref_count; /* at least 1 */
+    struct record_ref refs[REVIEW_REF_COUNT_MAX]; /* ascending, lane 0 */
 };
 
 /* Kind 16. */
@@ -153,10 +172,15 @@ int review_encode(const struct review *review, uint8_t *buf, size_t cap);
 int review_decode(const uint8_t *body, size_t len, struct review *review_out);
 int directive_encode(const struct directive *directive, uint8_t *buf, size_t cap);
 int directive_decode(const uint8_t *body, size_t len, struct directive *directive_out);
+int receipt_encode(const struct receipt *receipt, uint8_t *buf, size_t cap);
+int receipt_decode(const uint8_t *body, size_t len, struct receipt *receipt_out);
 int roster_entry_encode(const struct roster_entry *entry, uint8_t *buf, size_t cap);
 int roster_entry_decode(const uint8_t *body, size_t len, struct roster_entry *entry_out);
 int profile_encode(const struct profile *profile, uint8_t *buf, size_t cap);
 int profile_decode(const uint8_t *body, size_t len, struct profile *profile_out);
+
+/* Is the author one of those whom village, role and person of a directive name? */
+bool directive_is_for(const struct directive *directive, const struct roster_entry *author);
 
 /* English words for a state and a role, or NULL; and back, 0 when there is none. */
 const char *review_state_name(enum review_state state);

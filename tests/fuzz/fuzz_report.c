@@ -12,6 +12,7 @@ static void fuzz_report(const uint8_t *data, size_t len)
         struct directive directive;
         struct roster_entry entry;
         struct profile profile;
+        struct receipt receipt;
     } u;
     uint8_t again[RECORD_BODY_LEN_MAX];
     int made = -1;
@@ -19,7 +20,7 @@ static void fuzz_report(const uint8_t *data, size_t len)
         return;
     const uint8_t *body = data + 1;
     size_t body_len = len - 1;
-    switch (data[0] % 6) {
+    switch (data[0] % 7) {
     case 0:
         if (report_decode(body, body_len, &u.report) != REPORT_OK)
             return;
@@ -48,10 +49,15 @@ static void fuzz_report(const uint8_t *data, size_t len)
             return;
         made = roster_entry_encode(&u.entry, again, sizeof again);
         break;
-    default:
+    case 5:
         if (profile_decode(body, body_len, &u.profile) != REPORT_OK)
             return;
         made = profile_encode(&u.profile, again, sizeof again);
+        break;
+    default:
+        if (receipt_decode(body, body_len, &u.receipt) != REPORT_OK)
+            return;
+        made = receipt_encode(&u.receipt, again, sizeof again);
         break;
     }
     FUZZ_CHECK(made >= 0 && (size_t)made == body_len && memcmp(again, body, body_len) == 0);

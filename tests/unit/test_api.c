@@ -135,6 +135,7 @@ static void test_api_submit_needs_the_right_author_for_the_kind(void **state)
         { "ack", "", "bad-request" },
         { "review", "", "bad-body" },
         { "directive", "", "bad-body" },
+        { "receipt", "", "bad-body" },
         { "Damage", "", "bad-request" },
         { "", "", "bad-request" },
     };
@@ -253,6 +254,9 @@ static void test_api_review_makes_a_report_read(void **state)
     assert_string_equal(json_string_value(json_object_get(report, "review")), "question");
     assert_string_equal(json_string_value(json_object_get(report, "review_text")), "Mấy nhà?");
     assert_int_equal(json_integer_value(json_object_get(report, "review_by")), COMMUNE_OPERATOR);
+    char hex[2 * RECORD_LEN_MAX + 1];
+    sodium_bin2hex(hex, sizeof hex, record, len);
+    assert_string_equal(json_string_value(json_object_get(report, "review_hex")), hex);
     len = commune_ack(&b->commune, 1, 1, record);
     assert_string_equal(add(b, record, len), "new");
     report = json_array_get(json_object_get(ask(b, "{\"do\":\"mine\"}"), "reports"), 0);

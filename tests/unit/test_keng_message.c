@@ -27,8 +27,8 @@ static const char *record_hex(uint8_t kind, const uint8_t *body, size_t body_len
 static struct keng a_keng(void)
 {
     struct keng k = { .lang = KENG_EN, .client = { .fd = -1 } };
-    k.roster = json_pack("{s:[{s:i,s:s,s:i}]}", "authors", "number", 12, "name", "Lò Văn Pánh",
-                         "village", 7);
+    k.roster = json_pack("{s:[{s:i,s:s,s:i,s:s}],s:[i]}", "authors", "number", 12, "name",
+                         "Lò Văn Pánh", "village", 7, "role", "member", "local", 12);
     return k;
 }
 
@@ -69,7 +69,8 @@ static void test_keng_message_of_garbled_bytes_is_unreadable(void **state)
 {
     (void)state;
     static const uint8_t garbled[] = { 0xff, 0xff, 0xff };
-    static const uint8_t kinds[] = { RECORD_DAMAGE, RECORD_NOTE, RECORD_REVIEW, RECORD_DIRECTIVE };
+    static const uint8_t kinds[] = { RECORD_DAMAGE, RECORD_NOTE, RECORD_REVIEW, RECORD_DIRECTIVE,
+                                     RECORD_RECEIPT };
     static const char *const texts[] = { "", "zz", "0", "000c", "000c0301000005" };
     struct keng k = a_keng();
 
@@ -118,6 +119,72 @@ static void test_keng_message_takes_any_truncation_and_flip(void **state)
     keng_free(&k);
 }
 
+static void test_keng_message_knows_whom_a_directive_is_for(void **state)
+{
+    (void)state;
+    static const struct {
+        struct directive directive;
+        bool want;
+    } CASES[] = {
+        { { .village = 0 }, true }, { { .village = 7 }, true }, { { .village = 8 }, false },
+        { { .role = ROSTER_MEMBER }, true }, { { .role = ROSTER_GATEWAY }, false },
+        { { .person = 12 }, true }, { { .person = 13 }, false },
+    };
+    struct keng k = a_keng();
+
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        struct directive d = CASES[i].directive;
+        uint8_t body[RECORD_BODY_LEN_MAX];
+        json_t *m = json_pack("{s:s}", "kind", "directive");
+        d.text_len = strlen("sơ tán");
+        snprintf(d.text, sizeof d.text, "sơ tán");
+        int len = directive_encode(&d, body, sizeof body);
+        assert_true(len > 0);
+        keng_message_decode(&k, record_hex(RECORD_DIRECTIVE, body, (size_t)len), m);
+        if (keng_is_for_inbox(&k, m) != CASES[i].want)
+            fail_msg("row %zu", i);
+        assert_string_equal(string_of(m, "text"), "sơ tán");
+        json_decref(m);
+    }
+    keng_free(&k);
+}
+
+static void test_keng_message_shows_what_the_commune_corrected(void **state)
+{
+    (void)state;
+    struct keng k = a_keng();
+    struct review r = { .state = REVIEW_CORRECTED, .ref_count = 1,
+                        .refs = { { .author = 12, .seq = 3 } }, .figure_count = 1,
+                        .figures = { { 4711, 30 } } };
+    uint8_t body[RECORD_BODY_LEN_MAX];
+    int len = review_encode(&r, body, sizeof body);
+    assert_true(len > 0);
+    json_t *m = json_pack("{s:s,s:s}", "kind", "damage", "review_hex",
+                          record_hex(RECORD_REVIEW, body, (size_t)len));
+    keng_message_decode_answer(&k, m);
+    const json_t *new = json_array_get(json_object_get(m, "corrections"), 0);
+    assert_int_equal(json_integer_value(json_object_get(new, "number")), 4711);
+    assert_int_equal(json_integer_value(json_object_get(new, "value")), 30);
+    assert_null(json_object_get(m, "review_hex"));
+    json_decref(m);
+
+    r = (struct review){ .state = REVIEW_JOINED, .ref_count = 1, .refs = { r.refs[0] },
+                         .same_as = { .author = 13, .seq = 9 } };
+    len = review_encode(&r, body, sizeof body);
+    m = json_pack("{s:s,s:s}", "kind", "damage", "review_hex",
+                  record_hex(RECORD_REVIEW, body, (size_t)len));
+    keng_message_decode_answer(&k, m);
+    assert_string_equal(string_of(m, "same_as"), "13-9");
+    assert_null(json_object_get(m, "corrections"));
+    json_decref(m);
+
+    m = json_pack("{s:s,s:s}", "kind", "damage", "review_hex", "00zz"); /* nothing to read there */
+    keng_message_decode_answer(&k, m);
+    assert_int_equal(json_object_size(m), 1);
+    json_decref(m);
+    keng_free(&k);
+}
+
 static void test_keng_author_names_fall_back_to_numbers(void **state)
 {
     (void)state;
@@ -141,6 +208,8 @@ int main(void)
         cmocka_unit_test(test_keng_message_shows_a_report_without_any_list),
         cmocka_unit_test(test_keng_message_of_garbled_bytes_is_unreadable),
         cmocka_unit_test(test_keng_message_takes_any_truncation_and_flip),
+        cmocka_unit_test(test_keng_message_knows_whom_a_directive_is_for),
+        cmocka_unit_test(test_keng_message_shows_what_the_commune_corrected),
         cmocka_unit_test(test_keng_author_names_fall_back_to_numbers),
     };
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);

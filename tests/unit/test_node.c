@@ -257,6 +257,53 @@ static void test_node_who_carried_a_report_survives_a_restart(void **state)
     assert_int_equal(p.carried_by, COMMUNE_GATEWAY);
 }
 
+static size_t count_kind(struct station *s, uint16_t author, uint8_t kind)
+{
+    struct record_ref ref = { .author = author, .seq = 1 };
+    uint8_t bytes[RECORD_LEN_MAX];
+    size_t count = 0;
+    for (int len; (len = store_load(s->node.store, &ref, bytes)) > 0; ref.seq++) {
+        struct record_view view;
+        assert_int_equal(record_decode(bytes, (size_t)len, &view), RECORD_OK);
+        count += view.kind == kind;
+    }
+    return count;
+}
+
+/* Feeds the gateway's directive number seq to the village's box. */
+static void direct(struct bench *b, uint32_t seq, struct directive d)
+{
+    uint8_t body[RECORD_BODY_LEN_MAX], record[RECORD_LEN_MAX];
+    d.text_len = strlen("Sơ tán ngay");
+    snprintf(d.text, sizeof d.text, "Sơ tán ngay");
+    int len = directive_encode(&d, body, sizeof body);
+    assert_true(len > 0);
+    size_t record_len = commune_sign(&b->village.commune, COMMUNE_GATEWAY, seq, RECORD_DIRECTIVE,
+                                     body, (size_t)len, record);
+    assert_string_equal(node_add(&b->village.node, b->now_ms, record, record_len), "new");
+    node_drain(&b->village.node, b->now_ms);
+}
+
+static void test_node_box_says_once_that_it_holds_a_directive(void **state)
+{
+    struct bench *b = *state;
+    struct station *s = &b->village;
+    direct(b, 1, (struct directive){ .receipt = false });
+    direct(b, 2, (struct directive){ .receipt = true, .village = 99 });
+    direct(b, 3, (struct directive){ .receipt = true, .person = COMMUNE_STRANGER });
+    assert_int_equal(count_kind(s, COMMUNE_NODE, RECORD_RECEIPT), 0);
+    direct(b, 4, (struct directive){ .receipt = true, .person = COMMUNE_MEMBER });
+    assert_int_equal(count_kind(s, COMMUNE_NODE, RECORD_RECEIPT), 1);
+    direct(b, 5, (struct directive){ .receipt = true });
+    assert_int_equal(count_kind(s, COMMUNE_NODE, RECORD_RECEIPT), 2);
+    stop(s);
+    start(b, s);
+    node_drain(&s->node, b->now_ms);
+    assert_int_equal(count_kind(s, COMMUNE_NODE, RECORD_RECEIPT), 2);
+    /* Only people read. */
+    assert_int_equal(count_kind(s, COMMUNE_MEMBER, RECORD_RECEIPT), 0);
+}
+
 static void test_node_airtime_of_another_boot_counts_as_just_spent(void **state)
 {
     struct bench *b = *state;
@@ -445,6 +492,7 @@ int main(void)
         NODE_TEST(test_node_report_comes_to_be_received_and_read),
         NODE_TEST(test_node_restart_equals),
         NODE_TEST(test_node_who_carried_a_report_survives_a_restart),
+        NODE_TEST(test_node_box_says_once_that_it_holds_a_directive),
         NODE_TEST(test_node_airtime_of_another_boot_counts_as_just_spent),
         NODE_TEST(test_node_store_behind_its_numbers_writes_nothing_new),
         NODE_TEST(test_node_killed_at_any_file_length_uses_no_number_twice),

@@ -29,6 +29,7 @@ union any_body {
     struct ack ack;
     struct review review;
     struct directive directive;
+    struct receipt receipt;
     struct roster_entry roster_entry;
     struct profile profile;
 };
@@ -52,6 +53,7 @@ BODY_TYPE(report)
 BODY_TYPE(ack)
 BODY_TYPE(review)
 BODY_TYPE(directive)
+BODY_TYPE(receipt)
 BODY_TYPE(roster_entry)
 BODY_TYPE(profile)
 
@@ -60,6 +62,7 @@ static const struct body_type body_types[] = {
     { "ack", ack_decode_any, ack_encode_any },
     { "review", review_decode_any, review_encode_any },
     { "directive", directive_decode_any, directive_encode_any },
+    { "receipt", receipt_decode_any, receipt_encode_any },
     { "roster_entry", roster_entry_decode_any, roster_entry_encode_any },
     { "profile", profile_decode_any, profile_encode_any },
 };
@@ -108,6 +111,28 @@ static struct directive sample_directive(void)
     struct directive d = { .village = 2, .expires_min = 4321 };
     set_text(d.text, &d.text_len, "Sơ tán ngay lên trường.");
     return d;
+}
+
+static struct review sample_correction(void)
+{
+    return (struct review){
+        .state = REVIEW_CORRECTED, .ref_count = 1, .refs = { { .author = 5, .seq = 3 } },
+        .by = 2, .figure_count = 2, .figures = { { 20, 2 }, { 22, 310 } },
+    };
+}
+
+static struct review sample_joining(void)
+{
+    return (struct review){
+        .state = REVIEW_JOINED, .ref_count = 1, .refs = { { .author = 5, .seq = 3 } },
+        .same_as = { .author = 6, .seq = 1 },
+    };
+}
+
+static struct receipt sample_receipt(void)
+{
+    return (struct receipt){ .read = true, .ref_count = 2,
+                             .refs = { { .author = 1, .seq = 5 }, { .author = 1, .seq = 9 } } };
 }
 
 static struct roster_entry sample_entry(void)
@@ -224,6 +249,34 @@ static void test_report_other_bodies_survive(void **state)
     assert_int_equal(directive_decode(buf, (size_t)len, &directive_out), REPORT_OK);
     assert_int_equal(directive_out.expires_min, 4321);
     assert_string_equal(directive_out.text, directive.text);
+
+    review = sample_correction();
+    len = review_encode(&review, buf, sizeof buf);
+    assert_int_equal(review_decode(buf, (size_t)len, &review_out), REPORT_OK);
+    assert_int_equal(review_out.by, 2);
+    assert_int_equal(review_out.figure_count, 2);
+    assert_memory_equal(review_out.figures, review.figures, 2 * sizeof review.figures[0]);
+    review = sample_joining();
+    len = review_encode(&review, buf, sizeof buf);
+    assert_int_equal(review_decode(buf, (size_t)len, &review_out), REPORT_OK);
+    assert_int_equal(review_out.same_as.author, 6);
+    assert_int_equal(review_out.same_as.seq, 1);
+
+    directive.role = ROSTER_MEMBER;
+    directive.person = 17;
+    directive.drill = directive.receipt = true;
+    len = directive_encode(&directive, buf, sizeof buf);
+    assert_int_equal(directive_decode(buf, (size_t)len, &directive_out), REPORT_OK);
+    assert_int_equal(directive_out.role, ROSTER_MEMBER);
+    assert_int_equal(directive_out.person, 17);
+    assert_true(directive_out.drill && directive_out.receipt);
+
+    struct receipt receipt = sample_receipt(), receipt_out;
+    len = receipt_encode(&receipt, buf, sizeof buf);
+    assert_int_equal(receipt_decode(buf, (size_t)len, &receipt_out), REPORT_OK);
+    assert_true(receipt_out.read);
+    assert_int_equal(receipt_out.ref_count, 2);
+    assert_int_equal(receipt_out.refs[1].seq, 9);
 
     struct roster_entry entry = sample_entry(), entry_out;
     len = roster_entry_encode(&entry, buf, sizeof buf);
@@ -351,10 +404,23 @@ static void test_report_other_encoders_refuse_what_is_out_of_range(void **state)
     REFUSES(ack, sample_ack(), REPORT_EORDER, x.beyond[1].seq = 7);
     REFUSES(review, sample_review(), REPORT_ECOUNT, x.ref_count = 0);
     REFUSES(review, sample_review(), REPORT_ERANGE, x.state = (enum review_state)0);
-    REFUSES(review, sample_review(), REPORT_ERANGE, x.state = (enum review_state)6);
+    REFUSES(review, sample_review(), REPORT_ERANGE, x.state = (enum review_state)8);
     REFUSES(review, sample_review(), REPORT_ERANGE, x.refs[0].seq = 0);
     REFUSES(review, sample_review(), REPORT_ERANGE, x.refs[1].author = AUTHOR_NONE);
     REFUSES(review, sample_review(), REPORT_EORDER, x.refs[1].seq = 3);
+    REFUSES(review, sample_review(), REPORT_ERANGE, x.by = OPERATOR_MAX + 1);
+    REFUSES(review, sample_review(), REPORT_ECOUNT, x.figure_count = 1; x.figures[0].code = 1);
+    REFUSES(review, sample_correction(), REPORT_ECOUNT, x.figure_count = 0);
+    REFUSES(review, sample_correction(), REPORT_ERANGE, x.figures[0].value = -1);
+    REFUSES(review, sample_correction(), REPORT_EORDER, x.figures[1].code = 20);
+    REFUSES(review, sample_joining(), REPORT_ERANGE, x.same_as.seq = 0);
+    REFUSES(review, sample_joining(), REPORT_ERANGE, x.same_as.lane = 1);
+    REFUSES(review, sample_joining(), REPORT_ERANGE, x.same_as = x.refs[0]);
+    REFUSES(directive, sample_directive(), REPORT_ERANGE, x.role = 5);
+    REFUSES(directive, sample_directive(), REPORT_ERANGE, x.person = AUTHOR_NONE);
+    REFUSES(receipt, sample_receipt(), REPORT_ECOUNT, x.ref_count = 0);
+    REFUSES(receipt, sample_receipt(), REPORT_ERANGE, x.refs[0].lane = 1);
+    REFUSES(receipt, sample_receipt(), REPORT_EORDER, x.refs[1].seq = 5);
     REFUSES(directive, sample_directive(), REPORT_ETEXT, x.text_len = 0);
     REFUSES(directive, sample_directive(), REPORT_ERANGE, x.expires_min = CREATED_MINUTES_MAX + 1);
     REFUSES(roster_entry, sample_entry(), REPORT_ERANGE, x.number = AUTHOR_ROOT);
@@ -437,8 +503,9 @@ static void test_report_mutated_and_random_bodies_are_canonical_or_refused(void 
     any[1].ack = sample_ack();
     any[2].review = sample_review();
     any[3].directive = sample_directive();
-    any[4].roster_entry = sample_entry();
-    any[5].profile = sample_profile();
+    any[4].receipt = sample_receipt();
+    any[5].roster_entry = sample_entry();
+    any[6].profile = sample_profile();
     for (size_t t = 0; t < BODY_TYPE_COUNT; t++) {
         int len = body_types[t].encode(&any[t], seeds[t], sizeof seeds[t]);
         assert_true(len > 0);
@@ -459,6 +526,29 @@ static void test_report_mutated_and_random_bodies_are_canonical_or_refused(void 
     assert_true(accepted > 1000);
 }
 
+static void test_report_directive_names_whom_it_is_for(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        struct directive directive;
+        bool want;
+    } CASES[] = {
+        { "all", { .village = 0 }, true },
+        { "his village", { .village = 3 }, true },
+        { "another village", { .village = 4 }, false },
+        { "his role", { .role = ROSTER_MEMBER }, true },
+        { "another role", { .role = ROSTER_NODE }, false },
+        { "himself", { .person = 17 }, true },
+        { "somebody else", { .person = 18 }, false },
+        { "his role in another village", { .role = ROSTER_MEMBER, .village = 4 }, false },
+    };
+    struct roster_entry member = sample_entry();
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++)
+        if (directive_is_for(&CASES[i].directive, &member) != CASES[i].want)
+            fail_msg("%s", CASES[i].name);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -469,6 +559,7 @@ int main(void)
         cmocka_unit_test(test_report_limits_themselves_are_accepted),
         cmocka_unit_test(test_report_other_encoders_refuse_what_is_out_of_range),
         cmocka_unit_test(test_report_largest_bodies_decode),
+        cmocka_unit_test(test_report_directive_names_whom_it_is_for),
         cmocka_unit_test(test_report_mutated_and_random_bodies_are_canonical_or_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
