@@ -103,6 +103,13 @@ static bool is_lost(struct emu_line *line)
     return true;
 }
 
+/* What is lost is the rest of what was on its way, not the beginning of what comes later. */
+static void end_cut(struct emu_line *line)
+{
+    if (line->pass_len == 0)
+        line->drop_len = 0;
+}
+
 static uint8_t pop_byte(struct emu_line *line, uint64_t step_ns)
 {
     uint8_t byte = line->bytes[line->first];
@@ -151,6 +158,7 @@ size_t emu_on_bytes(struct emu *emu, uint64_t now_us, const uint8_t *buf, size_t
             byte = emu_random_byte(emu); /* bits sampled at the wrong places */
         (void)push_byte(&emu->in, now_us * EMU_US, byte_ns(emu), byte); /* there is room */
     }
+    end_cut(&emu->in);
     return n;
 }
 
@@ -163,6 +171,8 @@ size_t emu_poll_output(struct emu *emu, uint64_t now_us, uint8_t *buf, size_t ca
             continue;
         buf[n++] = emu->host_baud == emu->baud ? byte : emu_random_byte(emu);
     }
+    if (emu->out.len == 0)
+        end_cut(&emu->out);
     return n;
 }
 

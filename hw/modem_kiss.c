@@ -15,18 +15,18 @@ enum {
     EVENT_COUNT = 8,
     EVENT_ROOM_MIN = 5,  /* one byte or one deadline makes no more events than this */
 
-    REPLY_TIMEOUT_MS = 2000, /* the answer takes 5 ms; the rest is for a busy host */
+    REPLY_TIMEOUT_MS = 1000, /* the answer takes 5 ms; the rest is for a busy host */
     RETRY_SOON_MS = 100,
     TRY_COUNT_MAX = 3,
     META_TIMEOUT_MS = 400,  /* the report follows its frame at once: 7 bytes, 0.6 ms */
     BUSY_HOLD_MS = 1000,
     PING_IDLE_MS = 60000,
     SILENT_REST_MS_MIN = 1000,
-    SILENT_REST_MS_MAX = 30000,
-    MISMATCH_REST_MS_MIN = 5000,
+    SILENT_REST_MS_MAX = 2000, /* a ping now and then costs nothing: it must be found soon */
+    MISMATCH_REST_MS_MIN = 2000,
     MISMATCH_REST_MS_MAX = 60000,
-    SERIAL_MARGIN_MS = 2000,
-    BUSY_FRAME_COUNT = 6,   /* longest frames of others that one contention may wait for */
+    SERIAL_MARGIN_MS = 500,
+    BUSY_FRAME_COUNT = 3,   /* longest frames of others that one contention may wait for */
 
     KISS_UNIT_MS = 10,
     KISS_UNIT_MAX = 255,

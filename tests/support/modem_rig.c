@@ -199,8 +199,10 @@ void rig_run_until(struct rig *rig, uint64_t until_us)
         rig->now_us = at_us;
         settle_now(rig);
     }
-    rig->now_us = until_us;
-    settle_now(rig);
+    if (until_us > rig->now_us) {
+        rig->now_us = until_us;
+        settle_now(rig);
+    }
 }
 
 bool rig_settle(struct rig_side *s, uint64_t limit_us)
