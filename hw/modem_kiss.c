@@ -2,18 +2,15 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "hw/kiss.h"
 #include "hw/kiss_hw.h"
+#include "hw/modem_kit.h"
 
 enum {
-    OUT_LEN = 1024,      /* one escaped data frame and a few commands */
     COMMAND_LEN_MAX = 16,
-    EVENT_COUNT = 8,
-    EVENT_ROOM_MIN = 5,  /* one byte or one deadline makes no more events than this */
 
     REPLY_TIMEOUT_MS = 1000, /* the answer takes 5 ms; the rest is for a busy host */
     RETRY_SOON_MS = 100,
@@ -82,47 +79,20 @@ struct driver {
     uint16_t rx_len;
     uint8_t rx_frame[KISS_HW_PACKET_LEN_MAX];
 
-    struct modem_stats stats;
     struct kiss_decoder decoder;
-    uint16_t out_at, out_len;
-    uint8_t out[OUT_LEN];
-    uint8_t event_first, event_count;
-    struct modem_event events[EVENT_COUNT];
+    struct modem_kit kit;
 };
 
 static_assert(sizeof(struct driver) <= MODEM_STATE_LEN, "state fits");
-static_assert(2 * (KISS_HW_PACKET_LEN_MAX + 1) + 2 <= OUT_LEN, "a frame fits");
+static_assert(2 * (KISS_HW_PACKET_LEN_MAX + 1) + 2 <= MODEM_KIT_OUT_LEN, "a frame fits");
 
 /* ---- events ------------------------------------------------------------------ */
-
-static struct modem_event *push_event(struct driver *d, enum modem_event_type type)
-{
-    assert(d->event_count < EVENT_COUNT);
-    unsigned index = (d->event_first + d->event_count) % EVENT_COUNT;
-    d->event_count++;
-    d->events[index] = (struct modem_event){ .type = type };
-    return &d->events[index];
-}
-
-static bool has_event_room(const struct driver *d)
-{
-    return d->event_count + EVENT_ROOM_MIN <= EVENT_COUNT;
-}
-
-__attribute__((format(printf, 2, 3)))
-static void set_text(struct modem_event *ev, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(ev->text, sizeof ev->text, format, args); /* cut when too long */
-    va_end(args);
-}
 
 static void flush_rx(struct driver *d, const uint8_t *meta)
 {
     if (!d->rx_held)
         return;
-    struct modem_event *ev = push_event(d, MODEM_EV_RX);
+    struct modem_event *ev = modem_kit_push(&d->kit, MODEM_EV_RX);
     memcpy(ev->frame, d->rx_frame, d->rx_len);
     ev->len = d->rx_len;
     if (meta) {
@@ -130,27 +100,18 @@ static void flush_rx(struct driver *d, const uint8_t *meta)
         ev->snr_db_x4 = (int8_t)meta[0];
         ev->rssi_dbm = (int8_t)meta[1];
     } else {
-        d->stats.rx_without_signal++;
+        d->kit.stats.rx_without_signal++;
     }
-    d->stats.rx_frames++;
-    d->stats.rx_bytes += d->rx_len;
+    d->kit.stats.rx_frames++;
+    d->kit.stats.rx_bytes += d->rx_len;
     d->rx_held = false;
 }
 
 /* ---- output ------------------------------------------------------------------ */
 
-static void put_frame(struct driver *d, uint8_t type, const uint8_t *payload, size_t len)
-{
-    if (d->out_at == d->out_len)
-        d->out_at = d->out_len = 0;
-    size_t n = kiss_encode(type, payload, len, d->out + d->out_len, OUT_LEN - d->out_len);
-    /* No room: the port takes nothing; the command's timeout will tell. */
-    d->out_len = (uint16_t)(d->out_len + n);
-}
-
 static void put_byte(struct driver *d, uint8_t type, uint8_t value)
 {
-    put_frame(d, type, &value, 1);
+    (void)modem_kit_put_kiss(&d->kit, type, &value, 1); /* no room: as below */
 }
 
 static uint32_t airtime_us(const struct driver *d, size_t len)
@@ -207,7 +168,8 @@ static void put_command(struct driver *d)
     } else if (d->step == STEP_GET_AIRTIME) {
         buf[len++] = KISS_HW_PACKET_LEN_MAX;
     }
-    put_frame(d, KISS_SET_HARDWARE, buf, len);
+    /* No room: the port takes nothing; the command's timeout will tell. */
+    (void)modem_kit_put_kiss(&d->kit, KISS_SET_HARDWARE, buf, len);
 }
 
 static void begin_step(struct driver *d, uint64_t now_ms, enum step step)
@@ -237,23 +199,23 @@ static void begin_configuring(struct driver *d, uint64_t now_ms)
 static void refuse_tx(struct driver *d, const char *why)
 {
     if (d->tx_state == TX_ON_AIR) {
-        d->stats.tx_bytes -= d->tx_len;
-        d->stats.tx_airtime_us -= d->tx_airtime_us;
+        d->kit.stats.tx_bytes -= d->tx_len;
+        d->kit.stats.tx_airtime_us -= d->tx_airtime_us;
     }
     d->tx_state = TX_NONE;
-    d->stats.tx_refused++;
-    set_text(push_event(d, MODEM_EV_REFUSED), "%s", why);
+    d->kit.stats.tx_refused++;
+    modem_kit_say(modem_kit_push(&d->kit, MODEM_EV_REFUSED), "%s", why);
 }
 
 static void end_tx(struct driver *d, enum modem_tx_result result, const char *why)
 {
-    struct modem_event *ev = push_event(d, MODEM_EV_TX_DONE);
+    struct modem_event *ev = modem_kit_push(&d->kit, MODEM_EV_TX_DONE);
     ev->tx_result = result;
     ev->airtime_us = d->tx_airtime_us;
-    set_text(ev, "%s", why);
-    d->stats.tx_sent += result == MODEM_TX_SENT;
-    d->stats.tx_failed += result == MODEM_TX_FAILED;
-    d->stats.tx_unknown += result == MODEM_TX_UNKNOWN;
+    modem_kit_say(ev, "%s", why);
+    d->kit.stats.tx_sent += result == MODEM_TX_SENT;
+    d->kit.stats.tx_failed += result == MODEM_TX_FAILED;
+    d->kit.stats.tx_unknown += result == MODEM_TX_UNKNOWN;
     d->maybe_pending = result == MODEM_TX_UNKNOWN;
     d->tx_state = TX_NONE;
 }
@@ -276,15 +238,13 @@ static uint64_t tx_timeout_ms(const struct driver *d)
 
 static void put_tx(struct driver *d, uint64_t now_ms)
 {
-    uint16_t before = d->out_at == d->out_len ? 0 : d->out_len;
-    put_frame(d, KISS_DATA, d->tx_frame, d->tx_len);
-    if (d->out_len == before) {
+    if (!modem_kit_put_kiss(&d->kit, KISS_DATA, d->tx_frame, d->tx_len)) {
         refuse_tx(d, "the port takes no bytes");
         return;
     }
     d->tx_state = TX_ON_AIR;
-    d->stats.tx_bytes += d->tx_len;
-    d->stats.tx_airtime_us += d->tx_airtime_us;
+    d->kit.stats.tx_bytes += d->tx_len;
+    d->kit.stats.tx_airtime_us += d->tx_airtime_us;
     d->tx_deadline_ms = now_ms + tx_timeout_ms(d);
 }
 
@@ -300,19 +260,19 @@ static void rest(struct driver *d, uint64_t now_ms, uint32_t *rest_ms, uint32_t 
 
 static void mismatch(struct driver *d, uint64_t now_ms, const struct modem_event *found)
 {
-    d->stats.mismatches++;
-    struct modem_event *ev = push_event(d, MODEM_EV_MISMATCH);
-    set_text(ev, "%s", found->text);
+    d->kit.stats.mismatches++;
+    struct modem_event *ev = modem_kit_push(&d->kit, MODEM_EV_MISMATCH);
+    modem_kit_say(ev, "%s", found->text);
     rest(d, now_ms, &d->mismatch_rest_ms, MISMATCH_REST_MS_MAX);
 }
 
 static void silent(struct driver *d, uint64_t now_ms)
 {
-    d->stats.silences++;
+    d->kit.stats.silences++;
     if (d->tx_state == TX_CHECKING)
         refuse_tx(d, "the modem does not answer; the frame was not sent");
-    struct modem_event *ev = push_event(d, MODEM_EV_SILENT);
-    set_text(ev, "no answer from the modem in %u tries; is it a board with MeshCore's "
+    struct modem_event *ev = modem_kit_push(&d->kit, MODEM_EV_SILENT);
+    modem_kit_say(ev, "no answer from the modem in %u tries; is it a board with MeshCore's "
              "KISS modem firmware, and the right port?", (unsigned)TRY_COUNT_MAX);
     rest(d, now_ms, &d->silent_rest_ms, SILENT_REST_MS_MAX);
 }
@@ -320,10 +280,11 @@ static void silent(struct driver *d, uint64_t now_ms)
 /* Ready, but the settings are not what they were: it restarted. */
 static void restarted(struct driver *d, uint64_t now_ms)
 {
-    d->stats.restarts_seen++;
+    d->kit.stats.restarts_seen++;
     if (d->tx_state == TX_CHECKING)
         refuse_tx(d, "the modem had lost its settings; the frame was not sent");
-    set_text(push_event(d, MODEM_EV_FAULT), "the modem lost its settings (restarted?); "
+    modem_kit_say(modem_kit_push(&d->kit, MODEM_EV_FAULT),
+                  "the modem lost its settings (restarted?); "
              "configuring it again");
     d->maybe_pending = false;
     begin_configuring(d, now_ms);
@@ -346,7 +307,8 @@ static void on_radio(struct driver *d, uint64_t now_ms, const uint8_t *data)
         restarted(d, now_ms);
     } else {
         struct modem_event found;
-        set_text(&found, "the modem reads back %" PRIu32 " Hz, %" PRIu32 " Hz wide, SF%u, 4/%u; "
+        modem_kit_say(&found,
+                      "the modem reads back %" PRIu32 " Hz, %" PRIu32 " Hz wide, SF%u, 4/%u; "
                  "written were %" PRIu32 ", %" PRIu32 ", SF%u, 4/%u",
                  kiss_hw_load32(data), kiss_hw_load32(data + 4), data[8], data[9],
                  d->settings.lora.freq_hz, d->settings.lora.bw_hz, d->settings.lora.sf,
@@ -363,7 +325,7 @@ static void on_power(struct driver *d, uint64_t now_ms, uint8_t raw)
         restarted(d, now_ms);
     } else if (power_dbm != d->settings.power_dbm) {
         struct modem_event found;
-        set_text(&found, "the modem reads back %d dBm; written were %d dBm", power_dbm,
+        modem_kit_say(&found, "the modem reads back %d dBm; written were %d dBm", power_dbm,
                  d->settings.power_dbm);
         mismatch(d, now_ms, &found);
     } else if (!checking) {
@@ -395,7 +357,8 @@ static void on_airtime(struct driver *d, uint64_t now_ms, uint32_t seen_ms)
     }
     if (lora.preamble_symbols < PREAMBLE_SYMBOLS_MIN) {
         struct modem_event found;
-        set_text(&found, "the radio would take %" PRIu32 " ms for %u bytes, which fits no preamble "
+        modem_kit_say(&found,
+                      "the radio would take %" PRIu32 " ms for %u bytes, which fits no preamble "
                  "at SF%u and %" PRIu32 " Hz: it did not take these settings",
                  seen_ms, (unsigned)KISS_HW_PACKET_LEN_MAX, lora.sf, lora.bw_hz);
         mismatch(d, now_ms, &found);
@@ -407,8 +370,8 @@ static void on_airtime(struct driver *d, uint64_t now_ms, uint32_t seen_ms)
     d->silent_rest_ms = SILENT_REST_MS_MIN;
     d->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
     d->check_at_ms = now_ms + d->settings.ping_idle_ms;
-    d->stats.configured++;
-    push_event(d, MODEM_EV_READY)->lora = lora;
+    d->kit.stats.configured++;
+    modem_kit_push(&d->kit, MODEM_EV_READY)->lora = lora;
 }
 
 static bool reply_len_right(enum step step, size_t len)
@@ -431,7 +394,7 @@ static bool reply_len_right(enum step step, size_t len)
 static void on_reply(struct driver *d, uint64_t now_ms, const uint8_t *data, size_t len)
 {
     if (!reply_len_right(d->step, len)) {
-        d->stats.garbled++; /* cut on the line: asked again at the timeout */
+        d->kit.stats.garbled++; /* cut on the line: asked again at the timeout */
         return;
     }
     switch (d->step) {
@@ -455,16 +418,17 @@ static void on_error(struct driver *d, uint64_t now_ms, uint8_t code)
             refuse_tx(d, "the modem still holds an earlier frame");
             d->hold_until_ms = now_ms + BUSY_HOLD_MS;
         } else {
-            d->stats.unexpected++; /* its output was full; TxDone will tell of the frame */
+            d->kit.stats.unexpected++; /* its output was full; TxDone will tell of the frame */
         }
     } else if (d->step == STEP_IDLE) {
-        d->stats.unexpected++;
+        d->kit.stats.unexpected++;
     } else if (code == KISS_HW_ERR_BUSY || d->mode == MODE_READY) {
-        d->stats.unexpected++;
+        d->kit.stats.unexpected++;
         d->step_deadline_ms = now_ms + RETRY_SOON_MS;
     } else {
         struct modem_event found;
-        set_text(&found, "the modem refuses command 0x%02x with error 0x%02x: too old a firmware, "
+        modem_kit_say(&found,
+                      "the modem refuses command 0x%02x with error 0x%02x: too old a firmware, "
                  "or a setting it does not know", step_command(d->step), code);
         mismatch(d, now_ms, &found);
     }
@@ -477,7 +441,7 @@ static void on_tx_done(struct driver *d, bool sent)
         end_tx(d, sent ? MODEM_TX_SENT : MODEM_TX_FAILED,
                sent ? "" : "the modem reports that the radio failed to send");
     } else {
-        d->stats.unexpected++;
+        d->kit.stats.unexpected++;
         d->maybe_pending = false;
     }
 }
@@ -489,7 +453,7 @@ static void on_hardware(struct driver *d, uint64_t now_ms, const uint8_t *data, 
         if (d->rx_held)
             flush_rx(d, data + 1);
         else
-            d->stats.unexpected++;
+            d->kit.stats.unexpected++;
         return;
     }
     /* The report is sent in one go with its frame: after anything else it is lost. */
@@ -501,19 +465,19 @@ static void on_hardware(struct driver *d, uint64_t now_ms, const uint8_t *data, 
     else if (d->step != STEP_IDLE && what == step_reply(d->step))
         on_reply(d, now_ms, data + 1, len - 1);
     else
-        d->stats.unexpected++;
+        d->kit.stats.unexpected++;
 }
 
 static void on_data(struct driver *d, uint64_t now_ms, const uint8_t *data, size_t len)
 {
     flush_rx(d, NULL);
     if (len == 0 || len > KISS_HW_PACKET_LEN_MAX) {
-        d->stats.garbled++;
+        d->kit.stats.garbled++;
         return;
     }
     /* Before READY it may come from any network on the factory frequency. */
     if (d->mode != MODE_READY) {
-        d->stats.unexpected++;
+        d->kit.stats.unexpected++;
         return;
     }
     memcpy(d->rx_frame, data, len);
@@ -532,7 +496,7 @@ static void on_frame(struct driver *d, uint64_t now_ms)
         on_hardware(d, now_ms, frame + 1, len - 1);
     } else {
         flush_rx(d, NULL);
-        d->stats.garbled++;
+        d->kit.stats.garbled++;
     }
 }
 
@@ -589,13 +553,13 @@ static void driver_on_close(void *state, uint64_t now_ms)
     (void)now_ms;
     if (d->rx_held)
         flush_rx(d, NULL);
-    /* The frame's last byte is what makes the modem send, and it is last in out[]. */
-    bool unsent = d->tx_state == TX_CHECKING || d->out_at < d->out_len;
+    /* The frame's last byte is what makes the modem send, and it is last in the output. */
+    bool unsent = d->tx_state == TX_CHECKING || modem_kit_has_output(&d->kit);
     if (d->tx_state != TX_NONE && unsent)
         refuse_tx(d, "the port closed before the frame was written");
     else if (d->tx_state != TX_NONE)
         end_tx(d, MODEM_TX_UNKNOWN, "the port closed before the modem reported the frame sent");
-    d->out_at = d->out_len = 0;
+    modem_kit_drop_output(&d->kit);
     d->mode = MODE_CLOSED;
     d->step = STEP_IDLE;
     d->hold_until_ms = 0;
@@ -610,8 +574,8 @@ static void driver_on_open(void *state, uint64_t now_ms)
     d->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
     d->maybe_pending = true;
     /* Two FENDs end whatever half a frame the modem holds from an earlier life. */
-    d->out[d->out_len++] = KISS_FEND;
-    d->out[d->out_len++] = KISS_FEND;
+    static const uint8_t ends[] = { KISS_FEND, KISS_FEND };
+    (void)modem_kit_put(&d->kit, ends, sizeof ends); /* it is empty */
     begin_configuring(d, now_ms);
 }
 
@@ -619,14 +583,14 @@ static size_t driver_on_bytes(void *state, uint64_t now_ms, const uint8_t *buf, 
 {
     struct driver *d = state;
     size_t taken = 0;
-    for (; taken < len && has_event_room(d); taken++) {
+    for (; taken < len && modem_kit_has_room(&d->kit); taken++) {
         if (d->mode == MODE_CLOSED)
             continue;
         enum kiss_verdict verdict = kiss_decode(&d->decoder, buf[taken]);
         if (verdict == KISS_FRAME)
             on_frame(d, now_ms);
         else if (verdict == KISS_GARBLED)
-            d->stats.garbled++;
+            d->kit.stats.garbled++;
     }
     return taken;
 }
@@ -638,7 +602,7 @@ static void on_step_timeout(struct driver *d, uint64_t now_ms)
         return;
     }
     d->try_count++;
-    d->stats.replies_lost++;
+    d->kit.stats.replies_lost++;
     d->step_deadline_ms = now_ms + REPLY_TIMEOUT_MS;
     put_command(d);
 }
@@ -646,7 +610,7 @@ static void on_step_timeout(struct driver *d, uint64_t now_ms)
 static void driver_on_time(void *state, uint64_t now_ms)
 {
     struct driver *d = state;
-    if (d->mode == MODE_CLOSED || !has_event_room(d))
+    if (d->mode == MODE_CLOSED || !modem_kit_has_room(&d->kit))
         return;
     if (d->rx_held && now_ms >= d->rx_held_until_ms)
         flush_rx(d, NULL);
@@ -669,31 +633,21 @@ static size_t driver_poll_output(void *state, uint64_t now_ms, uint8_t *buf, siz
 {
     struct driver *d = state;
     (void)now_ms;
-    size_t len = (size_t)(d->out_len - d->out_at);
-    if (len > cap)
-        len = cap;
-    memcpy(buf, d->out + d->out_at, len);
-    d->out_at = (uint16_t)(d->out_at + len);
-    return len;
+    return modem_kit_poll_output(&d->kit, buf, cap);
 }
 
 static bool driver_poll_event(void *state, uint64_t now_ms, struct modem_event *event_out)
 {
     struct driver *d = state;
     (void)now_ms;
-    if (d->event_count == 0)
-        return false;
-    *event_out = d->events[d->event_first];
-    d->event_first = (uint8_t)((d->event_first + 1) % EVENT_COUNT);
-    d->event_count--;
-    return true;
+    return modem_kit_poll_event(&d->kit, event_out);
 }
 
 static bool driver_can_send(const void *state)
 {
     const struct driver *d = state;
     return d->mode == MODE_READY && d->tx_state == TX_NONE && d->hold_until_ms == 0 &&
-           has_event_room(d);
+           modem_kit_has_room(&d->kit);
 }
 
 static int driver_send(void *state, uint64_t now_ms, const uint8_t *frame, size_t len)
@@ -756,7 +710,7 @@ static void driver_air(const void *state, struct modem_air *air_out)
 static void driver_stats(const void *state, struct modem_stats *stats_out)
 {
     const struct driver *d = state;
-    *stats_out = d->stats;
+    *stats_out = d->kit.stats;
 }
 
 const struct modem_driver modem_kiss_driver = {
