@@ -279,6 +279,7 @@ static json_t *do_status(struct api *api, uint64_t now_ms)
         n->store_failing ? n->disk_text : ""));
     json_object_set_new(json, "store_failed", json_integer((json_int_t)s.store_failed));
     json_object_set_new(json, "load_failed", json_integer((json_int_t)s.load_failed));
+    json_object_set_new(json, "evicted", json_integer((json_int_t)s.evicted));
     return json;
 }
 

@@ -42,7 +42,7 @@ static int flush(struct keng *k, struct import *in, json_t **records)
         json_int_t old = json_integer_value(json_object_get(in->verdicts, word));
         json_object_set_new(in->verdicts, word, json_integer(old + 1));
         if (strcmp(word, "new") != 0 && strcmp(word, "duplicate") != 0 &&
-            strcmp(word, "superseded") != 0)
+            strcmp(word, "superseded") != 0 && strcmp(word, "settled") != 0)
             in->all_taken = false;
     }
     json_decref(answer);

@@ -242,6 +242,14 @@ static int store_reviews(struct node *n, const struct record_view *view)
     return err;
 }
 
+static int make_room(struct node *n, const struct mesh_event *ev)
+{
+    if (ev->leaves.seq == 0)
+        return STORE_OK;
+    int err = store_drop_record(n->store, &ev->leaves);
+    return err == STORE_OK && ev->settles ? store_put_settled(n->store, &ev->leaves) : err;
+}
+
 static int apply_event(struct node *n, const struct mesh_event *ev)
 {
     struct record_view view;
@@ -252,8 +260,10 @@ static int apply_event(struct node *n, const struct mesh_event *ev)
         const struct node_pending *p = ev->own ? pending_of(n, &ev->ref) : NULL;
         if (record_decode(ev->bytes, ev->len, &view) != RECORD_OK)
             return STORE_EIO;
-        err = store_put_record(n->store, &view, node_unix_ms(), ev->replaces_seq,
-                               p && p->once[0] ? p->once : NULL, &arrival);
+        err = make_room(n, ev);
+        if (err == STORE_OK)
+            err = store_put_record(n->store, &view, node_unix_ms(), ev->replaces_seq,
+                                   p && p->once[0] ? p->once : NULL, &arrival);
         if (err == STORE_OK && view.kind == RECORD_REVIEW)
             err = store_reviews(n, &view);
         return err;
@@ -262,6 +272,8 @@ static int apply_event(struct node *n, const struct mesh_event *ev)
         if (record_decode(ev->bytes, ev->len, &view) != RECORD_OK)
             return STORE_EIO;
         return store_put_fork(n->store, &view, node_unix_ms());
+    case MESH_EV_SETTLE:
+        return store_put_settled(n->store, &ev->ref);
     case MESH_EV_CHARGE:
         return store_put_airtime(n->store, n->boot_id, ev->minute_ms, ev->minute_airtime_us);
     case MESH_EV_RESERVE:
@@ -510,6 +522,14 @@ static bool restore_record(void *ctx, const struct store_record *row)
     return true;
 }
 
+static void restore_settled(void *ctx, const struct record_ref *ref)
+{
+    struct node *n = ctx;
+    /* Of an author whom the roster no longer names there is nothing to settle. */
+    if (mesh_restore_settled(n->mesh, ref->author, ref->lane, ref->seq) != MESH_OK)
+        fprintf(stderr, "<4>kengd: nothing is known of author %u\n", ref->author);
+}
+
 struct old_airtime { struct node *n; uint64_t now_ms, unknown_age_us; };
 
 static void restore_airtime(void *ctx, bool same_boot, uint64_t minute_ms, uint32_t airtime_us)
@@ -560,6 +580,11 @@ static int read_boot_id(struct node *n)
 static int make_mesh(struct node *n, uint64_t now_ms, char *text)
 {
     const struct profile *p = &n->roster.profile;
+    /* What a larger store holds is kept: a smaller number only ends its growth. */
+    int64_t stored = store_record_count(n->store);
+    if (stored > n->settings.record_count_max)
+        n->settings.record_count_max = stored < MESH_RECORD_COUNT_MAX ? (uint32_t)stored
+                                                                      : MESH_RECORD_COUNT_MAX;
     uint16_t duty_e4 = n->settings.gateway ? p->duty_gateway_e4 : p->duty_node_e4;
     struct mesh_config cfg = {
         .outside = { .ctx = n, .sign = outside_sign, .verify = outside_verify,
@@ -670,6 +695,7 @@ static int restore(struct node *n, uint64_t now_ms, char *text)
         tell_author(n, &n->roster.authors[i]);
     struct restoring r = { .n = n };
     if (store_each_record(n->store, restore_record, &r) != STORE_OK ||
+        store_each_settled(n->store, restore_settled, n) != STORE_OK ||
         take_over_airtime(n, now_ms) != STORE_OK) {
         snprintf(text, NODE_TEXT_LEN, "%s", store_text(n->store));
         return -1;

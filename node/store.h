@@ -60,6 +60,10 @@ void store_rollback(struct store *s);
 int store_put_record(struct store *s, const struct record_view *view, int64_t received_ms,
                      uint32_t replaces_seq, const char *once, int64_t *arrival_out);
 int store_put_fork(struct store *s, const struct record_view *view, int64_t received_ms);
+/* A record, and what was said of it, makes room. */
+int store_drop_record(struct store *s, const struct record_ref *ref);
+/* Everything in ref's log up to it counts as held; a lower number than before changes nothing. */
+int store_put_settled(struct store *s, const struct record_ref *ref);
 /* Keeps the newest of one reviewer, of several the one heard last. */
 int store_put_review(struct store *s, const struct record_ref *of,
                      const struct store_review *review);
@@ -85,6 +89,11 @@ int store_records_after(struct store *s, int64_t after, int limit, store_record_
 /* Newest first, lane 0 of one author. */
 int store_records_of(struct store *s, uint16_t author, int limit, store_record_fn fn, void *ctx);
 int64_t store_last_arrival(struct store *s);
+
+typedef void (*store_ref_fn)(void *ctx, const struct record_ref *ref);
+int store_each_settled(struct store *s, store_ref_fn fn, void *ctx);
+/* How many records there are, or negative. */
+int64_t store_record_count(struct store *s);
 
 typedef void (*store_airtime_fn)(void *ctx, bool same_boot, uint64_t minute_ms,
                                  uint32_t airtime_us);

@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum {
-    SCHEMA_VERSION = 2,
+    SCHEMA_VERSION = 3,
     CACHE_KIB = 160, /* a node has little memory and few hot pages */
     BUSY_TIMEOUT_MS = 2000,
     URI_LEN_MAX = 3 * 4096 + 32,
@@ -33,14 +33,17 @@ static const char *const MIGRATIONS[SCHEMA_VERSION] = {
     "CREATE TABLE airtime(boot TEXT NOT NULL, minute_ms INTEGER NOT NULL, us INTEGER NOT NULL,"
     " PRIMARY KEY(boot, minute_ms)) WITHOUT ROWID;",
     "ALTER TABLE review ADD COLUMN by_seq INTEGER NOT NULL DEFAULT 0;",
+    "CREATE TABLE settled(log INTEGER PRIMARY KEY, seq INTEGER NOT NULL);",
 };
 
 enum statement {
     ST_BEGIN, ST_COMMIT, ST_ROLLBACK,
-    ST_PUT_RECORD, ST_DROP_RECORD, ST_PUT_FORK, ST_PUT_REVIEW, ST_PUT_CARRIED,
+    ST_PUT_RECORD, ST_DROP_RECORD, ST_DROP_REVIEW, ST_PUT_SETTLED, ST_PUT_FORK, ST_PUT_REVIEW,
+    ST_PUT_CARRIED,
     ST_PUT_AIRTIME, ST_TRIM_AIRTIME, ST_EACH_AIRTIME,
     ST_LOAD, ST_FIND_ONCE, ST_FIND_REVIEW,
     ST_EACH_RECORD, ST_FIND_RECORD, ST_RECORDS_AFTER, ST_RECORDS_OF, ST_LAST_ARRIVAL,
+    ST_EACH_SETTLED, ST_RECORD_COUNT,
     ST_COUNT,
 };
 
@@ -51,6 +54,9 @@ static const char *const SQL[ST_COUNT] = {
     [ST_ROLLBACK] = "ROLLBACK",
     [ST_PUT_RECORD] = "INSERT INTO record(log, seq, received_ms, once, bytes) VALUES(?,?,?,?,?)",
     [ST_DROP_RECORD] = "DELETE FROM record WHERE log = ? AND seq = ?",
+    [ST_DROP_REVIEW] = "DELETE FROM review WHERE log = ? AND seq = ?",
+    [ST_PUT_SETTLED] = "INSERT INTO settled(log, seq) VALUES(?1,?2)"
+                       " ON CONFLICT(log) DO UPDATE SET seq = max(seq, ?2)",
     [ST_PUT_FORK] = "INSERT OR IGNORE INTO fork(log, seq, received_ms, bytes) VALUES(?,?,?,?)",
     [ST_PUT_REVIEW] = "INSERT INTO review(log, seq, by, state, text, by_seq)"
                       " VALUES(?1,?2,?3,?4,?5,?6) ON CONFLICT(log, seq) DO UPDATE"
@@ -71,6 +77,8 @@ static const char *const SQL[ST_COUNT] = {
     [ST_RECORDS_OF] = "SELECT " RECORD_COLUMNS " FROM record WHERE log = ?"
                       " ORDER BY seq DESC LIMIT ?",
     [ST_LAST_ARRIVAL] = "SELECT max(arrival) FROM record",
+    [ST_EACH_SETTLED] = "SELECT log, seq FROM settled",
+    [ST_RECORD_COUNT] = "SELECT count(*) FROM record",
 };
 
 struct store {
@@ -291,6 +299,24 @@ static void bind_ref(sqlite3_stmt *st, int at, const struct record_ref *ref)
     sqlite3_bind_int64(st, at + 1, ref->seq);
 }
 
+static int run_ref(struct store *s, enum statement which, const struct record_ref *ref,
+                   const char *doing)
+{
+    bind_ref(s->statements[which], 1, ref);
+    return run(s, s->statements[which], doing);
+}
+
+int store_drop_record(struct store *s, const struct record_ref *ref)
+{
+    int err = run_ref(s, ST_DROP_RECORD, ref, "drop a record");
+    return err == STORE_OK ? run_ref(s, ST_DROP_REVIEW, ref, "drop a review") : err;
+}
+
+int store_put_settled(struct store *s, const struct record_ref *ref)
+{
+    return run_ref(s, ST_PUT_SETTLED, ref, "write what is settled");
+}
+
 int store_put_record(struct store *s, const struct record_view *view, int64_t received_ms,
                      uint32_t replaces_seq, const char *once, int64_t *arrival_out)
 {
@@ -298,9 +324,7 @@ int store_put_record(struct store *s, const struct record_view *view, int64_t re
     if (replaces_seq != 0) {
         struct record_ref old = view->ref;
         old.seq = replaces_seq;
-        st = s->statements[ST_DROP_RECORD];
-        bind_ref(st, 1, &old);
-        int err = run(s, st, "drop what was superseded");
+        int err = run_ref(s, ST_DROP_RECORD, &old, "drop what was superseded");
         if (err != STORE_OK)
             return err;
     }
@@ -523,11 +547,37 @@ static bool number_row(void *ctx, sqlite3_stmt *st)
     return false;
 }
 
+static int64_t number_of(struct store *s, enum statement which)
+{
+    int64_t number = 0;
+    int err = each_row(s, s->statements[which], number_row, &number);
+    return err == STORE_OK ? number : err;
+}
+
 int64_t store_last_arrival(struct store *s)
 {
-    int64_t last = 0;
-    int err = each_row(s, s->statements[ST_LAST_ARRIVAL], number_row, &last);
-    return err == STORE_OK ? last : err;
+    return number_of(s, ST_LAST_ARRIVAL);
+}
+
+int64_t store_record_count(struct store *s)
+{
+    return number_of(s, ST_RECORD_COUNT);
+}
+
+struct ref_rows { store_ref_fn fn; void *ctx; };
+
+static bool ref_row(void *ctx, sqlite3_stmt *st)
+{
+    struct ref_rows *rows = ctx;
+    struct record_ref ref = ref_of(sqlite3_column_int64(st, 0), sqlite3_column_int64(st, 1));
+    rows->fn(rows->ctx, &ref);
+    return true;
+}
+
+int store_each_settled(struct store *s, store_ref_fn fn, void *ctx)
+{
+    struct ref_rows rows = { .fn = fn, .ctx = ctx };
+    return each_row(s, s->statements[ST_EACH_SETTLED], ref_row, &rows);
 }
 
 struct airtime_rows { store_airtime_fn fn; void *ctx; };

@@ -4,7 +4,7 @@
  * rx.c      frames and records heard                tx.c     what goes into the next frame
  * turn.c    which records to relay, and when        trickle.c  frames without records
  * ledger.c  airtime over the sliding window         ack.c    a gateway's acknowledgements
- * mesh.c    the public calls and the order of work
+ * evict.c   a full store                          mesh.c   the public calls, the order of work
  */
 #ifndef KENG_NODE_CORE_INTERNAL_H
 #define KENG_NODE_CORE_INTERNAL_H
@@ -20,7 +20,7 @@ enum {
     LEDGER_SLACK_MINUTES = 2,  /* the running minute, and one for a send that starts late */
     LEDGER_COUNT = MESH_WINDOW_MINUTES_MAX + LEDGER_SLACK_MINUTES,
     MS_PER_MINUTE = 60000,
-    EVENT_COUNT = MESH_STAGED_COUNT_MAX + 4, /* records, numbers, airtime, fork evidence */
+    EVENT_COUNT = MESH_STAGED_COUNT_MAX + 5, /* records; numbers, airtime, forks, settling */
     ACK_PART_COUNT = RECORD_ACK_LAST - RECORD_ACK_FIRST + 1,
     UNCONFIRMED_COUNT_MAX = 32, /* own records nobody is known to hold yet, most urgent kept */
     FRAME_RECORD_COUNT_MAX = 8,
@@ -86,6 +86,8 @@ enum {
     BEHIND_WAIT_MS = 120000,   /* for own records that somebody only claims to hold */
     RECOVER_WAIT_MS = 900000,  /* for the next, once one came back: a relay may wait for its turn */
     RETRY_MS = 1000,           /* after a store that failed */
+
+    SHARE_PARTS = 8,           /* of a full store no author keeps more than such a part */
 };
 
 #define SLOT_NONE UINT32_MAX
@@ -96,6 +98,7 @@ enum slot_flags {
     SLOT_PENDING = 2, /* not durable yet: known, but neither held nor sent */
     SLOT_ACKED = 4,   /* acknowledged one by one, past a gap */
     SLOT_SHOUT = 8,   /* own, and due to be sent whoever is believed to lack it */
+    SLOT_LEAVING = 16, /* makes room as soon as what comes is durable: not sent any more */
 };
 
 struct slot {
@@ -123,6 +126,8 @@ struct log {
     uint32_t known;      /* highest number anybody claims to hold */
     uint32_t reserved;   /* local author: numbers up to here may be used */
     uint32_t acked;      /* a gateway holds everything up to here */
+    uint32_t settled;    /* counts as held up to here, kept or not: a gateway has it */
+    uint32_t held_count; /* durable records of it */
     uint32_t newest;     /* superseding lane: slot of the newest */
     uint32_t pending_count;
     uint16_t author, acked_by;
@@ -160,6 +165,7 @@ struct neighbour {
 struct queued_event {
     struct mesh_event ev;
     uint32_t slot;
+    uint32_t victim; /* STORE: the slot that makes room, or SLOT_NONE */
     bool used, handed;
 };
 
@@ -207,6 +213,7 @@ struct mesh {
     uint32_t *buckets;
     uint32_t bucket_mask, free_slot;
     uint32_t fresh_slot; /* from here on no slot was ever used */
+    uint32_t used_count, leaving_count;
     uint32_t order_first[PRIORITY_COUNT], order_last[PRIORITY_COUNT];
 
     struct author_slot *authors; /* sorted by number */
@@ -265,11 +272,13 @@ uint32_t table_find(const struct mesh *m, const struct log *log, uint32_t seq);
 bool table_holds(const struct mesh *m, const struct log *log, uint32_t seq);
 /* The lowest durable number above `after` in lane 0, or 0; cheap also where gaps are wide. */
 uint32_t table_next_held(const struct mesh *m, const struct log *log, uint32_t after);
-/* A pending slot, in the hash but not held.  SLOT_NONE when full. */
+/* A pending slot, in the hash but not held.  Ask evict_find() before. */
 uint32_t table_add(struct mesh *m, struct log *log, const struct record_view *view);
 void table_forget(struct mesh *m, uint32_t index);
 /* The store said yes: the record now is held. */
 void table_commit(struct mesh *m, uint32_t index);
+/* From now on every number up to this counts as held: a gateway has said that it holds them. */
+void table_settle(struct mesh *m, struct log *log, uint32_t seq);
 bool table_is_gateway(const struct mesh *m, uint16_t author);
 uint32_t table_digest24(const struct mesh *m, uint16_t sender);
 
@@ -297,6 +306,18 @@ void neigh_recheck(struct mesh *m);
 /* Which of the living are believed to lack this record? */
 uint64_t neigh_lacking(const struct mesh *m, const struct slot *s, uint64_t alive);
 bool neigh_holds(const struct mesh *m, const struct neighbour *n, const struct slot *s);
+
+/* evict.c */
+/* Is there room for a record of this log, class and number, and which slot has to make it?
+ * SLOT_NONE: there is a place.  False: nothing here is worth less. */
+bool evict_find(const struct mesh *m, const struct log *log, uint8_t priority, uint32_t seq,
+                uint32_t *victim_out);
+/* The victim goes with the STORE that needs its place, in one transaction, or not at all. */
+void evict_begin(struct mesh *m, struct queued_event *q, uint32_t victim);
+void evict_end(struct mesh *m, const struct queued_event *q, bool durable);
+/* Is it better to call this number settled than to make room for its record? */
+bool evict_declines(const struct mesh *m, const struct log *log, uint32_t seq);
+void evict_settle(struct mesh *m, const struct log *log, uint32_t seq);
 
 /* rx.c */
 bool rx_role_allows(const struct mesh_author *a, uint8_t kind);

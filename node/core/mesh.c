@@ -58,7 +58,8 @@ static struct layout lay_out(const struct mesh_config *c)
     while (l.bucket_count < c->record_count_max)
         l.bucket_count *= 2;
     size_t at = (sizeof(struct mesh) + ALIGN - 1) / ALIGN * ALIGN;
-    l.slots = place(&at, c->record_count_max, sizeof(struct slot));
+    /* What makes room stays until what comes is durable. */
+    l.slots = place(&at, c->record_count_max + MESH_STAGED_COUNT_MAX, sizeof(struct slot));
     l.buckets = place(&at, l.bucket_count, sizeof(uint32_t));
     l.authors = place(&at, c->author_count_max, sizeof(struct author_slot));
     l.logs = place(&at, c->log_count_max, sizeof(struct log));
@@ -149,7 +150,7 @@ struct queued_event *core_queue_event(struct mesh *m, enum mesh_event_type type)
         /* One place for each kind of event that is not a record, so that none starves. */
         if (q->used || (type != MESH_EV_STORE && i != (int)type))
             continue;
-        *q = (struct queued_event){ .used = true, .slot = SLOT_NONE };
+        *q = (struct queued_event){ .used = true, .slot = SLOT_NONE, .victim = SLOT_NONE };
         q->ev.type = type;
         q->ev.event_id = m->next_event_id++;
         q->ev.from_node = AUTHOR_NONE;
@@ -193,6 +194,7 @@ bool mesh_poll_event(struct mesh *m, uint64_t now_ms, struct mesh_event *event_o
 
 static void stored(struct mesh *m, const struct queued_event *q, bool durable)
 {
+    evict_end(m, q, durable);
     if (!durable) {
         m->stats.store_failed++;
         if (q->ev.own && record_is_ack(m->slots[q->slot].kind))
@@ -265,6 +267,13 @@ int mesh_on_persisted(struct mesh *m, uint64_t now_ms, uint32_t event_id, bool d
             log = table_find_log(m, q->ev.ref.author, q->ev.ref.lane);
             if (durable && log)
                 log->forked = true;
+            break;
+        case MESH_EV_SETTLE:
+            log = table_find_log(m, q->ev.ref.author, q->ev.ref.lane);
+            if (durable && log) {
+                table_settle(m, log, q->ev.ref.seq);
+                neigh_recheck(m);
+            }
             break;
         }
         return MESH_OK;
@@ -350,7 +359,9 @@ int mesh_submit(struct mesh *m, uint64_t now_ms, const struct record_draft *draf
     struct log *log = table_get_log(m, draft->ref.author, lane);
     if (!rx_role_allows(&a->author, draft->kind))
         return MESH_EROLE;
-    if (!log || m->free_slot == SLOT_NONE || log->top >= RECORD_SEQ_MAX)
+    uint32_t victim;
+    if (!log || log->top >= RECORD_SEQ_MAX ||
+        !evict_find(m, log, draft->priority, log->top + 1, &victim))
         return MESH_EFULL;
     if (log->pending_count > 0)
         return MESH_EAGAIN; /* one at a time: a failed store must leave no hole in the numbers */
@@ -382,6 +393,7 @@ int mesh_submit(struct mesh *m, uint64_t now_ms, const struct record_draft *draf
     q->ev.ref = d.ref;
     q->ev.own = true;
     q->ev.replaces_seq = lane != 0 ? log->held : 0;
+    evict_begin(m, q, victim);
     q->ev.len = (uint16_t)v.len;
     memcpy(q->ev.bytes, bytes, v.len);
     *ref_out = d.ref;
@@ -398,12 +410,23 @@ int mesh_restore_record(struct mesh *m, const struct record_view *view)
     if (table_find(m, log, view->ref.seq) != SLOT_NONE ||
         (log->lane != 0 && view->ref.seq <= log->held))
         return MESH_OK;
-    uint32_t index = table_add(m, log, view);
-    if (index == SLOT_NONE)
+    bool replaces = log->lane != 0 && log->newest != SLOT_NONE;
+    if (m->used_count >= m->cfg.record_count_max && !replaces)
         return MESH_EFULL;
+    uint32_t index = table_add(m, log, view);
     table_commit(m, index);
     ack_on_commit(m, &m->slots[index]);
     log->changed_ms = 0; /* nothing new: neighbours are asked by digest, not told */
+    return MESH_OK;
+}
+
+int mesh_restore_settled(struct mesh *m, uint16_t author, uint8_t lane, uint32_t seq)
+{
+    struct log *log = lane == 0 ? table_get_log(m, author, lane) : NULL;
+    if (!log || seq > RECORD_SEQ_MAX)
+        return MESH_EUNKNOWN;
+    table_settle(m, log, seq);
+    log->changed_ms = 0; /* as for restored records */
     return MESH_OK;
 }
 
@@ -425,6 +448,10 @@ bool mesh_record_state(const struct mesh *m, const struct record_ref *ref,
     const struct log *log = ref->lane < LANE_COUNT ? table_find_log(m, ref->author, ref->lane)
                                                    : NULL;
     uint32_t index = log ? table_find(m, log, ref->seq) : SLOT_NONE;
+    if (index == SLOT_NONE && log && log->lane == 0 && ref->seq <= log->settled) {
+        *state_out = (struct mesh_record_state){ .gateway = log->acked_by };
+        return true;
+    }
     if (index == SLOT_NONE)
         return false;
     const struct slot *s = &m->slots[index];
@@ -485,7 +512,7 @@ const char *mesh_verdict_name(enum mesh_verdict verdict)
 {
     static const char *const names[MESH_RX_COUNT] = {
         "frame", "malformed", "version", "foreign", "echo", "new", "duplicate", "superseded",
-        "unknown-author", "revoked", "role", "bad-signature", "fork", "full",
+        "settled", "unknown-author", "revoked", "role", "bad-signature", "fork", "full",
     };
     return verdict < MESH_RX_COUNT ? names[verdict] : "unknown";
 }

@@ -64,6 +64,7 @@ enum mesh_verdict {
     MESH_RX_NEW,            /* record accepted, on its way to the store */
     MESH_RX_DUPLICATE,      /* record known already */
     MESH_RX_SUPERSEDED,     /* a newer record of its lane is held */
+    MESH_RX_SETTLED,        /* a gateway has it, and this full store no longer keeps it */
     MESH_RX_UNKNOWN_AUTHOR, /* author not in the roster */
     MESH_RX_REVOKED,        /* past the author's last good number */
     MESH_RX_ROLE,           /* this author may not write this kind */
@@ -79,10 +80,11 @@ enum mesh_tx_result {
 };
 
 enum mesh_event_type {
-    MESH_EV_STORE,   /* make rec durable; delete `replaces` in the same transaction if set */
+    MESH_EV_STORE,   /* make rec durable; delete `replaces` and `leaves` in the same transaction */
     MESH_EV_RESERVE, /* make `ref.seq` durable as the highest number that (author, lane) may use */
     MESH_EV_CHARGE,  /* make durable: minute_airtime_us were spent in the minute of minute_ms */
     MESH_EV_FORK,    /* keep rec as evidence beside the record of the same number */
+    MESH_EV_SETTLE,  /* make durable: in `ref`'s log all up to ref.seq counts as held */
 };
 
 enum mesh_role {
@@ -97,6 +99,8 @@ struct mesh_event {
     uint32_t event_id;
     struct record_ref ref;
     uint32_t replaces_seq; /* STORE in a superseding lane: the older number, 0 none */
+    struct record_ref leaves; /* STORE into a full store: what makes room; seq 0: nothing */
+    bool settles;          /* and all of its log up to it counts as held: as MESH_EV_SETTLE */
     uint64_t minute_ms;    /* CHARGE: start of the minute, caller's clock */
     uint32_t minute_airtime_us;
     bool own;
@@ -137,7 +141,7 @@ struct mesh_config {
     uint16_t node;      /* this node's number, the sender of its frames */
     bool gateway;       /* this node acknowledges, as author `node` */
     uint16_t mtu_len;   /* longest frame of the modem; at least RECORD_LEN_MIN + overhead */
-    uint32_t record_count_max;
+    uint32_t record_count_max; /* when so many are held, each further one pushes one out */
     uint16_t log_count_max;
     uint16_t author_count_max;
     uint32_t duty_window_ms;  /* at most an hour, whole minutes */
@@ -154,7 +158,7 @@ struct mesh_author {
 
 /* How far a record has come, as this node knows. */
 struct mesh_record_state {
-    bool durable;
+    bool durable;                                    /* false too when settled and not kept */
     uint8_t carrier_count;                           /* nodes known to hold it */
     uint16_t carriers[MESH_NEIGHBOUR_COUNT_MAX];
     uint16_t gateway; /* whose signed acknowledgement covers it; AUTHOR_NONE: none yet */
@@ -173,6 +177,7 @@ struct mesh_stats {
     uint64_t tx_frames, tx_bytes, tx_airtime_us, tx_records, tx_summaries;
     uint64_t tx_refused_modem, tx_refused_duty; /* a send put off because the law forbade it */
     uint64_t store_failed, load_failed, neighbours_replaced;
+    uint64_t evicted; /* records that made room for others */
     uint32_t records_held, logs_held;
     uint32_t window_airtime_ms, budget_ms; /* spent in the sliding window; allowed */
     uint32_t digest;
@@ -192,6 +197,9 @@ int mesh_set_author(struct mesh *m, const struct mesh_author *author);
 /* What was durable before a restart, before any other call but mesh_set_author().
  * In order of arrival; views may be of any lane. */
 int mesh_restore_record(struct mesh *m, const struct record_view *view);
+/* The highest number made durable by MESH_EV_SETTLE, or by a STORE that settles; after the
+ * records. */
+int mesh_restore_settled(struct mesh *m, uint16_t author, uint8_t lane, uint32_t seq);
 /* The highest number made durable by MESH_EV_RESERVE; after the records. */
 int mesh_restore_reserved(struct mesh *m, uint16_t author, uint8_t lane, uint32_t seq);
 /* airtime_us were spent age_ms ago (0 if unknown: counts as just now). */

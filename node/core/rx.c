@@ -113,6 +113,8 @@ enum mesh_verdict rx_record(struct mesh *m, const uint8_t *bytes, size_t len,
     uint32_t index = log ? table_find(m, log, v.ref.seq) : SLOT_NONE;
     if (index != SLOT_NONE)
         return known_record(m, log, index, &a->author, &v, from);
+    if (log && v.ref.lane == 0 && v.ref.seq <= log->settled)
+        return MESH_RX_SETTLED;
     if (log && v.ref.lane != 0) {
         if (v.ref.seq <= log->held)
             return MESH_RX_SUPERSEDED;
@@ -124,13 +126,21 @@ enum mesh_verdict rx_record(struct mesh *m, const uint8_t *bytes, size_t len,
         return verdict;
 
     log = table_get_log(m, v.ref.author, v.ref.lane);
-    if (!log || m->free_slot == SLOT_NONE)
+    if (!log)
+        return MESH_RX_FULL;
+    if (evict_declines(m, log, v.ref.seq)) {
+        evict_settle(m, log, v.ref.seq);
+        return MESH_RX_SETTLED;
+    }
+    uint32_t victim;
+    if (!evict_find(m, log, v.priority, v.ref.seq, &victim))
         return MESH_RX_FULL;
     struct queued_event *q = stage(m, MESH_EV_STORE, &v, from);
     if (!q)
         return MESH_RX_FULL;
     q->slot = table_add(m, log, &v);
     q->ev.replaces_seq = log->lane != 0 ? log->held : 0;
+    evict_begin(m, q, victim);
     m->slots[q->slot].heard_from = MESH_NEIGHBOUR_COUNT_MAX;
     if (from)
         note_copy(m, &m->slots[q->slot], from);

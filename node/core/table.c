@@ -140,11 +140,11 @@ uint32_t table_next_held(const struct mesh *m, const struct log *log, uint32_t a
 uint32_t table_add(struct mesh *m, struct log *log, const struct record_view *view)
 {
     uint32_t i = m->free_slot;
-    if (i == SLOT_NONE)
-        return SLOT_NONE;
+    assert(i != SLOT_NONE); /* there are more slots than may be held and staged */
     struct slot *s = &m->slots[i];
     if (i == m->fresh_slot)
-        m->free_slot = ++m->fresh_slot < m->cfg.record_count_max ? m->fresh_slot : SLOT_NONE;
+        m->free_slot = ++m->fresh_slot < m->cfg.record_count_max + MESH_STAGED_COUNT_MAX
+                           ? m->fresh_slot : SLOT_NONE;
     else
         m->free_slot = s->hash_next;
     uint16_t log_index = table_log_index(m, log);
@@ -157,6 +157,7 @@ uint32_t table_add(struct mesh *m, struct log *log, const struct record_view *vi
                         .order_prev = SLOT_NONE, .order_next = SLOT_NONE };
     *bucket = i;
     log->pending_count++;
+    m->used_count++;
     return i;
 }
 
@@ -193,7 +194,9 @@ void table_forget(struct mesh *m, uint32_t index)
         log->pending_count--;
     } else {
         order_remove(m, s);
-        m->digest -= held_hash(log, s->seq);
+        if (s->seq > log->settled)
+            m->digest -= held_hash(log, s->seq);
+        log->held_count--;
         m->stats.records_held--;
     }
     uint32_t *link = bucket_of(m, s->log, s->seq);
@@ -202,6 +205,7 @@ void table_forget(struct mesh *m, uint32_t index)
     *link = s->hash_next;
     *s = (struct slot){ .hash_next = m->free_slot };
     m->free_slot = index;
+    m->used_count--;
 }
 
 void table_commit(struct mesh *m, uint32_t index)
@@ -212,7 +216,9 @@ void table_commit(struct mesh *m, uint32_t index)
     s->flags &= (uint8_t)~SLOT_PENDING;
     log->pending_count--;
     order_append(m, index);
-    m->digest += held_hash(log, s->seq);
+    if (s->seq > log->settled)
+        m->digest += held_hash(log, s->seq);
+    log->held_count++;
     m->stats.records_held++;
     m->stats.state_changes++;
     log->changed_ms = m->now_ms;
@@ -234,6 +240,27 @@ void table_commit(struct mesh *m, uint32_t index)
         log->hole_ms = 0;
     else if (log->hole_ms == 0)
         log->hole_ms = m->now_ms;
+}
+
+void table_settle(struct mesh *m, struct log *log, uint32_t seq)
+{
+    for (uint32_t i = log->settled + 1; i <= seq; i++)
+        if (!table_holds(m, log, i))
+            m->digest += held_hash(log, i);
+    if (seq <= log->settled)
+        return;
+    log->settled = seq;
+    if (log->held < seq)
+        log->held = seq;
+    while (table_holds(m, log, log->held + 1))
+        log->held++;
+    if (log->top < seq)
+        log->top = seq;
+    if (log->known < log->top)
+        log->known = log->top;
+    if (log->known <= log->held)
+        log->hole_ms = 0;
+    log->changed_ms = m->now_ms;
 }
 
 bool table_is_gateway(const struct mesh *m, uint16_t author)

@@ -91,6 +91,8 @@ static uint64_t wanted_by(const struct mesh *m, const struct slot *s, uint64_t r
 {
     if (FRAME_HEADER_LEN + 1u + s->len > m->cfg.mtu_len)
         return 0; /* made for a modem with longer frames */
+    if (s->flags & SLOT_LEAVING)
+        return 0;
     if (s->flags & SLOT_SHOUT)
         return UINT64_MAX;
     return s->seq <= m->floors[s->log] ? 0 : neigh_lacking(m, s, reach);

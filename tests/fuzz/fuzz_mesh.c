@@ -74,6 +74,10 @@ static int mesh_fuzz_load(void *ctx, const struct record_ref *ref, uint8_t *buf)
 static void keep(const struct mesh_event *ev)
 {
     FUZZ_CHECK(find_held(&ev->ref) == NULL && mesh_run.held_count < MESH_HELD_MAX);
+    struct held *left = ev->leaves.seq > 0 ? find_held(&ev->leaves) : NULL;
+    FUZZ_CHECK(left != NULL || ev->leaves.seq == 0);
+    if (left)
+        *left = mesh_run.held[--mesh_run.held_count];
     struct record_ref old = ev->ref;
     old.seq = ev->replaces_seq;
     struct held *h = ev->replaces_seq ? find_held(&old) : NULL;

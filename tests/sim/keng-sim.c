@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "node/core/mesh.h"
 #include "tests/sim/campaign.h"
 #include "tests/sim/sim.h"
 #include "tests/sim/svg.h"
@@ -26,6 +27,7 @@ static const char usage_text[] =
     "  --svg FILE        a picture of the run: map, links, holders, airtime\n"
     "  --dump-node N     the state of node N at the end, on standard error\n"
     "  --real-crypto     libsodium's signatures instead of keyed checksums\n"
+    "  --store N         records that a store takes, gateways' excepted (all there are)\n"
     "  --crash-ppm N     crashes, N in a million, between any two calls of a core\n"
     "  --tree            only the price of a perfect broadcast tree on the links at the start\n"
     "  --help            this\n"
@@ -80,7 +82,7 @@ static bool read_protocol(const char *text, uint32_t *hops_out)
 }
 
 enum long_option { O_SEED = 256, O_SEEDS, O_PROTOCOL, O_JSON, O_GOALS, O_EXPLAIN, O_TRACE, O_DOT,
-                   O_SVG, O_DUMP, O_REAL, O_CRASH, O_TREE, O_HELP };
+                   O_SVG, O_DUMP, O_REAL, O_STORE, O_CRASH, O_TREE, O_HELP };
 
 static const struct option long_options[] = {
     { "seed", required_argument, NULL, O_SEED }, { "seeds", required_argument, NULL, O_SEEDS },
@@ -89,6 +91,7 @@ static const struct option long_options[] = {
     { "trace", required_argument, NULL, O_TRACE }, { "dot", required_argument, NULL, O_DOT },
     { "svg", required_argument, NULL, O_SVG }, { "dump-node", required_argument, NULL, O_DUMP },
     { "real-crypto", no_argument, NULL, O_REAL }, { "crash-ppm", required_argument, NULL, O_CRASH },
+    { "store", required_argument, NULL, O_STORE },
     { "tree", no_argument, NULL, O_TREE }, { "help", no_argument, NULL, O_HELP }, { 0 },
 };
 
@@ -112,6 +115,11 @@ static int take(struct request *q, int option)
             return misuse("--dump-node wants a node's index", optarg);
         q->has_dump = true;
         q->sim.dump_node = (uint32_t)n;
+        return -1;
+    case O_STORE:
+        if (!read_number(optarg, MESH_RECORD_COUNT_MAX, '\0', &n, NULL) || n == 0)
+            return misuse("--store wants a number of records", optarg);
+        q->sim.store_count = (uint32_t)n;
         return -1;
     case O_CRASH:
         if (!read_number(optarg, AIR_PPM, '\0', &n, NULL))
@@ -145,8 +153,9 @@ static int read_request(int argc, char **argv, struct request *q)
     q->path = argv[optind];
     if (q->has_seeds && (q->trace || q->dot || q->svg || q->has_dump || q->explain))
         return misuse("--seeds is many runs; a look inside wants one --seed", NULL);
-    if (q->sim.hops > 0 && (q->has_dump || q->sim.real_crypto || q->sim.crash_ppm > 0))
-        return misuse("a flood has no core to look into, sign with or crash", NULL);
+    if (q->sim.hops > 0 && (q->has_dump || q->sim.real_crypto || q->sim.crash_ppm > 0 ||
+                            q->sim.store_count > 0))
+        return misuse("a flood has no core to look into, sign with, fill or crash", NULL);
     return -1;
 }
 

@@ -109,8 +109,16 @@ static void note_holder(struct measure *m, uint64_t now_us, uint32_t report, uin
     digest_number(m, (uint64_t)report << 32 | node);
     if (m->s->nodes[node].kind == SCENARIO_GATEWAY && r->gateway_us == MEASURE_NEVER)
         r->gateway_us = now_us;
-    if (++r->held_count == m->s->node_count)
+    if (++r->held_count == m->s->node_count && r->all_us == MEASURE_NEVER)
         r->all_us = now_us;
+}
+
+void measure_left(struct measure *m, uint32_t report, uint32_t node)
+{
+    size_t bit = (size_t)report * m->s->node_count + node;
+    m->held[bit / 8] &= (uint8_t)~(1u << bit % 8);
+    m->nodes[node].held_count--;
+    m->reports[report].held_count--;
 }
 
 void measure_filed(struct measure *m, uint64_t now_us, uint32_t report)

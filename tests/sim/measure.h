@@ -79,6 +79,8 @@ void measure_filed(struct measure *m, uint64_t now_us, uint32_t report);
 /* A node other than the author holds it durably; from: who brought it, or MEASURE_NO_NODE. */
 void measure_held(struct measure *m, uint64_t now_us, uint32_t report, uint32_t node,
                   uint32_t from);
+/* It made room for another and is held no more. */
+void measure_left(struct measure *m, uint32_t report, uint32_t node);
 void measure_known(struct measure *m, uint32_t report);
 void measure_sent(struct measure *m, uint32_t node, uint64_t start_us, uint64_t end_us,
                   const uint8_t *frame, size_t len);

@@ -14,6 +14,7 @@ struct sim_options {
     uint64_t seed;
     uint32_t hops;      /* 0: the core; else a flood with that hop limit */
     bool real_crypto;   /* Ed25519 and BLAKE2b instead of keyed checksums */
+    uint32_t store_count; /* records that a store takes, a gateway's excepted; 0: all there are */
     uint32_t crash_ppm; /* of a crash at each place between two calls of the core */
     FILE *trace;        /* what happened, a line each; NULL: none */
     FILE *dump;         /* the state of dump_node at the end; NULL: none */

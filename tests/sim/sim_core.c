@@ -73,12 +73,21 @@ static void append(uint32_t **list, uint32_t *count, uint32_t *cap, uint32_t val
     (*list)[(*count)++] = value;
 }
 
+static uint32_t report_of(const struct run *run, const struct record_ref *ref)
+{
+    const struct author *a = &run->authors[ref->author];
+    return ref->seq > 0 && ref->seq <= a->count ? a->reports[ref->seq - 1] : UINT32_MAX;
+}
+
 static void on_stored(void *ctx, const struct net_node *n, const struct mesh_event *ev,
                       uint32_t order)
 {
     struct run *run = ctx;
     uint64_t now_us = since_start(run->net->now_us);
     struct author *a = &run->authors[ev->ref.author];
+    uint32_t left = report_of(run, &ev->leaves);
+    if (left != UINT32_MAX)
+        measure_left(run->m, left, n->index);
     if (ev->ref.lane != 0) {
         measure_trace(run->m, now_us, n->index, "ack %u.%u.%u", ev->ref.author, ev->ref.lane,
                       ev->ref.seq);
@@ -91,7 +100,7 @@ static void on_stored(void *ctx, const struct net_node *n, const struct mesh_eve
             measure_filed(run->m, now_us, report);
         return;
     }
-    uint32_t report = ev->ref.seq <= a->count ? a->reports[ev->ref.seq - 1] : UINT32_MAX;
+    uint32_t report = report_of(run, &ev->ref);
     if (report != UINT32_MAX)
         measure_held(run->m, now_us, report, n->index,
                      ev->from_node == AUTHOR_NONE ? MEASURE_NO_NODE : ev->from_node - 1u);
@@ -423,6 +432,7 @@ static struct net_config configure(struct run *run, const struct sim_options *op
         .duty_node_e4 = (uint32_t)(s->duty_node * 10000 + 1e-6),
         .duty_gateway_e4 = (uint32_t)(s->duty_gateway * 10000 + 1e-6),
         .record_count_max = (uint32_t)records + ACK_LOGS * gateway_count,
+        .village_record_count_max = options->store_count,
         .real_crypto = options->real_crypto, .air = air, .eirp_dbm_x100 = s->eirp_dbm_x100,
         .mtu_len = s->mtu_len,
         .log_count_max = (uint16_t)(s->node_count + ACK_LOGS * gateway_count + LOG_SPARE),

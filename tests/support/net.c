@@ -282,6 +282,13 @@ bool net_is_gateway(const struct net *net, uint32_t node)
     return net->cfg.gateways ? net->cfg.gateways[node] != 0 : node == net->cfg.gateway;
 }
 
+static uint32_t record_count_max(const struct net_node *n)
+{
+    const struct net_config *c = &n->net->cfg;
+    bool village = c->village_record_count_max > 0 && !net_is_gateway(n->net, n->index);
+    return village ? c->village_record_count_max : c->record_count_max;
+}
+
 static uint32_t window_ms(const struct net *net)
 {
     return net->cfg.window_ms > 0 ? net->cfg.window_ms : WINDOW_MS;
@@ -355,6 +362,10 @@ static void restore(struct net_node *n)
         else if (record_is_ack(v.kind))
             mesh_restore_ack(n->mesh, &v);
     }
+    for (uint32_t i = 0; i <= net->cfg.node_count; i++)
+        if (n->settled[i] > 0 &&
+            mesh_restore_settled(n->mesh, (uint16_t)i, 0, n->settled[i]) != MESH_OK)
+            breach(net, "node %u: its settled numbers refused", n->number);
     for (uint8_t lane = 0; lane < LANE_COUNT; lane++)
         if (n->reserved[lane] > 0 &&
             mesh_restore_reserved(n->mesh, n->number, lane, n->reserved[lane]) != MESH_OK)
@@ -373,7 +384,7 @@ static void start(struct net *net, uint32_t node, bool rebooted)
         .lora = c->lora, .seed = net_random_below(net, UINT64_MAX), .node = n->number,
         .gateway = net_is_gateway(net, node),
         .mtu_len = c->mtu_len > 0 ? c->mtu_len : FRAME_LEN_MAX,
-        .record_count_max = c->record_count_max,
+        .record_count_max = record_count_max(n),
         .log_count_max = c->log_count_max > 0 ? c->log_count_max
                                               : (uint16_t)(c->node_count * LOG_COUNT_PER_NODE + 1),
         .author_count_max = (uint16_t)(c->node_count + 1),
@@ -440,6 +451,7 @@ void net_forget(struct net *net, uint32_t node, bool numbers_too)
     assert(!n->up);
     rows_init(&n->rows);
     rows_init(&n->forks);
+    memset(n->settled, 0, (net->cfg.node_count + 1) * sizeof *n->settled);
     if (numbers_too)
         memset(n->reserved, 0, sizeof n->reserved);
     n->charge_count = 0;
@@ -513,6 +525,53 @@ static void check_truth(struct net_node *n, const struct mesh_event *ev)
     }
 }
 
+static void settle(struct net_node *n, const struct record_ref *ref)
+{
+    bool safe = false;
+    for (uint32_t i = 0; i < n->net->cfg.node_count; i++)
+        safe = safe || (net_is_gateway(n->net, i) && net_find(&n->net->nodes[i].rows, ref));
+    if (ref->lane != 0 || !safe)
+        breach(n->net, "node %u settles %u.%u, which no gateway has", n->number, ref->author,
+               ref->seq);
+    if (ref->seq > n->settled[ref->author])
+        n->settled[ref->author] = ref->seq;
+}
+
+/* Somebody else's record whose number the node could call settled. */
+static bool could_leave(const struct net_node *n, const struct net_row *row)
+{
+    struct mesh_record_state state;
+    return row->used && !row->own && row->ref.lane == 0 && row->ref.author != AUTHOR_ROOT &&
+           row->ref.seq == n->settled[row->ref.author] + 1 &&
+           mesh_record_state(n->mesh, &row->ref, &state) && state.gateway != AUTHOR_NONE;
+}
+
+/* A record makes room: never an own one that no gateway has, and none that no gateway has while
+ * one that a gateway has could have gone. */
+static void leave(struct net_node *n, const struct mesh_event *ev)
+{
+    const struct net_row *row = net_find(&n->rows, &ev->leaves);
+    if (!row || ev->leaves.lane != 0 || net_is_gateway(n->net, n->index)) {
+        breach(n->net, "node %u lets go of %u.%u.%u", n->number, ev->leaves.author,
+               ev->leaves.lane, ev->leaves.seq);
+        return;
+    }
+    if (row->own && !ev->settles)
+        breach(n->net, "node %u lets go of its own %u", n->number, ev->leaves.seq);
+    /* What was acknowledged in this very moment may have been unknown when the choice was made. */
+    bool judge = !ev->settles && n->ack_stored_us != n->net->now_us;
+    for (uint32_t i = 0; judge && i < n->rows.count; i++) {
+        const struct net_row *r = &n->rows.row[i];
+        if (could_leave(n, r))
+            breach(n->net, "node %u lets go of %u.%u before %u.%u, which a gateway has", n->number,
+                   ev->leaves.author, ev->leaves.seq, r->ref.author, r->ref.seq);
+    }
+    rows_remove(&n->rows, &ev->leaves);
+    n->evicted++;
+    if (ev->settles)
+        settle(n, &ev->leaves);
+}
+
 static void store_row(struct net_node *n, const struct mesh_event *ev)
 {
     if (net_find(&n->rows, &ev->ref))
@@ -526,7 +585,13 @@ static void store_row(struct net_node *n, const struct mesh_event *ev)
             breach(n->net, "node %u replaces what it does not hold", n->number);
         rows_remove(&n->rows, &old);
     }
+    if (ev->leaves.seq > 0)
+        leave(n, ev);
+    if (ev->ref.lane != 0)
+        n->ack_stored_us = n->net->now_us;
     rows_add(&n->rows, &ev->ref, ev->bytes, ev->len)->own = ev->own;
+    if (ev->leaves.seq > 0 && net_row_count(&n->rows) > record_count_max(n))
+        breach(n->net, "node %u holds more than its store takes", n->number);
     uint32_t order = NET_NO_ORDER;
     /* Acknowledgements are the core's own doing, in lanes that no user writes. */
     if (ev->own && n->asked && ev->ref.lane == record_lane(n->orders[0].kind)) {
@@ -556,6 +621,9 @@ static bool persist(struct net_node *n, const struct mesh_event *ev)
         break;
     case MESH_EV_FORK:
         rows_add(&n->forks, &ev->ref, ev->bytes, ev->len);
+        break;
+    case MESH_EV_SETTLE:
+        settle(n, &ev->ref);
         break;
     }
     return true;
@@ -974,6 +1042,12 @@ void net_move(struct net *net, uint32_t node, struct air_position at)
 
 /* ---- at the end -------------------------------------------------------------------------- */
 
+/* Holds it, or did until a gateway had it and its own store was full. */
+static bool counts_as_held(const struct net_node *n, const struct record_ref *ref)
+{
+    return net_find(&n->rows, ref) || (ref->lane == 0 && ref->seq <= n->settled[ref->author]);
+}
+
 /* A record that a node lacks, the node to *node_out; NULL: none. */
 static const struct record_ref *missing(const struct net *net, uint32_t *node_out)
 {
@@ -983,7 +1057,7 @@ static const struct record_ref *missing(const struct net *net, uint32_t *node_ou
         if (ref->lane != 0 && ref->seq < rows_top(&net->truth, ref->author, ref->lane, false))
             continue;
         for (*node_out = 0; *node_out < net->cfg.node_count; ++*node_out)
-            if (net->nodes[*node_out].up && !net_find(&net->nodes[*node_out].rows, ref))
+            if (net->nodes[*node_out].up && !counts_as_held(&net->nodes[*node_out], ref))
                 return ref;
     }
     return NULL;
@@ -1030,12 +1104,12 @@ void net_print(const struct net *net, FILE *out)
         if (n->up)
             mesh_stats(n->mesh, &s);
         fprintf(out, "# node %2u %s rows=%u orders=%u err=%d crashes=%u tx=%llu records=%llu "
-                "summaries=%llu duty-refused=%llu window=%u/%u ms full=%llu\n",
+                "summaries=%llu duty-refused=%llu window=%u/%u ms full=%llu evicted=%u\n",
                 n->number, n->up ? "up" : "down", net_row_count(&n->rows), n->order_count,
                 n->last_err, n->crashes, (unsigned long long)s.tx_frames,
                 (unsigned long long)s.tx_records, (unsigned long long)s.tx_summaries,
                 (unsigned long long)s.tx_refused_duty, s.window_airtime_ms, s.budget_ms,
-                (unsigned long long)s.rx[MESH_RX_FULL]);
+                (unsigned long long)s.rx[MESH_RX_FULL], n->evicted);
     }
 }
 
@@ -1166,6 +1240,9 @@ struct net *net_new(const struct net_config *cfg)
         n->net = net;
         n->index = i;
         n->number = (uint16_t)(i + 1);
+        n->settled = calloc(count + 1, sizeof *n->settled);
+        if (!n->settled)
+            abort();
         rows_init(&n->rows);
         rows_init(&n->forks);
         n->due_us = UINT64_MAX;
@@ -1183,6 +1260,7 @@ void net_free(struct net *net)
         free(n->storage);
         free(n->rows.row);
         free(n->forks.row);
+        free(n->settled);
         free(n->charges);
         free(n->orders);
         free(n->sends);

@@ -73,6 +73,7 @@ struct net_config {
     uint32_t gateway;      /* index of the node that acknowledges; node_count: none */
     uint32_t duty_node_e4, duty_gateway_e4;
     uint32_t record_count_max;
+    uint32_t village_record_count_max; /* of all but gateways; 0: the same */
     /* Ed25519 and BLAKE2b, or keyed checksums: the core only ever sees yes or no, and thousands of
      * signatures would take most of a test's time under sanitisers. */
     bool real_crypto;
@@ -133,6 +134,9 @@ struct net_node {
 
     /* Durable. */
     struct net_rows rows, forks;
+    uint32_t *settled;      /* by author: all up to it counts as held */
+    uint32_t evicted;
+    uint64_t ack_stored_us; /* when it last took in an acknowledgement */
     uint32_t reserved[LANE_COUNT];
     struct net_charge *charges;
     uint32_t charge_count, charge_cap;

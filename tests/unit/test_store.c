@@ -134,6 +134,15 @@ static bool collect(void *ctx, const struct store_record *record)
     return l->count != l->stop_after;
 }
 
+struct settled_seq { uint32_t seq; };
+
+static void note_settled(void *ctx, const struct record_ref *ref)
+{
+    struct settled_seq *settled = ctx;
+    assert_int_equal(ref->author, 11);
+    settled->seq = ref->seq;
+}
+
 /* ---- rows --------------------------------------------------------------------------- */
 
 static void test_store_reopen_keeps_everything(void **state)
@@ -406,7 +415,7 @@ static void test_store_refuses_what_is_not_its_own(void **state)
     assert_int_equal(store_open(path, network, &none, text), STORE_EVERSION);
     assert_non_null(strstr(text, "newer kengd"));
     assert_non_null(strstr(text, "99"));
-    run_sql("PRAGMA user_version = 2");
+    run_sql("PRAGMA user_version = 3");
     open_store(); /* neither refusal changed anything */
     assert_true(holds(11, 0, 1));
     assert_null(none);
@@ -449,6 +458,30 @@ static void test_store_path_may_hold_any_character(void **state)
         unlink(path);
     }
     memcpy(path, plain, sizeof plain);
+}
+
+static void test_store_what_made_room_is_gone_and_its_number_is_known(void **state)
+{
+    (void)state;
+    struct record_ref of = { .author = 11, .seq = 2 }, lower = { .author = 11, .seq = 1 };
+    struct store_review review = { .by = 4, .state = 1 };
+    struct settled_seq settled = { 0 };
+    open_store();
+    for (uint32_t seq = 1; seq <= 3; seq++)
+        put_one(11, 0, seq, 0, NULL);
+    assert_int_equal(store_record_count(s), 3);
+    assert_int_equal(store_begin(s), STORE_OK);
+    assert_int_equal(store_put_review(s, &of, &review), STORE_OK);
+    assert_int_equal(store_drop_record(s, &of), STORE_OK);
+    assert_int_equal(store_put_settled(s, &of), STORE_OK);
+    assert_int_equal(store_put_settled(s, &lower), STORE_OK); /* takes nothing back */
+    assert_int_equal(store_commit(s), STORE_OK);
+    reopen();
+    assert_true(holds(11, 0, 1) && !holds(11, 0, 2) && holds(11, 0, 3));
+    assert_int_equal(store_record_count(s), 2);
+    assert_int_equal(store_find_review(s, &of, &review), STORE_ENONE);
+    assert_int_equal(store_each_settled(s, note_settled, &settled), STORE_OK);
+    assert_int_equal(settled.seq, 2);
 }
 
 /* ---- a disk that is full ----------------------------------------------------------------- */
@@ -598,7 +631,9 @@ static void test_store_killed_loses_nothing_it_reported(void **state)
 
 /* What was promised, and what may or may not have happened. */
 struct promise {
-    uint32_t log;        /* lane 0 of author 11 holds 1..log */
+    uint32_t log;        /* lane 0 of author 11 holds left + 1 .. log */
+    uint32_t left;       /* those up to it made room and are settled */
+    bool leaving;        /* the next did in the transaction that was cut off */
     uint32_t newest;     /* lane 1 of author 4 holds exactly this one */
     uint32_t unsure;     /* records of the transaction that was cut off */
     int64_t arrival;     /* the highest that was told */
@@ -623,16 +658,25 @@ static bool transact(struct promise *p)
         err = put(11, 0, p->log + i, 0, NULL, &arrival);
     if (err == STORE_OK)
         err = put(4, 1, p->newest + 1, p->newest, NULL, &arrival);
+    struct record_ref oldest = { .author = 11, .seq = p->left + 1 };
+    p->leaving = p->left + 4 < p->log && pick(2) == 0;
+    if (err == STORE_OK && p->leaving)
+        err = store_drop_record(s, &oldest);
+    if (err == STORE_OK && p->leaving)
+        err = store_put_settled(s, &oldest);
     bool abandon = pick(8) == 0;
     if (err == STORE_OK && !abandon)
         err = store_commit(s);
     if (err != STORE_OK || abandon) {
         store_rollback(s);
         p->unsure = abandon ? 0 : count;
+        p->leaving = p->leaving && !abandon;
         return err == STORE_OK;
     }
     p->log += count;
     p->newest++;
+    p->left += p->leaving;
+    p->leaving = false;
     p->unsure = 0;
     p->arrival = arrival;
     return true;
@@ -642,14 +686,21 @@ static bool transact(struct promise *p)
 static const char *check_promise(struct promise *p)
 {
     uint8_t bytes[RECORD_LEN_MAX];
-    for (uint32_t seq = 1; seq <= p->log; seq++) {
+    struct settled_seq settled = { 0 };
+    bool later = p->unsure > 0 && holds(11, 0, p->log + 1);
+    p->left += later && p->leaving;
+    p->leaving = false;
+    if (store_each_settled(s, note_settled, &settled) != STORE_OK || settled.seq != p->left)
+        return "what was settled is not what made room";
+    if (p->left > 0 && holds(11, 0, p->left))
+        return "what made room is there";
+    for (uint32_t seq = p->left + 1; seq <= p->log; seq++) {
         struct record_view v = make(11, 0, seq, bytes);
         uint8_t got[RECORD_LEN_MAX];
         int len = store_load(s, &v.ref, got);
         if (len != (int)v.len || memcmp(got, bytes, v.len) != 0)
             return "an acknowledged record is not there as it was";
     }
-    bool later = p->unsure > 0 && holds(11, 0, p->log + 1);
     for (uint32_t i = 1; i <= p->unsure; i++)
         if (holds(11, 0, p->log + i) != later)
             return "half a transaction";
@@ -731,6 +782,7 @@ int main(void)
         STORE_TEST(test_store_rollback_leaves_nothing),
         STORE_TEST(test_store_superseding_lane_keeps_only_the_newest),
         STORE_TEST(test_store_arrival_is_never_used_again),
+        STORE_TEST(test_store_what_made_room_is_gone_and_its_number_is_known),
         STORE_TEST(test_store_a_number_and_a_token_are_taken_once),
         STORE_TEST(test_store_pages_through_arrivals),
         STORE_TEST(test_store_review_is_replaced),
