@@ -189,7 +189,7 @@ static size_t make_record(struct net *net, uint16_t author, uint32_t seq, uint8_
 static void flush(struct net *net, uint32_t node, struct frame_builder *b, uint8_t *frame)
 {
     size_t len = frame_finish(b);
-    net_tag(net, frame, len);
+    net_tag(net, 0, frame, len);
     net_inject(net, node, frame, len);
 }
 

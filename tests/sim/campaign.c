@@ -116,7 +116,7 @@ static const struct figure figures[] = {
     FIGURE(gateway_delivery, "share"), FIGURE(all_delivery, "share"), FIGURE(author_knows, "share"),
     FIGURE(frames_per_report, "frames"), FIGURE(airtime_per_report_s, "s"),
     FIGURE(airtime_s, "s"), FIGURE(duty_mean, "share"), FIGURE(duty_max, "share"),
-    FIGURE(law_max, "share"),
+    FIGURE(law_max, "share"), FIGURE(core_memory_bytes, "bytes"),
     LATENCY("latency_gateway_p50", latency_gateway[PRIORITY_COUNT].p50),
     LATENCY("latency_gateway_p95", latency_gateway[PRIORITY_COUNT].p95),
     LATENCY("latency_rescue_p95", latency_gateway[PRIORITY_RESCUE].p95),

@@ -150,7 +150,8 @@ static void hear(struct flood *f, const struct air_event *ev)
     struct node *n = &f->nodes[ev->receiver];
     uint32_t report = load32_be(ev->frame);
     uint8_t hops = ev->frame[4];
-    if (!n->on || ev->damaged) /* its decryption fails */
+    if (!n->on || ev->damaged || /* its decryption fails */
+        f->s->nodes[ev->sender].commune != f->s->nodes[ev->receiver].commune)
         return;
     if (f->s->reports[report].node == ev->receiver) {
         f->retries[report].at_us = MEASURE_NEVER; /* somebody repeats it: that is all it asks */

@@ -47,6 +47,8 @@ struct measure *measure_new(const struct scenario *s, uint64_t seed, const char 
     m->nodes = zeroed(s->node_count, sizeof *m->nodes);
     m->held = zeroed(bits / 8 + 1, 1);
     m->carried = zeroed((size_t)s->node_count * s->node_count, sizeof *m->carried);
+    for (uint32_t i = 0; i < s->node_count; i++)
+        m->nodes[i].commune_size = scenario_commune(s, s->nodes[i].commune).node_count;
     for (uint32_t i = 0; i < s->report_count; i++)
         m->reports[i].gateway_us = m->reports[i].all_us = MEASURE_NEVER;
     return m;
@@ -109,7 +111,7 @@ static void note_holder(struct measure *m, uint64_t now_us, uint32_t report, uin
     digest_number(m, (uint64_t)report << 32 | node);
     if (m->s->nodes[node].kind == SCENARIO_GATEWAY && r->gateway_us == MEASURE_NEVER)
         r->gateway_us = now_us;
-    if (++r->held_count == m->s->node_count && r->all_us == MEASURE_NEVER)
+    if (++r->held_count == m->nodes[node].commune_size && r->all_us == MEASURE_NEVER)
         r->all_us = now_us;
 }
 
@@ -254,7 +256,7 @@ static struct measure_spread spread(const struct measure *m, int priority, bool 
 
 static void count_reports(const struct measure *m, struct measure_result *r)
 {
-    uint64_t at_gateway = 0, pairs = 0, known = 0;
+    uint64_t at_gateway = 0, pairs = 0, all_pairs = 0, known = 0;
     for (uint32_t i = 0; i < m->s->report_count; i++) {
         const struct measure_report *each = &m->reports[i];
         if (!each->filed)
@@ -262,19 +264,21 @@ static void count_reports(const struct measure *m, struct measure_result *r)
         r->report_count++;
         at_gateway += each->gateway_us != MEASURE_NEVER;
         pairs += each->held_count - 1;
+        all_pairs += m->nodes[m->s->reports[i].node].commune_size - 1;
         known += each->known;
     }
-    double reports = r->report_count, others = m->s->node_count - 1;
+    double reports = r->report_count;
     r->gateway_delivery = reports > 0 ? (double)at_gateway / reports : 1;
     r->author_knows = reports > 0 ? (double)known / reports : 1;
-    r->all_delivery = reports * others > 0 ? (double)pairs / (reports * others) : 1;
+    r->all_delivery = all_pairs > 0 ? (double)pairs / (double)all_pairs : 1;
 }
 
 void measure_result(const struct measure *m, struct measure_result *r)
 {
     *r = (struct measure_result){ .collided = m->air.collided,
                                   .half_duplex_lost = m->air.half_duplex_lost,
-                                  .below_sensitivity = m->air.below_sensitivity };
+                                  .below_sensitivity = m->air.below_sensitivity,
+                                  .core_memory_bytes = (double)m->core_len_max };
     count_reports(m, r);
     for (int p = 0; p <= PRIORITY_COUNT; p++) {
         r->latency_gateway[p] = spread(m, p, false);
@@ -427,6 +431,9 @@ void measure_explain(const struct measure *m, FILE *out)
             100 * (double)w->ack_bytes / bytes, 100 * (double)w->other_bytes / bytes);
     fprintf(out, "records heard: new %llu, known already %llu\n", (unsigned long long)w->heard_new,
             (unsigned long long)w->heard_again);
+    if (m->core_len_max > 0)
+        fprintf(out, "memory of a node's core: %.1f kB at most\n",
+                (double)m->core_len_max / 1000);
     uint64_t tried = m->air.rx_frames + m->air.collided + m->air.half_duplex_lost + m->air.dropped;
     fprintf(out, "receptions lost: collided %.1f %%, own sending %.1f %%, faults %.1f %%\n",
             tried ? 100 * (double)m->air.collided / (double)tried : 0,

@@ -34,6 +34,7 @@ struct measure_node {
     struct measure_send *sends; /* in the order of their starts */
     uint32_t send_count, send_cap;
     uint32_t held_count;
+    uint32_t commune_size; /* nodes of its commune, itself among them */
     uint64_t bytes, airtime_us;
 };
 
@@ -55,6 +56,7 @@ struct measure {
     uint32_t *carried; /* reports first brought from row (sender) to column (receiver) */
     struct air_counts air;
     struct measure_waste waste;
+    size_t core_len_max; /* memory of the core of a node, the largest of all; 0: a flood */
     char violations[MEASURE_VIOLATION_COUNT_MAX][MEASURE_TEXT_LEN];
     uint32_t violation_count;
 };
@@ -68,6 +70,7 @@ struct measure_result {
     struct measure_spread latency_gateway[PRIORITY_COUNT + 1], latency_all[PRIORITY_COUNT + 1];
     uint64_t frames, bytes_on_air, collided, half_duplex_lost, below_sensitivity;
     double airtime_s, frames_per_report, airtime_per_report_s, duty_mean, duty_max;
+    double core_memory_bytes; /* of a node, the largest of all */
     double law_max; /* largest share of its own limit that any node spent in any window */
 };
 

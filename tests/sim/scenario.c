@@ -19,8 +19,6 @@ enum {
     PREAMBLE_MAX = 1000,
     FREQ_HZ_MIN = 100000000,
     FREQ_HZ_MAX = 2000000000,
-    BW_HZ_MIN = 7810,
-    BW_HZ_MAX = 500000,
     MTU_LEN_MIN = 96, /* a record of no body, its signature, and the frame around it */
     MINUTE_S = 60,
     WINDOW_S_MAX = 3600,
@@ -198,7 +196,7 @@ static void read_radio(struct reader *r, struct scenario *s, json_t *root)
         return;
     s->lora = (struct lora_params){
         .freq_hz = (uint32_t)whole(r, at, o, "freq_hz", FREQ_HZ_MIN, FREQ_HZ_MAX),
-        .bw_hz = (uint32_t)whole(r, at, o, "bw_hz", BW_HZ_MIN, BW_HZ_MAX),
+        .bw_hz = (uint32_t)whole(r, at, o, "bw_hz", LORA_BW_HZ_MIN, LORA_BW_HZ_MAX),
         .preamble_symbols = (uint16_t)whole(r, at, o, "preamble_symbols", PREAMBLE_MIN,
                                             PREAMBLE_MAX),
         .sf = (uint8_t)whole(r, at, o, "sf", LORA_SF_MIN, LORA_SF_MAX),
@@ -346,7 +344,7 @@ static void read_off(struct reader *r, const char *where, struct scenario_node *
 static void read_node(struct reader *r, struct scenario_node *node, json_t *o, const char *where)
 {
     static const char *const names[] = { "kind", "x_m", "y_m", "track", "off", "clock_offset_s",
-                                         "clock", NULL };
+                                         "clock", "commune", NULL };
     static const char *const kinds[] = { "village", "handheld", "gateway", NULL };
     static const char *const clocks[] = { "none", NULL };
     if (!object(r, where, o, names))
@@ -355,6 +353,8 @@ static void read_node(struct reader *r, struct scenario_node *node, json_t *o, c
     node->at.x_m = (int32_t)lround(number(r, where, o, "x_m", -DISTANCE_M_MAX, DISTANCE_M_MAX));
     node->at.y_m = (int32_t)lround(number(r, where, o, "y_m", -DISTANCE_M_MAX, DISTANCE_M_MAX));
     node->clock_offset_s = (int64_t)optional(r, where, o, "clock_offset_s", -1e10, 1e10, 0);
+    if (json_object_get(o, "commune"))
+        node->commune = (uint16_t)whole(r, where, o, "commune", 0, SCENARIO_NODE_COUNT_MAX - 1);
     json_t *value = json_object_get(o, "clock");
     if (value) {
         (void)word(r, where, o, "clock", clocks);
@@ -742,6 +742,19 @@ const char *scenario_kind_name(enum scenario_kind kind)
     return names[kind];
 }
 
+struct scenario_commune scenario_commune(const struct scenario *s, uint16_t commune)
+{
+    struct scenario_commune c = { 0 };
+    for (uint32_t i = 0; i < s->node_count; i++) {
+        c.node_count += s->nodes[i].commune == commune;
+        c.gateway_count += s->nodes[i].commune == commune &&
+                           s->nodes[i].kind == SCENARIO_GATEWAY;
+    }
+    for (uint32_t i = 0; i < s->report_count; i++)
+        c.report_count += s->nodes[s->reports[i].node].commune == commune;
+    return c;
+}
+
 bool scenario_links(const struct scenario *s, uint64_t seed, uint8_t *links_out)
 {
     uint32_t n = s->node_count;
@@ -760,7 +773,8 @@ bool scenario_links(const struct scenario *s, uint64_t seed, uint8_t *links_out)
     bool built = storage && air_init(storage, len, &a, &air) == AIR_OK;
     for (uint32_t i = 0; built && i < n; i++)
         for (uint32_t k = 0; k < n; k++) {
-            int32_t loss = i == k ? AIR_NO_LINK : air_loss_db_x100(air, i, k);
+            bool apart = i == k || s->nodes[i].commune != s->nodes[k].commune;
+            int32_t loss = apart ? AIR_NO_LINK : air_loss_db_x100(air, i, k);
             links_out[(size_t)i * n + k] =
                 loss != AIR_NO_LINK && s->eirp_dbm_x100 - loss >= s->sensitivity_dbm_x100;
         }

@@ -35,6 +35,7 @@ struct scenario_node {
     uint32_t off_count;
     bool no_clock;
     int64_t clock_offset_s;
+    uint16_t commune;             /* whose network key and roster it has; 0 unless told */
 };
 
 struct scenario_report {
@@ -104,8 +105,12 @@ struct air_position scenario_at(const struct scenario_node *node, uint64_t now_u
 bool scenario_is_off(const struct scenario_node *node, uint64_t now_us);
 const char *scenario_kind_name(enum scenario_kind kind);
 
-/* Links that a receiver would hear at time 0, fading apart, into links_out[sender * node_count +
- * receiver] (1 or 0).  Returns false if the air cannot be built. */
+/* What a commune amounts to. */
+struct scenario_commune { uint32_t node_count, gateway_count, report_count; };
+struct scenario_commune scenario_commune(const struct scenario *s, uint16_t commune);
+
+/* Links within communes that a receiver would hear at time 0, fading apart, into
+ * links_out[sender * node_count + receiver] (1 or 0).  Returns false if the air cannot be built. */
 bool scenario_links(const struct scenario *s, uint64_t seed, uint8_t *links_out);
 /* Mean number of transmissions, over the reports, that a greedily grown broadcast tree needs to
  * bring one from its author to all it can reach: the price that perfect knowledge would pay. */

@@ -220,7 +220,7 @@ static size_t forge(struct run *run, struct rogue *r, uint8_t *frame)
     if (!frame_add_record(&b, record, (size_t)len + KENG_SIG_LEN))
         return 0;
     size_t frame_len = frame_finish(&b);
-    net_tag(run->net, frame, frame_len);
+    net_tag(run->net, r->r->node, frame, frame_len);
     return frame_len;
 }
 
@@ -389,6 +389,8 @@ static void conclude(struct run *run, const struct sim_options *options)
         w->heard_new += net_rx(run->net, i, MESH_RX_NEW);
         w->heard_again += net_rx(run->net, i, MESH_RX_DUPLICATE) +
                           net_rx(run->net, i, MESH_RX_SUPERSEDED);
+        if (run->net->nodes[i].storage_len > run->m->core_len_max)
+            run->m->core_len_max = run->net->nodes[i].storage_len;
     }
     if (options->dump)
         dump(run, options->dump_node, options->dump);
@@ -410,16 +412,22 @@ static void conclude(struct run *run, const struct sim_options *options)
 
 static struct net_config configure(struct run *run, const struct sim_options *options,
                                    const struct air_config *air, uint8_t *gateways,
-                                   struct net_clock *clocks)
+                                   uint16_t *communes, struct net_clock *clocks)
 {
     const struct scenario *s = run->s;
-    uint32_t gateway_count = 0;
-    double records = s->report_count + RECORD_SPARE;
+    struct scenario_commune largest = { 0 };
     for (uint32_t i = 0; i < s->node_count; i++) {
+        struct scenario_commune c = scenario_commune(s, s->nodes[i].commune);
+        largest.node_count = c.node_count > largest.node_count ? c.node_count : largest.node_count;
+        if (c.gateway_count > largest.gateway_count)
+            largest.gateway_count = c.gateway_count;
+        if (c.report_count > largest.report_count)
+            largest.report_count = c.report_count;
         gateways[i] = s->nodes[i].kind == SCENARIO_GATEWAY;
-        gateway_count += gateways[i];
+        communes[i] = s->nodes[i].commune;
         clocks[i] = (struct net_clock){ s->nodes[i].no_clock, s->nodes[i].clock_offset_s };
     }
+    double records = largest.report_count + RECORD_SPARE;
     for (uint32_t i = 0; i < s->rogue_count; i++)
         if (s->rogues[i].kind == ROGUE_FLOOD)
             records += 2 * s->rogues[i].per_hour * (double)s->duration_us / US / HOUR_S;
@@ -431,13 +439,14 @@ static struct net_config configure(struct run *run, const struct sim_options *op
         .gateway = s->node_count,
         .duty_node_e4 = (uint32_t)(s->duty_node * 10000 + 1e-6),
         .duty_gateway_e4 = (uint32_t)(s->duty_gateway * 10000 + 1e-6),
-        .record_count_max = (uint32_t)records + ACK_LOGS * gateway_count,
+        .record_count_max = (uint32_t)records + ACK_LOGS * largest.gateway_count,
         .village_record_count_max = options->store_count,
         .real_crypto = options->real_crypto, .air = air, .eirp_dbm_x100 = s->eirp_dbm_x100,
         .mtu_len = s->mtu_len,
-        .log_count_max = (uint16_t)(s->node_count + ACK_LOGS * gateway_count + LOG_SPARE),
+        .log_count_max = (uint16_t)(largest.node_count + ACK_LOGS * largest.gateway_count +
+                                    LOG_SPARE),
         .window_ms = (uint32_t)(s->duty_window_us / 1000), .gateways = gateways,
-        .clocks = clocks, .strict = true, .kiss_modem = true,
+        .communes = communes, .clocks = clocks, .strict = true, .kiss_modem = true,
         .watch = { run, on_sent, on_heard, on_stored },
     };
 }
@@ -448,6 +457,7 @@ struct measure *sim_run_core(const struct scenario *s, const struct sim_options 
     struct air_cut *cuts = zeroed(s->cut_count, sizeof *cuts);
     struct air_position *positions = zeroed(s->node_count, sizeof *positions);
     uint8_t *gateways = zeroed(s->node_count, 1);
+    uint16_t *communes = zeroed(s->node_count, sizeof *communes);
     struct net_clock *clocks = zeroed(s->node_count, sizeof *clocks);
     run.authors = zeroed(s->node_count + 1u, sizeof *run.authors);
     run.rogues = zeroed(s->rogue_count, sizeof *run.rogues);
@@ -460,7 +470,7 @@ struct measure *sim_run_core(const struct scenario *s, const struct sim_options 
                                     positions);
     int32_t *losses = sim_losses(s, options->seed);
     air.first_loss_db_x100 = losses;
-    struct net_config cfg = configure(&run, options, &air, gateways, clocks);
+    struct net_config cfg = configure(&run, options, &air, gateways, communes, clocks);
     run.net = net_new(&cfg);
     run.world = world_new(s);
     play(&run);
@@ -476,6 +486,7 @@ struct measure *sim_run_core(const struct scenario *s, const struct sim_options 
     free(cuts);
     free(positions);
     free(gateways);
+    free(communes);
     free(clocks);
     return run.m;
 }

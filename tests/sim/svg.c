@@ -62,7 +62,12 @@ static const char *share_colour(double share)
 
 static double held_share(const struct picture *p, uint32_t node)
 {
-    return p->r.report_count ? (double)p->m->nodes[node].held_count / p->r.report_count : 1;
+    const struct measure *m = p->m;
+    uint32_t filed = 0;
+    for (uint32_t i = 0; i < m->s->report_count; i++)
+        filed += m->reports[i].filed &&
+                 m->s->nodes[m->s->reports[i].node].commune == m->s->nodes[node].commune;
+    return filed > 0 ? (double)m->nodes[node].held_count / filed : 1;
 }
 
 /* ---- head ---------------------------------------------------------------------------- */

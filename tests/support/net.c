@@ -208,21 +208,33 @@ static bool outside_verify(void *ctx, const struct record_view *view,
     return memcmp(sig, view->sig, sizeof sig) == 0;
 }
 
-static void tag_of(const struct net *net, const uint8_t *head, size_t head_len, const uint8_t *rest,
-                   size_t rest_len, uint8_t tag_out[FRAME_TAG_LEN])
+static uint16_t commune_of(const struct net *net, uint32_t node)
 {
+    return net->cfg.communes ? net->cfg.communes[node] : 0;
+}
+
+bool net_same_commune(const struct net *net, uint32_t a, uint32_t b)
+{
+    return commune_of(net, a) == commune_of(net, b);
+}
+
+static void tag_of(const struct net *net, uint32_t node, const uint8_t *head, size_t head_len,
+                   const uint8_t *rest, size_t rest_len, uint8_t tag_out[FRAME_TAG_LEN])
+{
+    uint8_t key[KENG_NETWORK_KEY_LEN] = { 0 };
+    store64_be(key, mix(net->cfg.seed + ((uint64_t)commune_of(net, node) << 32)));
     if (net->cfg.real_crypto)
-        frame_tag(net->network_key, head, head_len, rest, rest_len, tag_out);
+        frame_tag(key, head, head_len, rest, rest_len, tag_out);
     else
-        store32_be(tag_out, (uint32_t)checksum(net->network_key, rest, rest_len,
-                                               checksum(net->network_key, head, head_len, 2)));
+        store32_be(tag_out, (uint32_t)checksum(key, rest, rest_len,
+                                               checksum(key, head, head_len, 2)));
 }
 
 static void outside_tag(void *ctx, const uint8_t *head, size_t head_len, const uint8_t *rest,
                         size_t rest_len, uint8_t tag_out[FRAME_TAG_LEN])
 {
     const struct net_node *n = ctx;
-    tag_of(n->net, head, head_len, rest, rest_len, tag_out);
+    tag_of(n->net, n->index, head, head_len, rest, rest_len, tag_out);
 }
 
 static int outside_load(void *ctx, const struct record_ref *ref, uint8_t *buf)
@@ -243,9 +255,9 @@ size_t net_sign(struct net *net, const struct record_draft *draft, uint8_t *buf)
     return (size_t)len + KENG_SIG_LEN;
 }
 
-void net_tag(struct net *net, uint8_t *frame, size_t len)
+void net_tag(struct net *net, uint32_t node, uint8_t *frame, size_t len)
 {
-    tag_of(net, frame, 1, frame + 1 + FRAME_TAG_LEN, len - 1 - FRAME_TAG_LEN, frame + 1);
+    tag_of(net, node, frame, 1, frame + 1 + FRAME_TAG_LEN, len - 1 - FRAME_TAG_LEN, frame + 1);
 }
 
 static void make_keys(struct net *net)
@@ -259,7 +271,6 @@ static void make_keys(struct net *net)
         else
             store64_be(net->keys[i], mix(net->cfg.seed + i + 1));
     }
-    store64_be(net->network_key, mix(net->cfg.seed));
     if (net->cfg.real_crypto)
         network_id_of_root(net->keys[AUTHOR_ROOT], net->network_id);
 }
@@ -320,7 +331,8 @@ static void set_author(struct net_node *n, uint32_t number)
     const struct net *net = n->net;
     struct mesh_author a = { .number = (uint16_t)number, .last_good_seq = UINT32_MAX,
                              .local = number == n->number };
-    if (number > 0 && net->nodes[number - 1].hidden && !a.local)
+    if (number > 0 && ((net->nodes[number - 1].hidden && !a.local) ||
+                       !net_same_commune(net, n->index, number - 1)))
         return;
     if (number > 0 && net_is_gateway(net, number - 1))
         a.roles = MESH_ROLE_GATEWAY;
@@ -372,10 +384,19 @@ static void restore(struct net_node *n)
             breach(net, "node %u: reserved numbers refused", n->number);
 }
 
+static uint32_t commune_size(const struct net *net, uint32_t node)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < net->cfg.node_count; i++)
+        count += net_same_commune(net, i, node);
+    return count;
+}
+
 static void start(struct net *net, uint32_t node, bool rebooted)
 {
     struct net_node *n = &net->nodes[node];
     const struct net_config *c = &net->cfg;
+    uint32_t members = commune_size(net, node);
     n->rebooted = rebooted;
     if (rebooted)
         n->clock_base_us = net->now_us - net_random_below(net, BOOT_CLOCK_US);
@@ -386,14 +407,15 @@ static void start(struct net *net, uint32_t node, bool rebooted)
         .mtu_len = c->mtu_len > 0 ? c->mtu_len : FRAME_LEN_MAX,
         .record_count_max = record_count_max(n),
         .log_count_max = c->log_count_max > 0 ? c->log_count_max
-                                              : (uint16_t)(c->node_count * LOG_COUNT_PER_NODE + 1),
-        .author_count_max = (uint16_t)(c->node_count + 1),
+                                              : (uint16_t)(members * LOG_COUNT_PER_NODE + 1),
+        .author_count_max = (uint16_t)(members + 1),
         .duty_window_ms = window_ms(net), .duty_budget_ms = budget_ms(n),
     };
-    size_t len = mesh_storage_size(&cfg);
+    n->storage_len = mesh_storage_size(&cfg);
     free(n->storage);
-    n->storage = malloc(len);
-    if (!n->storage || mesh_init(n->storage, len, &cfg, clock_ms(n), &n->mesh) != MESH_OK)
+    n->storage = malloc(n->storage_len);
+    if (!n->storage ||
+        mesh_init(n->storage, n->storage_len, &cfg, clock_ms(n), &n->mesh) != MESH_OK)
         abort();
     n->up = true;
     n->restart_due = n->asked = false;
@@ -577,6 +599,8 @@ static void store_row(struct net_node *n, const struct mesh_event *ev)
     if (net_find(&n->rows, &ev->ref))
         breach(n->net, "node %u stores %u.%u.%u twice", n->number, ev->ref.author, ev->ref.lane,
                ev->ref.seq);
+    if (!net_same_commune(n->net, n->index, ev->ref.author - 1u))
+        breach(n->net, "node %u stores a record of another commune", n->number);
     check_truth(n, ev);
     if (ev->replaces_seq > 0) {
         struct record_ref old = ev->ref;
@@ -1057,7 +1081,8 @@ static const struct record_ref *missing(const struct net *net, uint32_t *node_ou
         if (ref->lane != 0 && ref->seq < rows_top(&net->truth, ref->author, ref->lane, false))
             continue;
         for (*node_out = 0; *node_out < net->cfg.node_count; ++*node_out)
-            if (net->nodes[*node_out].up && !counts_as_held(&net->nodes[*node_out], ref))
+            if (net->nodes[*node_out].up && net_same_commune(net, *node_out, ref->author - 1u) &&
+                !counts_as_held(&net->nodes[*node_out], ref))
                 return ref;
     }
     return NULL;

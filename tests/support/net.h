@@ -8,7 +8,7 @@
  * Checked after every step, whatever the test is about; a breach is described and the run stops:
  *   - a frame carries only records that are rows of the sender's store, byte for byte
  *   - no (author, lane, number) ever has two contents, unless the test itself forged a second
- *   - the core asks to store a record at most once per node
+ *   - the core asks to store a record at most once per node, and none of another commune
  *   - own numbers rise by one, without gaps, within what was reserved durably
  *   - no sliding hour holds more airtime of a node than its budget, by the air's account
  *   - after a drain the next deadline is later than now
@@ -86,6 +86,8 @@ struct net_config {
     uint16_t log_count_max;       /* 0: every node may write in several lanes */
     uint32_t window_ms;           /* 0: an hour */
     const uint8_t *gateways;      /* node_count flags, borrowed; NULL: `gateway` alone */
+    const uint16_t *communes;     /* node_count, borrowed: each commune has a network key and a
+                                   * roster of its own on the one air; NULL: all are of one */
     const struct net_clock *clocks; /* node_count, borrowed; NULL: nobody claims any time */
     struct net_watch watch;
     bool kiss_modem;              /* wait for a free channel as MeshCore's modem does, see net.c */
@@ -130,6 +132,7 @@ struct net_node {
     uint64_t restart_us;
     uint64_t clock_base_us; /* the core's clock: now_us - base, as another boot would count */
     void *storage;
+    size_t storage_len;
     struct mesh *mesh;
 
     /* Durable. */
@@ -177,7 +180,7 @@ struct net {
     struct net_rows truth;      /* every record that was ever durable anywhere */
     uint8_t (*keys)[KENG_KEY_LEN];
     uint8_t (*secrets)[KENG_SIG_LEN];
-    uint8_t network_id[KENG_NETWORK_ID_LEN], network_key[KENG_NETWORK_KEY_LEN];
+    uint8_t network_id[KENG_NETWORK_ID_LEN];
     uint64_t steps;
     uint64_t frames, frame_bytes, record_bytes, record_frames, records_sent, frame_airtime_us;
     char *breach;               /* what went wrong, or NULL */
@@ -222,6 +225,7 @@ bool net_shout(struct net *net, uint32_t node, const uint8_t *frame, size_t len)
 /* Where a node is from now on, for an air that goes by distance. */
 void net_move(struct net *net, uint32_t node, struct air_position at);
 bool net_is_gateway(const struct net *net, uint32_t node);
+bool net_same_commune(const struct net *net, uint32_t a, uint32_t b);
 /* Bytes straight into a node's ear. */
 enum mesh_verdict net_inject(struct net *net, uint32_t node, const uint8_t *frame, size_t len);
 /* A hidden node's roster entry reaches everybody. */
@@ -229,8 +233,8 @@ void net_enrol(struct net *net, uint32_t node);
 
 /* Signs with any node's key what the test made up; returns the record's length. */
 size_t net_sign(struct net *net, const struct record_draft *draft, uint8_t *buf);
-/* Tags a finished frame in place. */
-void net_tag(struct net *net, uint8_t *frame, size_t len);
+/* Tags a finished frame in place, as this node's commune does. */
+void net_tag(struct net *net, uint32_t node, uint8_t *frame, size_t len);
 /* The row of a node, or NULL. */
 const struct net_row *net_find(const struct net_rows *rows, const struct record_ref *ref);
 uint32_t net_row_count(const struct net_rows *rows);

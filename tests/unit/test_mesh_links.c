@@ -116,7 +116,7 @@ static void say(struct net *net, const struct says *s)
     if (s->record)
         assert_true(frame_add_record(&b, s->record, s->record_len));
     size_t len = frame_finish(&b);
-    net_tag(net, frame, len);
+    net_tag(net, 0, frame, len);
     assert_int_equal(net_inject(net, SELF - 1, frame, len), MESH_RX_FRAME);
 }
 

@@ -352,7 +352,7 @@ static void attack(struct net *net, uint32_t node)
         frame[i] = (uint8_t)net_random_below(net, 256);
     if (net_random_below(net, 2) && len > FRAME_HEADER_LEN) {
         frame[0] = (uint8_t)(KENG_PROTOCOL_VERSION << 5 | (frame[0] & 7));
-        net_tag(net, frame, len);
+        net_tag(net, 0, frame, len);
     }
     net_inject(net, node, frame, len);
 
@@ -369,7 +369,7 @@ static void attack(struct net *net, uint32_t node)
     frame_add_record(&b, record, row->len);
     len = frame_finish(&b);
     if (net_random_below(net, 4))
-        net_tag(net, frame, len);
+        net_tag(net, 0, frame, len);
     net_inject(net, node, frame, len);
 }
 
@@ -451,7 +451,7 @@ static void test_mesh_net_fork_is_kept_as_evidence(void **state)
         frame_begin(&b, frame, sizeof frame, 77, 0, 0);
         frame_add_record(&b, record, len);
         len = frame_finish(&b);
-        net_tag(net, frame, len);
+        net_tag(net, 0, frame, len);
         net_inject(net, 1, frame, len);
         net_inject(net, 1, frame, len);
         must(net, seed, net_rx(net, 1, MESH_RX_FORK) == 2, "the fork was not seen");

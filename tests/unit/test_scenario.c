@@ -22,7 +22,7 @@ static const char base[] =
     "\"propagation\":{\"model\":\"matrix\",\"loss_db\":[[null,100.25],[101,null]]},"
     "\"nodes\":[{\"kind\":\"gateway\",\"x_m\":0,\"y_m\":0},"
     "{\"kind\":\"handheld\",\"x_m\":1000,\"y_m\":0,\"track\":[[10,1000,0],[20,2000,100]],"
-    "\"off\":[[100,200]],\"clock_offset_s\":-5}],"
+    "\"off\":[[100,200]],\"clock_offset_s\":-5,\"commune\":7}],"
     "\"cuts\":[{\"from_s\":50,\"to_s\":60,\"sides\":[[0],[1]]}],"
     "\"reports\":[{\"t_s\":2.5,\"node\":1,\"priority\":\"rescue\",\"body_bytes\":40},"
     "{\"t_s\":1.25,\"node\":0,\"priority\":\"routine\",\"body_bytes\":1}],"
@@ -60,6 +60,11 @@ static void test_scenario_reads_every_field(void **state)
     assert_int_equal(s->loss_db_x100[0], AIR_NO_LINK);
     assert_int_equal(s->nodes[0].kind, SCENARIO_GATEWAY);
     assert_int_equal(s->nodes[1].clock_offset_s, -5);
+    assert_int_equal(s->nodes[0].commune, 0);
+    assert_int_equal(s->nodes[1].commune, 7);
+    assert_int_equal(scenario_commune(s, 7).node_count, 1);
+    assert_int_equal(scenario_commune(s, 7).gateway_count, 0);
+    assert_int_equal(scenario_commune(s, 0).report_count, 1);
     assert_int_equal(s->nodes[1].off[0].to_us, 200000000);
     assert_int_equal(s->cuts[0].side[1], 2);
     /* Listed in any order, kept in that of time. */
@@ -86,6 +91,8 @@ static void test_scenario_mistakes_name_file_and_key(void **state)
         { "\"cr\":5", "\"cr\":4", "radio: 'cr' is 4" },
         { "\"mtu_bytes\":255", "\"mtu_bytes\":300", "'mtu_bytes'" },
         { "\"capture_db\":6", "\"capture_db\":-1", "'capture_db' is -1" },
+        { "\"commune\":7", "\"commune\":-1", "nodes[1]: 'commune' is -1" },
+        { "\"commune\":7", "\"commune\":1.5", "nodes[1]: 'commune' must be a whole number" },
         { "\"miss\":0.03", "\"miss\":1.5", "cca: 'miss' is 1.5" },
         { "\"miss\":0.03", "\"mis\":0.03", "cca: unknown key 'mis'" },
         { "\"window_s\":3600", "\"window_s\":90", "'window_s' must be whole minutes" },

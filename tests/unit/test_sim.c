@@ -203,6 +203,59 @@ static void test_sim_real_signatures_change_nothing_but_bytes(void **state)
     scenario_free(s);
 }
 
+/* Two communes within hearing of each other: the air is one, all else is apart. */
+static const char two_communes[] =
+    "{\"name\":\"two\",\"duration_s\":1800,\"radio\":{\"freq_hz\":920250000,\"sf\":9,"
+    "\"bw_hz\":125000,\"cr\":5,\"preamble_symbols\":8,\"tx_eirp_dbm\":16,\"mtu_bytes\":255},"
+    "\"sensitivity_dbm\":-129.5,\"capture_db\":6,\"cca\":{\"busy_dbm\":-132.5,\"miss\":0.05},"
+    "\"duty\":{\"window_s\":3600,\"node_fraction\":0.01,\"gateway_fraction\":0.1},"
+    "\"propagation\":{\"model\":\"log-distance\",\"ref_m\":1,\"ref_loss_db\":31.7,"
+    "\"exponent\":3.2,\"shadow_sigma_db\":2,\"fading_sigma_db\":2},\"nodes\":["
+    "{\"kind\":\"gateway\",\"x_m\":0,\"y_m\":0,\"commune\":3},"
+    "{\"kind\":\"village\",\"x_m\":300,\"y_m\":0,\"commune\":3},"
+    "{\"kind\":\"village\",\"x_m\":300,\"y_m\":300},"
+    "{\"kind\":\"gateway\",\"x_m\":0,\"y_m\":300},"
+    "{\"kind\":\"handheld\",\"x_m\":150,\"y_m\":150}],"
+    "\"reports\":[{\"t_s\":60,\"node\":1,\"priority\":\"rescue\",\"body_bytes\":40},"
+    "{\"t_s\":90,\"node\":2,\"priority\":\"damage\",\"body_bytes\":40},"
+    "{\"t_s\":90,\"node\":4,\"priority\":\"damage\",\"body_bytes\":40}],"
+    "\"faults\":{\"rogue\":[{\"node\":1,\"kind\":\"forge\",\"per_hour\":600}]}}";
+
+static void test_sim_communes_share_the_air_and_nothing_else(void **state)
+{
+    (void)state;
+    static const uint32_t hops[] = { 0, 3 };
+    for (size_t i = 0; i < sizeof hops / sizeof hops[0]; i++) {
+        char text[SCENARIO_TEXT_LEN], *dump = NULL;
+        size_t dump_len = 0;
+        FILE *out = open_memstream(&dump, &dump_len);
+        struct scenario *s = scenario_parse("two", two_communes, strlen(two_communes), text);
+        const struct sim_options options = { .seed = 1, .hops = hops[i], .dump = out,
+                                             .dump_node = 2 };
+        struct measure_result r;
+        assert_true(s && out);
+        struct measure *m = sim_run(s, &options);
+        measure_result(m, &r);
+        assert_int_equal(fclose(out), 0);
+        no_violation(m, "two communes");
+        assert_true(r.gateway_delivery > 1 - 1e-9 && r.all_delivery > 1 - 1e-9);
+        for (uint32_t node = 0; node < s->node_count; node++)
+            for (uint32_t k = 0; k < s->report_count; k++)
+                assert_int_equal(measure_holds(m, k, node), s->nodes[node].commune ==
+                                 s->nodes[s->reports[k].node].commune);
+        if (hops[i] == 0) {
+            assert_true(r.author_knows > 1 - 1e-9 && r.core_memory_bytes > 0);
+            assert_non_null(strstr(dump, "heard foreign"));
+            assert_null(strstr(dump, "heard foreign: 0\n"));
+            /* The rogue is a member of the other commune: his forgeries never get as far here. */
+            assert_non_null(strstr(dump, "heard bad-signature: 0\n"));
+        }
+        free(dump);
+        measure_free(m);
+        scenario_free(s);
+    }
+}
+
 static void test_sim_kept_seeds_stay_mended(void **state)
 {
     (void)state;
@@ -283,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_sim_counts_by_hand),
         cmocka_unit_test(test_sim_storm_breaks_no_invariant),
         cmocka_unit_test(test_sim_real_signatures_change_nothing_but_bytes),
+        cmocka_unit_test(test_sim_communes_share_the_air_and_nothing_else),
         cmocka_unit_test(test_sim_kept_seeds_stay_mended),
         cmocka_unit_test(test_sim_picture_is_well_formed),
     };
