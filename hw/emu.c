@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "hw/emu_kiss.h"
+#include "hw/emu_rnode.h"
 
 enum {
     BITS_PER_BYTE = 10, /* start, eight, stop */
@@ -17,6 +18,7 @@ enum {
 static const struct emu_model *const models[] = {
     /* boards with an open KISS firmware */
     &emu_kiss_model,
+    &emu_rnode_model,
     /* Ebyte */
 
     /* REYAX */

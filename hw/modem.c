@@ -7,11 +7,13 @@
 #include <string.h>
 
 #include "hw/modem_kiss.h"
+#include "hw/modem_rnode.h"
 
 /* In the order in which they are listed.  One line a driver, each under its family. */
 static const struct modem_driver *const drivers[] = {
     /* boards with an open KISS firmware */
     &modem_kiss_driver,
+    &modem_rnode_driver,
     /* Ebyte */
 
     /* REYAX */
