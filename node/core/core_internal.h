@@ -178,7 +178,8 @@ struct trickle {
     bool fired;
 };
 
-enum { SUMMARY_PRIORITY = PRIORITY_DAMAGE }; /* whose share of the budget summaries may use */
+/* Classes of airtime, the least urgent first: frames without records, then records by priority. */
+enum { CLASS_STATEMENT, CLASS_RECORD, CLASS_COUNT = CLASS_RECORD + PRIORITY_COUNT };
 
 enum tx_state { TX_IDLE, TX_CHARGING, TX_READY, TX_ON_AIR };
 
@@ -188,7 +189,7 @@ struct tx {
     uint64_t earliest_ms; /* pause after the last frame */
     uint32_t charge_event_id;
     uint64_t minute;      /* where the charge was booked */
-    uint64_t blocked_until_ms; /* no airtime until then for priorities below: */
+    uint64_t blocked_until_ms; /* no airtime until then for classes below: */
     uint8_t blocked_below;
     struct mesh_tx frame;
     uint8_t slot_count;
@@ -329,7 +330,7 @@ void tx_advance(struct mesh *m);
 void tx_on_done(struct mesh *m, enum mesh_tx_result result);
 void tx_record_committed(struct mesh *m, uint32_t index, bool own);
 /* When this class has airtime again: now, unless it was held back. */
-uint64_t tx_blocked_until_ms(const struct mesh *m, uint32_t priority);
+uint64_t tx_blocked_until_ms(const struct mesh *m, uint32_t class);
 /* Looks again for a frame worth building, wait_ms from now or as soon as we may speak. */
 void tx_set_due(struct mesh *m, uint64_t wait_ms);
 uint64_t tx_next_deadline(const struct mesh *m);

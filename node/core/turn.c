@@ -211,7 +211,7 @@ void turn_consider(struct mesh *m)
             /* A turn that passed long ago was drawn for another situation. */
             if (s->ready_ms == 0 || m->now_ms > s->ready_ms + STALE_UNITS * m->unit_ms)
                 s->ready_ms = draw_turn(m, s, by, alive);
-            uint64_t at_ms = tx_blocked_until_ms(m, p);
+            uint64_t at_ms = tx_blocked_until_ms(m, CLASS_RECORD + p);
             if (at_ms < s->ready_ms)
                 at_ms = s->ready_ms;
             if (at_ms < first_ms)
@@ -220,8 +220,8 @@ void turn_consider(struct mesh *m)
             i = s->order_next;
         }
     }
-    if (m->want_summary && tx_blocked_until_ms(m, SUMMARY_PRIORITY) < first_ms)
-        first_ms = tx_blocked_until_ms(m, SUMMARY_PRIORITY);
+    if (m->want_summary && tx_blocked_until_ms(m, CLASS_STATEMENT) < first_ms)
+        first_ms = tx_blocked_until_ms(m, CLASS_STATEMENT);
     m->tx.due_ms = MESH_NEVER;
     if (first_ms != MESH_NEVER)
         tx_set_due(m, first_ms > m->now_ms ? first_ms - m->now_ms : 0);

@@ -6,8 +6,9 @@
 #include "node/core/core_internal.h"
 
 /* Share of the window's budget, in percent, that a class may use up: the rest is for what is
- * more urgent, and the last of it for rescue alone. */
-static const uint32_t BUDGET_PERCENT[PRIORITY_COUNT] = { 80, 90, 95, 100 };
+ * more urgent, and the last of it for rescue alone.  Statements alone come last: while they could
+ * use more than records, a node short of airtime asked for ever and never gave. */
+static const uint32_t BUDGET_PERCENT[CLASS_COUNT] = { 50, 80, 90, 95, 100 };
 
 enum {
     SUMMARY_ROOM_LEN = 7, /* entry count and range, at most */
@@ -31,25 +32,25 @@ struct draft {
     uint8_t priority;
 };
 
-static bool class_allowed(const struct mesh *m, uint32_t priority, size_t frame_len)
+static bool class_allowed(const struct mesh *m, uint32_t class, size_t frame_len)
 {
-    return ledger_allows(m, lora_airtime_us(&m->cfg.lora, frame_len), BUDGET_PERCENT[priority]);
+    return ledger_allows(m, lora_airtime_us(&m->cfg.lora, frame_len), BUDGET_PERCENT[class]);
 }
 
 /* This class has used up its share: it waits until some of what was spent leaves the window.  What
  * is more urgent is tried all the same. */
-static void block(struct mesh *m, uint32_t priority)
+static void block(struct mesh *m, uint32_t class)
 {
     uint64_t relief_ms = ledger_next_relief_ms(m);
     m->stats.tx_refused_duty++;
-    m->tx.blocked_below = (uint8_t)(priority + 1);
+    m->tx.blocked_below = (uint8_t)(class + 1);
     m->tx.blocked_until_ms = relief_ms > m->now_ms && relief_ms != MESH_NEVER
                                  ? relief_ms : m->now_ms + MS_PER_MINUTE;
 }
 
-uint64_t tx_blocked_until_ms(const struct mesh *m, uint32_t priority)
+uint64_t tx_blocked_until_ms(const struct mesh *m, uint32_t class)
 {
-    bool blocked = priority < m->tx.blocked_below && m->tx.blocked_until_ms > m->now_ms;
+    bool blocked = class < m->tx.blocked_below && m->tx.blocked_until_ms > m->now_ms;
     return blocked ? m->tx.blocked_until_ms : m->now_ms;
 }
 
@@ -64,8 +65,8 @@ static void choose_of_priority(struct mesh *m, struct draft *d, uint32_t priorit
         uint32_t next = s->order_next;
         bool its_turn = s->ready_ms > 0 && s->ready_ms <= m->now_ms && !turn_better_wait(m, s, by);
         if (its_turn && frame_len <= m->cfg.mtu_len) {
-            if (!class_allowed(m, priority, frame_len)) {
-                block(m, priority);
+            if (!class_allowed(m, CLASS_RECORD + priority, frame_len)) {
+                block(m, CLASS_RECORD + priority);
                 return;
             }
             struct record_ref ref = { .seq = s->seq, .author = m->logs[s->log].author,
@@ -251,17 +252,17 @@ static void build(struct mesh *m)
         return;
     }
     uint64_t reach = neigh_reach_mask(m);
-    struct draft d = { .priority = SUMMARY_PRIORITY };
+    struct draft d = { .priority = PRIORITY_DAMAGE };
     m->tx.due_ms = MESH_NEVER;
     m->tx.slot_count = 0;
     turn_find_floors(m, reach);
     for (uint32_t p = PRIORITY_COUNT; p-- > 0;)
-        if (tx_blocked_until_ms(m, p) <= m->now_ms)
+        if (tx_blocked_until_ms(m, CLASS_RECORD + p) <= m->now_ms)
             choose_of_priority(m, &d, p, reach);
-    bool summary = m->want_summary && tx_blocked_until_ms(m, SUMMARY_PRIORITY) <= m->now_ms;
+    bool summary = m->want_summary && tx_blocked_until_ms(m, CLASS_STATEMENT) <= m->now_ms;
     if (m->tx.slot_count == 0 && summary &&
-        !class_allowed(m, SUMMARY_PRIORITY, m->cfg.mtu_len)) {
-        block(m, SUMMARY_PRIORITY);
+        !class_allowed(m, CLASS_STATEMENT, m->cfg.mtu_len)) {
+        block(m, CLASS_STATEMENT);
         summary = false;
     }
     if (m->tx.slot_count == 0 && !summary) {
@@ -270,8 +271,8 @@ static void build(struct mesh *m)
     }
     size_t len = compose(m, &d);
     /* Entries beside the records made the frame longer than what was asked for above. */
-    if (!class_allowed(m, PRIORITY_RESCUE, len)) {
-        block(m, PRIORITY_RESCUE);
+    if (!class_allowed(m, CLASS_COUNT - 1, len)) {
+        block(m, CLASS_COUNT - 1);
         m->need_dirty = true;
         return;
     }
