@@ -53,6 +53,7 @@ enum {
     LINKS_REPEAT = 3,          /* a statement may be lost, and who is not listed is not helped */
     LINKS_RENEW_MS = 900000,   /* after which they are stated again */
     LINKS_TRUST_MS = 2400000,  /* how long we believe that we are not heard */
+    VAIN_COUNT = 8,            /* records sent in vain after which we believe it until told else */
     QUALITY_START = 160,       /* of 255: a neighbour heard once */
     QUALITY_GAIN = 8,          /* each frame heard or missed moves the estimate by an eighth */
     QUALITY_LISTED = 64,       /* heard less often: not a link */
@@ -145,6 +146,7 @@ struct author_slot {
 
 struct neighbour {
     uint64_t heard_ms;
+    uint64_t ignored_ms; /* when the first news came since it was last heard; 0: none came */
     uint64_t synced_digest; /* our whole digest when we last noted that it holds what we hold */
     uint64_t links_heard_ms;
     uint64_t hears; /* our neighbours that it hears well enough, by its own statement */
@@ -155,6 +157,7 @@ struct neighbour {
     uint8_t count;   /* of its last frame heard */
     uint8_t quality; /* share of its frames that we hear, of 255 */
     uint8_t link_count;
+    uint8_t vain_count; /* records we sent, and it still states to lack, since it last gained one */
     bool used, summary_known;
     bool links_known; /* it has stated whom it hears */
     bool hears_us;
@@ -290,6 +293,9 @@ uint64_t neigh_bit(const struct mesh *m, const struct neighbour *n);
 uint64_t neigh_alive_mask(const struct mesh *m);
 /* The neighbours that a frame of ours may reach: all but those who say that they do not hear us. */
 uint64_t neigh_reach_mask(const struct mesh *m);
+/* Of those, all but who was not heard for long, not even after news: they are elsewhere, and no
+ * record is sent for them.  Where nothing happens silence means nothing. */
+uint64_t neigh_near_mask(const struct mesh *m);
 /* The neighbours that by their own word hear a frame of this one. */
 uint64_t neigh_hearing(const struct mesh *m, const struct neighbour *sender);
 void neigh_on_links(struct mesh *m, struct neighbour *n, struct frame_view *frame);
@@ -302,6 +308,8 @@ void neigh_on_summary(struct mesh *m, struct neighbour *n, struct frame_view *fr
 void neigh_on_digest(struct mesh *m, struct neighbour *n, uint32_t digest24);
 /* Was the digest it last stated ours as we are now? */
 bool neigh_in_sync(const struct mesh *m, const struct neighbour *n);
+/* Something new is here: who says nothing to it? */
+void neigh_on_news(struct mesh *m);
 /* After our holdings changed: who turns out to hold just the same? */
 void neigh_recheck(struct mesh *m);
 /* Which of the living are believed to lack this record? */

@@ -203,8 +203,10 @@ static void stored(struct mesh *m, const struct queued_event *q, bool durable)
         return;
     }
     table_commit(m, q->slot);
-    if (q->ev.own || q->ev.from_node != AUTHOR_NONE)
+    if (q->ev.own || q->ev.from_node != AUTHOR_NONE) {
         m->news_ms = m->now_ms; /* what came from a file says nothing about the air */
+        neigh_on_news(m);
+    }
     const struct slot *s = &m->slots[q->slot];
     if (record_is_ack(s->kind)) {
         struct record_view v;

@@ -65,8 +65,10 @@ void neigh_on_links(struct mesh *m, struct neighbour *n, struct frame_view *fram
     n->links_heard_ms = m->now_ms;
     while (frame_next_link(frame, &link)) {
         n->links[n->link_count++] = link;
-        if (link.node == m->cfg.node)
+        if (link.node == m->cfg.node) {
             n->hears_us = true;
+            n->vain_count = 0;
+        }
         const struct neighbour *other = find_neighbour(m, link.node);
         if (other && link.quality >= QUALITY_RELIED)
             n->hears |= neigh_bit(m, other);
@@ -146,7 +148,20 @@ uint64_t neigh_reach_mask(const struct mesh *m)
     uint64_t mask = neigh_alive_mask(m);
     for (uint64_t rest = mask; rest; rest &= rest - 1) {
         const struct neighbour *n = &m->neighbours[__builtin_ctzll(rest)];
-        if (n->links_known && !n->hears_us && m->now_ms - n->links_heard_ms < LINKS_TRUST_MS)
+        if (n->links_known && !n->hears_us &&
+            (n->vain_count >= VAIN_COUNT || m->now_ms - n->links_heard_ms < LINKS_TRUST_MS))
+            mask &= ~neigh_bit(m, n);
+    }
+    return mask;
+}
+
+uint64_t neigh_near_mask(const struct mesh *m)
+{
+    uint64_t mask = neigh_reach_mask(m);
+    for (uint64_t rest = mask; rest; rest &= rest - 1) {
+        const struct neighbour *n = &m->neighbours[__builtin_ctzll(rest)];
+        if (m->now_ms - n->heard_ms > RETURN_MS && n->ignored_ms > 0 &&
+            m->now_ms - n->ignored_ms > QUIET_UNITS * m->unit_ms)
             mask &= ~neigh_bit(m, n);
     }
     return mask;
@@ -177,6 +192,7 @@ struct neighbour *neigh_heard(struct mesh *m, const struct frame_view *frame,
         m->hello_gap_ms = HELLO_UNITS * m->unit_ms;
     }
     n->heard_ms = m->now_ms;
+    n->ignored_ms = 0;
     n->rssi_dbm = meta->rssi_dbm;
     n->snr_db_x4 = meta->snr_db_x4;
     return n;
@@ -209,14 +225,19 @@ uint64_t neigh_lacking(const struct mesh *m, const struct slot *s, uint64_t aliv
     return maybe;
 }
 
-static void state_record(const struct mesh *m, struct slot *s, uint64_t bit, bool holds)
+static void state_record(struct mesh *m, struct slot *s, uint64_t bit, bool holds)
 {
+    struct neighbour *n = &m->neighbours[__builtin_ctzll(bit)];
     if (holds) {
+        if (s->sent_count > 0 && !(s->confirmed & bit))
+            n->vain_count = 0;
         s->confirmed |= bit;
     } else if ((s->told & bit) && !(s->confirmed & bit) &&
                (uint32_t)m->now_ms - s->said_ms < STALE_UNITS * m->unit_ms) {
         /* Said a moment ago, and the statement may be older than that: the next one will tell. */
     } else {
+        if (s->sent_count > 0 && (s->told & bit) && n->vain_count < UINT8_MAX)
+            n->vain_count++;
         s->confirmed &= ~bit;
         s->told &= ~bit;
         s->heard_count = 0;
@@ -242,7 +263,7 @@ static bool in_runs(const struct frame_entry *e, uint32_t seq, bool *silent_out)
     return false;
 }
 
-static void state_slot(const struct mesh *m, struct slot *s, const struct frame_entry *e,
+static void state_slot(struct mesh *m, struct slot *s, const struct frame_entry *e,
                        uint64_t bit)
 {
     bool silent;
@@ -371,6 +392,13 @@ static void note_sync(struct mesh *m, struct neighbour *n)
     n->synced_digest = m->digest;
     m->need_dirty = true;
     m->stats.state_changes++;
+}
+
+void neigh_on_news(struct mesh *m)
+{
+    for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++)
+        if (m->neighbours[i].ignored_ms == 0)
+            m->neighbours[i].ignored_ms = m->now_ms;
 }
 
 void neigh_recheck(struct mesh *m)

@@ -200,7 +200,7 @@ static uint64_t draw_turn(struct mesh *m, const struct slot *s, uint64_t by, uin
 /* Draws a turn for each record that became worth sending, and finds the first of them. */
 void turn_consider(struct mesh *m)
 {
-    uint64_t alive = neigh_alive_mask(m), reach = neigh_reach_mask(m), by, first_ms = MESH_NEVER;
+    uint64_t alive = neigh_alive_mask(m), reach = neigh_near_mask(m), by, first_ms = MESH_NEVER;
     uint32_t seen = 0;
     m->need_dirty = false;
     turn_find_floors(m, reach);

@@ -251,7 +251,7 @@ static void build(struct mesh *m)
         m->tx.due_ms = m->now_ms + RETRY_MS;
         return;
     }
-    uint64_t reach = neigh_reach_mask(m);
+    uint64_t reach = neigh_near_mask(m);
     struct draft d = { .priority = PRIORITY_DAMAGE };
     m->tx.due_ms = MESH_NEVER;
     m->tx.slot_count = 0;
@@ -297,7 +297,7 @@ void tx_on_done(struct mesh *m, enum mesh_tx_result result)
         m->stats.tx_refused_modem++;
         ledger_refund(m, m->tx.minute, f->airtime_us);
     } else {
-        uint64_t reach = neigh_reach_mask(m);
+        uint64_t reach = neigh_near_mask(m);
         m->sent_ms = m->now_ms;
         m->stats.tx_frames++;
         m->stats.tx_bytes += f->len;

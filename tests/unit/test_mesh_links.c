@@ -27,6 +27,7 @@ enum {
     FRAME_COUNT_MAX = 4096,
     RELIED = 2,    /* a quality from which a frame is taken as heard */
     TRUST_MIN = 40, /* minutes for which a list that lacks us is believed */
+    ABSENT_MIN = 31, /* minutes of silence after which nothing is sent for somebody */
 };
 
 static int32_t loss[NODE_COUNT * NODE_COUNT];
@@ -292,11 +293,39 @@ static void test_mesh_links_lacking_us_are_not_believed_for_ever(void **state)
 {
     static const struct says deaf = { .sender = 2, .count = 1, .lists = true,
                                       .links = { { 7, 3 }, END } };
+    static const struct says around = { .sender = 2, .count = 2, .links = { END } };
     (void)state;
     for (uint64_t seed = 1; seed <= SEED_COUNT; seed++) {
         struct net *net = one_lacks(seed, &deaf);
-        assert_false(helped_within(net, TRUST_MIN - 3));
+        assert_false(helped_within(net, TRUST_MIN / 2));
+        say(net, &around);
+        assert_false(helped_within(net, TRUST_MIN / 2 - 3));
         assert_true(helped_within(net, 30));
+        net_free(net);
+    }
+}
+
+/* Who is behind the hill is not helped in vain, but as soon as he is heard again. */
+static void test_mesh_links_the_absent_are_helped_when_they_are_back(void **state)
+{
+    static const struct says listing = { .sender = 2, .count = 1, .lists = true,
+                                         .links = { { SELF, 3 }, END } };
+    static const struct says back = { .sender = 2, .count = 2, .links = { END } };
+    (void)state;
+    for (uint64_t seed = 1; seed <= SEED_COUNT; seed++) {
+        uint8_t record[RECORD_LEN_MAX];
+        struct net *net = alone(seed);
+        run_for(net, MINUTE_US);
+        say(net, &listing);
+        for (uint8_t i = 1; i <= 3; i++) {
+            say(net, &(struct says){ .sender = 3, .count = i, .record = record,
+                                     .record_len = sign_report(net, 3, i, record) });
+            /* An hour without news says nothing about anybody, half an hour after some does. */
+            assert_true(helped_within(net, 60) == (i < 3));
+            run_for(net, i == 1 ? 0 : ABSENT_MIN * MINUTE_US);
+        }
+        say(net, &back);
+        assert_true(helped_within(net, 15));
         net_free(net);
     }
 }
@@ -449,6 +478,7 @@ int main(void)
         cmocka_unit_test(test_mesh_links_tell_how_much_of_a_neighbour_is_heard),
         cmocka_unit_test(test_mesh_links_lacking_us_mean_no_help_until_listed),
         cmocka_unit_test(test_mesh_links_lacking_us_are_not_believed_for_ever),
+        cmocka_unit_test(test_mesh_links_the_absent_are_helped_when_they_are_back),
         cmocka_unit_test(test_mesh_links_who_covers_more_goes_first),
         cmocka_unit_test(test_mesh_links_end_a_relay_that_another_has_made),
         cmocka_unit_test(test_mesh_links_in_a_line_are_stated_as_they_are),
