@@ -4,6 +4,10 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#include "gateway/strbuf.h"
+#include "node/home.h"
 
 enum {
     ARGON_OPS = 2,
@@ -32,31 +36,199 @@ int access_hash(const char *passphrase, char hash_out[static ACCESS_HASH_LEN],
     return 0;
 }
 
-int access_init(struct access *a, const char *passphrase_file, char err[static ACCESS_ERR_LEN])
+/* ---- operators ------------------------------------------------------------------------------ */
+
+static const char *const ROLE_NAMES[] = {
+    [ACCESS_NOBODY] = "", [ACCESS_VIEW] = "view", [ACCESS_REVIEW] = "review",
+    [ACCESS_SIGN] = "sign", [ACCESS_ADMIN] = "admin",
+};
+
+const char *access_role_name(enum access_role role)
 {
-    *a = (struct access){ .all = { .tries_left = ACCESS_TRIES_IN_ALL } };
-    randombytes_buf(a->secret, sizeof a->secret);
-    if (!passphrase_file)
-        return 0;
-    FILE *file = fopen(passphrase_file, "re");
-    if (!file) {
-        snprintf(err, ACCESS_ERR_LEN, "%s: %s (make it with: keng-gateway passwd FILE)",
-                 passphrase_file, strerror(errno));
-        return -1;
+    return ROLE_NAMES[role];
+}
+
+enum access_role access_role_find(const char *name)
+{
+    for (int i = ACCESS_VIEW; i <= ACCESS_ADMIN; i++)
+        if (strcmp(name, ROLE_NAMES[i]) == 0)
+            return (enum access_role)i;
+    return ACCESS_NOBODY;
+}
+
+bool access_is_guarded(const struct access *a)
+{
+    return a->operator_count > 0;
+}
+
+const struct access_operator *access_operator_get(const struct access *a, uint32_t number)
+{
+    for (size_t i = 0; i < a->operator_count; i++)
+        if (a->operators[i].number == number)
+            return &a->operators[i];
+    return NULL;
+}
+
+struct access_operator *access_operator_find(struct access *a, const char *login)
+{
+    for (size_t i = 0; i < a->operator_count; i++)
+        if (strcmp(a->operators[i].login, login) == 0)
+            return &a->operators[i];
+    return NULL;
+}
+
+static bool login_valid(const char *login)
+{
+    size_t len = strlen(login);
+    return len > 0 && len < ACCESS_LOGIN_LEN &&
+           strspn(login, "abcdefghijklmnopqrstuvwxyz0123456789._-") == len;
+}
+
+static bool name_valid(const char *name)
+{
+    size_t len = strlen(name);
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)name[i] < ' ')
+            return false;
+    return len > 0 && len < ACCESS_NAME_LEN;
+}
+
+struct access_operator *access_operator_add(struct access *a, const char *login, const char *name,
+                                            enum access_role role, char err[static ACCESS_ERR_LEN])
+{
+    if (!login_valid(login) || !name_valid(name) || role == ACCESS_NOBODY) {
+        snprintf(err, ACCESS_ERR_LEN, "an operator has a login of a-z 0-9 . _ - (%d at most), a "
+                 "name of one line, and a role: view, review, sign or admin",
+                 (int)ACCESS_LOGIN_LEN - 1);
+        return NULL;
     }
-    char line[ACCESS_HASH_LEN] = "";
-    bool read = fgets(line, sizeof line, file) != NULL;
-    fclose(file);
-    line[strcspn(line, "\r\n")] = '\0';
-    if (!read || strncmp(line, crypto_pwhash_argon2id_STRPREFIX,
-                         strlen(crypto_pwhash_argon2id_STRPREFIX)) != 0) {
-        snprintf(err, ACCESS_ERR_LEN, "%s: no Argon2id hash in the first line (make it with: "
-                 "keng-gateway passwd FILE)", passphrase_file);
-        return -1;
+    if (access_operator_find(a, login)) {
+        snprintf(err, ACCESS_ERR_LEN, "there is an operator %s already", login);
+        return NULL;
     }
-    snprintf(a->passphrase_hash, sizeof a->passphrase_hash, "%s", line);
+    if (a->operator_count == ACCESS_OPERATOR_COUNT_MAX) {
+        snprintf(err, ACCESS_ERR_LEN, "%d operators are as many as this gateway keeps",
+                 (int)ACCESS_OPERATOR_COUNT_MAX);
+        return NULL;
+    }
+    struct access_operator o = { .number = 1, .role = role };
+    for (size_t i = 0; i < a->operator_count; i++)
+        if (a->operators[i].number >= o.number)
+            o.number = (uint16_t)(a->operators[i].number + 1);
+    snprintf(o.login, sizeof o.login, "%s", login);
+    snprintf(o.name, sizeof o.name, "%s", name);
+    a->operators[a->operator_count] = o;
+    return &a->operators[a->operator_count++];
+}
+
+/* number role state login hash name */
+static bool parse_operator(const char *line, struct access_operator *operator_out)
+{
+    struct access_operator o = { .number = 0 };
+    unsigned number;
+    char role[8], state[8];
+    int at = 0;
+    if (sscanf(line, "%5u %7s %7s %32s %127s %n", &number, role, state, o.login, o.hash,
+               &at) != 5 ||
+        at == 0 || number == 0 || number > UINT16_MAX || !login_valid(o.login) ||
+        !name_valid(line + at) ||
+        strncmp(o.hash, crypto_pwhash_argon2id_STRPREFIX,
+                strlen(crypto_pwhash_argon2id_STRPREFIX)) != 0)
+        return false;
+    o.number = (uint16_t)number;
+    o.role = access_role_find(role);
+    o.disabled = strcmp(state, "off") == 0;
+    snprintf(o.name, sizeof o.name, "%s", line + at);
+    *operator_out = o;
+    return o.role != ACCESS_NOBODY && (o.disabled || strcmp(state, "on") == 0);
+}
+
+static int read_operators(const char *path, FILE *file, struct access *into,
+                          char err[static ACCESS_ERR_LEN])
+{
+    char line[512];
+    unsigned line_number = 0;
+    into->operator_count = 0;
+    while (fgets(line, sizeof line, file)) {
+        struct access_operator o;
+        line_number++;
+        line[strcspn(line, "\n")] = '\0';
+        if (!parse_operator(line, &o) || into->operator_count == ACCESS_OPERATOR_COUNT_MAX ||
+            access_operator_find(into, o.login) || access_operator_get(into, o.number)) {
+            snprintf(err, ACCESS_ERR_LEN, "%.150s line %u: this is no operator; restore the file "
+                     "or remove the line", path, line_number);
+            return -1;
+        }
+        into->operators[into->operator_count++] = o;
+    }
     return 0;
 }
+
+int access_refresh(struct access *a, char err[static ACCESS_ERR_LEN])
+{
+    static struct access fresh; /* large, and nothing of it is kept but the list */
+    struct stat st;
+    if (!a->path[0])
+        return 0;
+    if (stat(a->path, &st) != 0) {
+        /* A file that vanished opens nothing: those who were asked are asked still. */
+        if (errno == ENOENT && a->operator_count == 0)
+            return 0;
+        snprintf(err, ACCESS_ERR_LEN, "%.150s: %s", a->path, strerror(errno));
+        return -1;
+    }
+    if (st.st_ino == a->inode && st.st_mtim.tv_sec == a->changed.tv_sec &&
+        st.st_mtim.tv_nsec == a->changed.tv_nsec)
+        return 0;
+    FILE *file = fopen(a->path, "re");
+    int result = file ? read_operators(a->path, file, &fresh, err) : -1;
+    if (!file)
+        snprintf(err, ACCESS_ERR_LEN, "%.150s: %s", a->path, strerror(errno));
+    else
+        fclose(file);
+    if (result == 0 && fresh.operator_count == 0) { /* opens nothing either */
+        snprintf(err, ACCESS_ERR_LEN, "%.150s: nobody is in it; restore it, or remove it and add "
+                 "operators anew", a->path);
+        return -1;
+    }
+    if (result == 0) {
+        memcpy(a->operators, fresh.operators, sizeof a->operators);
+        a->operator_count = fresh.operator_count;
+        a->inode = st.st_ino;
+        a->changed = st.st_mtim;
+    }
+    return result;
+}
+
+int access_save(struct access *a, char err[static ACCESS_ERR_LEN])
+{
+    struct strbuf text = { .text = NULL };
+    char why[HOME_ERR_LEN];
+    for (size_t i = 0; i < a->operator_count; i++) {
+        const struct access_operator *o = &a->operators[i];
+        strbuf_putf(&text, "%u %s %s %s %s %s\n", (unsigned)o->number, ROLE_NAMES[o->role],
+                    o->disabled ? "off" : "on", o->login, o->hash, o->name);
+    }
+    int result = text.failed ? -1 : home_replace_file(a->path, (const uint8_t *)text.text, text.len,
+                                                      0600, why);
+    if (result != 0)
+        snprintf(err, ACCESS_ERR_LEN, "%s", text.failed ? "out of memory" : why);
+    strbuf_free(&text);
+    return result;
+}
+
+int access_init(struct access *a, const char *path, char err[static ACCESS_ERR_LEN])
+{
+    *a = (struct access){ .strangers = { .tries_left = ACCESS_TRIES_OF_STRANGERS } };
+    randombytes_buf(a->secret, sizeof a->secret);
+    if (path && snprintf(a->path, sizeof a->path, "%s", path) >= (int)sizeof a->path) {
+        snprintf(err, ACCESS_ERR_LEN, "the path of the operators' file is too long");
+        return -1;
+    }
+    return access_refresh(a, err);
+}
+
+/* ---- cookies -------------------------------------------------------------------------------- */
 
 bool access_cookie(const char *cookie, const char *name, char *value_out, size_t cap)
 {
@@ -97,21 +269,36 @@ static struct access_session *find_session(struct access *a, const char *cookie,
     return NULL;
 }
 
-bool access_allowed(struct access *a, const char *cookie, bool secure, int64_t now_ms)
+/* A short mark of what the passphrase is now. */
+static void mark_of(const struct access_operator *o, uint8_t mark_out[static 16])
 {
-    if (!a->passphrase_hash[0])
-        return true;
+    crypto_generichash(mark_out, 16, (const uint8_t *)o->hash, strlen(o->hash), NULL, 0);
+}
+
+const struct access_operator *access_who(struct access *a, const char *cookie, bool secure,
+                                         int64_t now_ms)
+{
+    static const struct access_operator ANYBODY = { .role = ACCESS_ADMIN };
+    uint8_t mark[16];
+    if (!access_is_guarded(a))
+        return &ANYBODY;
     struct access_session *session = find_session(a, cookie, secure);
     if (!session)
-        return false;
-    if (now_ms - session->used_ms > ACCESS_IDLE_MS_MAX ||
+        return NULL;
+    const struct access_operator *o = access_operator_get(a, session->operator_number);
+    if (o)
+        mark_of(o, mark);
+    if (!o || o->disabled || memcmp(mark, session->secret_mark, sizeof mark) != 0 ||
+        now_ms - session->used_ms > ACCESS_IDLE_MS_MAX ||
         now_ms - session->started_ms > ACCESS_AGE_MS_MAX) {
         session->used = false;
-        return false;
+        return NULL;
     }
     session->used_ms = now_ms;
-    return true;
+    return o;
 }
+
+/* ---- tries ---------------------------------------------------------------------------------- */
 
 static bool take_try(struct access_bucket *bucket, unsigned tries_max, int64_t now_ms)
 {
@@ -128,15 +315,20 @@ static bool take_try(struct access_bucket *bucket, unsigned tries_max, int64_t n
     return true;
 }
 
-/* This address's bucket; the one that was longest unused makes room for a new one. */
+/* This address's bucket; of those that never logged in, the one that was longest unused makes room
+ * for a new one. */
 static struct access_bucket *find_bucket(struct access *a, uint32_t address, int64_t now_ms)
 {
-    struct access_bucket *oldest = &a->buckets[0];
+    struct access_bucket *oldest = NULL;
     for (size_t i = 0; i < ACCESS_ADDRESS_COUNT_MAX; i++) {
         struct access_bucket *b = &a->buckets[i];
         if (b->used && b->address == address)
             return b;
-        if (!b->used || (oldest->used && b->refilled_ms < oldest->refilled_ms))
+        bool before = !oldest || (oldest->used && !b->used) ||
+                      (oldest->used == b->used && oldest->known && !b->known) ||
+                      (oldest->used == b->used && oldest->known == b->known &&
+                       b->refilled_ms < oldest->refilled_ms);
+        if (before)
             oldest = b;
     }
     *oldest = (struct access_bucket){ .address = address, .refilled_ms = now_ms, .used = true,
@@ -144,33 +336,50 @@ static struct access_bucket *find_bucket(struct access *a, uint32_t address, int
     return oldest;
 }
 
-bool access_login(struct access *a, const char *passphrase, uint32_t address, bool secure,
-                  int64_t now_ms, char *set_cookie_out, size_t cap)
+static void new_session(struct access *a, const struct access_operator *o,
+                                          const char *token, int64_t now_ms)
 {
-    /* Both buckets pay, so that neither one address nor many can keep the processor busy. */
-    if (!take_try(find_bucket(a, address, now_ms), ACCESS_TRIES_PER_ADDRESS, now_ms) ||
-        !take_try(&a->all, ACCESS_TRIES_IN_ALL, now_ms))
-        return false;
-    if (!a->passphrase_hash[0] ||
-        crypto_pwhash_str_verify(a->passphrase_hash, passphrase, strlen(passphrase)) != 0)
-        return false;
     struct access_session *session = &a->sessions[0];
     for (size_t i = 0; i < ACCESS_SESSION_COUNT_MAX; i++) {
         struct access_session *s = &a->sessions[i];
         if (!s->used || (session->used && s->used_ms < session->used_ms))
             session = s;
     }
+    *session = (struct access_session){ .started_ms = now_ms, .used_ms = now_ms, .used = true,
+                                        .operator_number = o->number };
+    crypto_generichash(session->token_hash, 32, (const uint8_t *)token, strlen(token), NULL, 0);
+    mark_of(o, session->secret_mark);
+}
+
+enum access_login access_login(struct access *a, const char *login, const char *passphrase,
+                               const char *cookie, const struct access_peer *peer, int64_t now_ms,
+                               char *set_cookie_out, size_t cap)
+{
+    struct access_bucket *bucket = find_bucket(a, peer->address, now_ms);
+    /* Strangers pay twice, so that neither one address nor many can keep the processor busy. */
+    if (!access_is_guarded(a) || !take_try(bucket, ACCESS_TRIES_PER_ADDRESS, now_ms) ||
+        (!peer->local && !bucket->known &&
+         !take_try(&a->strangers, ACCESS_TRIES_OF_STRANGERS, now_ms)))
+        return ACCESS_TOO_MANY;
+    const struct access_operator *o = access_operator_find(a, login);
+    /* An unknown login takes as long as a known one. */
+    const char *hash = o ? o->hash : a->operators[0].hash;
+    bool right = crypto_pwhash_str_verify(hash, passphrase, strlen(passphrase)) == 0;
+    if (!o || o->disabled || !right)
+        return ACCESS_WRONG;
     uint8_t token[ACCESS_TOKEN_LEN];
     char hex[ACCESS_TOKEN_HEX_LEN];
+    bucket->known = true;
+    bucket->tries_left = ACCESS_TRIES_PER_ADDRESS;
+    access_logout(a, cookie, peer->secure);
     randombytes_buf(token, sizeof token);
     sodium_bin2hex(hex, sizeof hex, token, sizeof token);
-    *session = (struct access_session){ .started_ms = now_ms, .used_ms = now_ms, .used = true };
-    crypto_generichash(session->token_hash, 32, (const uint8_t *)hex, strlen(hex), NULL, 0);
+    new_session(a, o, hex, now_ms);
     snprintf(set_cookie_out, cap, "%s=%s; Path=/; HttpOnly; SameSite=Strict%s",
-             cookie_name(secure), hex, secure ? "; Secure" : "");
+             cookie_name(peer->secure), hex, peer->secure ? "; Secure" : "");
     sodium_memzero(token, sizeof token);
     sodium_memzero(hex, sizeof hex);
-    return true;
+    return ACCESS_WELCOME;
 }
 
 void access_logout(struct access *a, const char *cookie, bool secure)
@@ -184,7 +393,7 @@ void access_form_token(const struct access *a, const char *cookie, bool secure,
                        char token_out[static ACCESS_TOKEN_HEX_LEN])
 {
     uint8_t hash[32] = { 0 }, token[ACCESS_TOKEN_LEN];
-    if (a->passphrase_hash[0] && !hash_cookie(cookie, secure, hash))
+    if (access_is_guarded(a) && !hash_cookie(cookie, secure, hash))
         memset(hash, 0, sizeof hash);
     crypto_generichash(token, sizeof token, hash, sizeof hash, a->secret, sizeof a->secret);
     sodium_bin2hex(token_out, ACCESS_TOKEN_HEX_LEN, token, sizeof token);

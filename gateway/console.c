@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "gateway/assets.h"
 #include "proto/report.h"
@@ -66,12 +67,15 @@ static struct console_view make_view(struct console *c, const struct http_reques
         .offset = view.page * CONSOLE_PAGE_COUNT,
         .limit = CONSOLE_PAGE_COUNT,
     };
-    access_form_token(c->access, request->cookie, request->secure, view.token);
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    view.wall_ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    access_form_token(&c->people->access, request->cookie, request->secure, view.token);
     return view;
 }
 
-static void message(const struct console_view *view, unsigned status, enum lang_text text,
-                    struct http_answer *answer)
+void console_message(const struct console_view *view, unsigned status, enum lang_text text,
+                     struct http_answer *answer)
 {
     answer->status = status;
     answer->content_type = HTML;
@@ -117,7 +121,7 @@ static void serve_stream(const struct console_view *view, struct http_answer *an
     const struct http_request *request = view->request;
     int64_t last = 0;
     if (db_record_last_arrival(view->console->ledger->db, &last) < 0) {
-        message(view, STATUS_UNAVAILABLE, LANG_ERR_DISK, answer);
+        console_message(view, STATUS_UNAVAILABLE, LANG_ERR_DISK, answer);
         return;
     }
     const char *after_text =
@@ -146,12 +150,12 @@ static bool form_is_ours(const struct console_view *view)
             strcmp(request->origin + len, request->host) != 0)
             return false;
     }
-    return token && access_form_token_ok(view->console->access, request->cookie, request->secure,
-                                         token);
+    return token && access_form_token_ok(&view->console->people->access, request->cookie,
+                                         request->secure, token);
 }
 
 /* The page to go back to: only our own root with a query of harmless characters. */
-static void go_back(const struct console_view *view, struct http_answer *answer)
+void console_go_back(const struct console_view *view, struct http_answer *answer)
 {
     const char *back = http_form(view->request, "back");
     char location[256] = "/";
@@ -190,12 +194,12 @@ static void handle_review(const struct console_view *view, struct http_answer *a
         .ref_count = 1,
     };
     if (db_record_get(c->ledger->db, arrival, take_record, &f) < 0) {
-        message(view, STATUS_UNAVAILABLE, LANG_ERR_DISK, answer);
+        console_message(view, STATUS_UNAVAILABLE, LANG_ERR_DISK, answer);
         return;
     }
     if (!f.found || f.record.commune != c->own_commune || c->own_commune == 0 ||
         review.state < REVIEW_SEEN) {
-        message(view, STATUS_NOT_FOUND, LANG_ERR_RECORD, answer);
+        console_message(view, STATUS_NOT_FOUND, LANG_ERR_RECORD, answer);
         return;
     }
     uint8_t body[RECORD_BODY_LEN_MAX];
@@ -205,101 +209,150 @@ static void handle_review(const struct console_view *view, struct http_answer *a
         memcpy(review.text, text ? text : "", review.text_len + 1);
     }
     if (review.text_len >= sizeof review.text || review_encode(&review, body, sizeof body) < 0) {
-        message(view, STATUS_BAD_REQUEST, LANG_ERR_TEXT, answer);
+        console_message(view, STATUS_BAD_REQUEST, LANG_ERR_TEXT, answer);
         return;
     }
     struct db_outgoing outgoing = { .commune = f.record.commune, .ref = f.record.ref,
                                     .state = (uint8_t)review.state, .text = review.text };
     if (db_outgoing_add(c->ledger->db, &outgoing, &outgoing.id) < 0) {
-        message(view, STATUS_UNAVAILABLE, LANG_ERR_DISK, answer);
+        console_message(view, STATUS_UNAVAILABLE, LANG_ERR_DISK, answer);
         return;
     }
     c->review_added(c->ctx);
-    go_back(view, answer);
+    console_go_back(view, answer);
 }
 
-static void handle_login(const struct console_view *view, struct http_answer *answer)
+bool console_audit(const struct console_view *view, const char *action, const char *object,
+                   struct http_answer *answer)
+{
+    char err[AUDIT_ERR_LEN];
+    if (!access_is_guarded(&view->console->people->access) ||
+        audit_add(&view->console->people->audit, view->who ? view->who->number : 0, action, object,
+                  view->wall_ms, err) == 0)
+        return true;
+    fprintf(stderr, "<3>keng-gateway: %s\n", err);
+    console_message(view, STATUS_UNAVAILABLE, LANG_ERR_DISK, answer);
+    return false;
+}
+
+static void show_login(const struct console_view *view, enum console_login state,
+                       struct http_answer *answer)
+{
+    answer->status = state == CONSOLE_LOGIN_FIRST ? STATUS_OK : STATUS_FORBIDDEN;
+    answer->content_type = HTML;
+    console_page_login(view, state, &answer->body);
+}
+
+static void get_login(const struct console_view *view, struct http_answer *answer)
+{
+    show_login(view, CONSOLE_LOGIN_FIRST, answer);
+}
+
+static void post_login(const struct console_view *view, struct http_answer *answer)
 {
     const struct http_request *request = view->request;
+    struct access *access = &view->console->people->access;
+    const char *login = http_form(request, "login");
     const char *passphrase = http_form(request, "passphrase");
-    if (passphrase && access_login(view->console->access, passphrase, request->address,
-                                   request->secure, view->now_ms, answer->set_cookie,
-                                   sizeof answer->set_cookie)) {
-        see_other(answer, "/");
+    struct access_peer peer = { .address = request->address, .local = request->local,
+                                .secure = request->secure };
+    enum access_login result =
+        login && passphrase ? access_login(access, login, passphrase, request->cookie, &peer,
+                                           view->now_ms, answer->set_cookie,
+                                           sizeof answer->set_cookie)
+                            : ACCESS_WRONG;
+    /* What is refused without a look costs no line: nobody can fill the disk with guesses. */
+    if (result == ACCESS_TOO_MANY) {
+        show_login(view, CONSOLE_LOGIN_LATER, answer);
         return;
     }
-    answer->status = STATUS_FORBIDDEN;
+    struct console_view named = *view;
+    const struct access_operator *o =
+        result == ACCESS_WELCOME ? access_operator_find(access, login) : NULL;
+    named.who = o;
+    if (!console_audit(&named, o ? "login" : "login-refused", login ? login : "", answer)) {
+        answer->set_cookie[0] = '\0';
+        return;
+    }
+    if (o)
+        see_other(answer, "/");
+    else
+        show_login(view, CONSOLE_LOGIN_WRONG, answer);
+}
+
+static void post_logout(const struct console_view *view, struct http_answer *answer)
+{
+    access_logout(&view->console->people->access, view->request->cookie, view->request->secure);
+    see_other(answer, "/login");
+}
+
+static void post_send_now(const struct console_view *view, struct http_answer *answer)
+{
+    view->console->send_now(view->console->ctx);
+    console_go_back(view, answer);
+}
+
+static void get_board(const struct console_view *view, struct http_answer *answer)
+{
+    answer->status = STATUS_OK;
     answer->content_type = HTML;
-    console_page_login(view, true, &answer->body);
+    console_page_main(view, &answer->body);
 }
 
-static void handle_post(const struct console_view *view, bool allowed, struct http_answer *answer)
-{
-    const char *path = view->request->path;
-    struct console *c = view->console;
-    if (!form_is_ours(view)) {
-        message(view, STATUS_FORBIDDEN, LANG_ERR_CSRF, answer);
-    } else if (strcmp(path, "/login") == 0) {
-        handle_login(view, answer);
-    } else if (!allowed) {
-        see_other(answer, "/login");
-    } else if (strcmp(path, "/review") == 0) {
-        handle_review(view, answer);
-    } else if (strcmp(path, "/send-now") == 0) {
-        c->send_now(c->ctx);
-        go_back(view, answer);
-    } else if (strcmp(path, "/logout") == 0) {
-        access_logout(c->access, view->request->cookie, view->request->secure);
-        see_other(answer, "/login");
-    } else {
-        message(view, STATUS_NOT_FOUND, LANG_ERR_NOT_FOUND, answer);
-    }
-}
+const struct console_route console_routes[] = {
+    { HTTP_GET, "/", ACCESS_VIEW, LANG_REPORTS, get_board },
+    { HTTP_GET, "/people", ACCESS_ADMIN, LANG_PEOPLE, console_page_people },
+    { HTTP_GET, "/events", ACCESS_VIEW, -1, serve_stream },
+    { HTTP_POST, "/review", ACCESS_REVIEW, -1, handle_review },
+    { HTTP_POST, "/send-now", ACCESS_REVIEW, -1, post_send_now },
+    { HTTP_GET, "/login", ACCESS_NOBODY, -1, get_login },
+    { HTTP_POST, "/login", ACCESS_NOBODY, -1, post_login },
+    { HTTP_POST, "/logout", ACCESS_NOBODY, -1, post_logout },
+    { HTTP_OTHER, NULL, ACCESS_NOBODY, -1, NULL },
+};
 
-static void handle_get(const struct console_view *view, bool allowed, struct http_answer *answer)
+static void dispatch(struct console_view *view, struct http_answer *answer)
 {
-    const char *path = view->request->path;
-    if (strcmp(path, "/login") == 0) {
-        answer->status = STATUS_OK;
-        answer->content_type = HTML;
-        console_page_login(view, false, &answer->body);
-    } else if (!allowed) {
+    const struct http_request *request = view->request;
+    const struct console_route *r = console_routes;
+    while (r->path && (r->method != request->method || strcmp(r->path, request->path) != 0))
+        r++;
+    bool is_post = request->method == HTTP_POST;
+    if (request->method != HTTP_GET && !is_post)
+        console_message(view, STATUS_METHOD, LANG_ERR_METHOD, answer);
+    else if (is_post && !form_is_ours(view))
+        console_message(view, STATUS_FORBIDDEN, LANG_ERR_CSRF, answer);
+    else if (!view->who && (!r->path || r->role > ACCESS_NOBODY))
         see_other(answer, "/login");
-    } else if (strcmp(path, "/") == 0) {
-        answer->status = STATUS_OK;
-        answer->content_type = HTML;
-        if (http_query(view->request, "lang"))
-            snprintf(answer->set_cookie, sizeof answer->set_cookie,
-                     "lang=%s; Path=/; Max-Age=31536000; SameSite=Strict",
-                     lang_code(view->language));
-        console_page_main(view, &answer->body);
-    } else if (strcmp(path, "/events") == 0) {
-        serve_stream(view, answer);
-    } else {
-        message(view, STATUS_NOT_FOUND, LANG_ERR_NOT_FOUND, answer);
-    }
+    else if (!r->path)
+        console_message(view, STATUS_NOT_FOUND, LANG_ERR_NOT_FOUND, answer);
+    else if (r->role > ACCESS_NOBODY && view->who->role < r->role)
+        console_message(view, STATUS_FORBIDDEN, LANG_ERR_ROLE, answer);
+    else
+        r->handle(view, answer);
+    if (answer->status == STATUS_OK && http_query(request, "lang") && !answer->set_cookie[0])
+        snprintf(answer->set_cookie, sizeof answer->set_cookie,
+                 "lang=%s; Path=/; Max-Age=31536000; SameSite=Strict", lang_code(view->language));
 }
 
 void console_handle(struct console *c, const struct http_request *request, int64_t now_ms,
                     struct http_answer *answer)
 {
     struct console_view view = make_view(c, request, now_ms);
+    char err[ACCESS_ERR_LEN];
     if (!c->enabled) {
         answer->status = STATUS_NOT_FOUND;
         strbuf_put(&answer->body, "there is no console here\n");
         return;
     }
     if (!http_host_allowed(request->host, c->host_names, c->host_name_count)) {
-        message(&view, STATUS_MISDIRECTED, LANG_ERR_HOST, answer);
+        console_message(&view, STATUS_MISDIRECTED, LANG_ERR_HOST, answer);
         return;
     }
     if (request->method == HTTP_GET && serve_asset(request->path, answer))
         return;
-    bool allowed = access_allowed(c->access, request->cookie, request->secure, now_ms);
-    if (request->method == HTTP_GET)
-        handle_get(&view, allowed, answer);
-    else if (request->method == HTTP_POST)
-        handle_post(&view, allowed, answer);
-    else
-        message(&view, STATUS_METHOD, LANG_ERR_METHOD, answer);
+    if (access_refresh(&c->people->access, err) != 0)
+        fprintf(stderr, "<3>keng-gateway: %s\n", err);
+    view.who = access_who(&c->people->access, request->cookie, request->secure, now_ms);
+    dispatch(&view, answer);
 }

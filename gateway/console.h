@@ -10,10 +10,10 @@
 #ifndef KENG_GATEWAY_CONSOLE_H
 #define KENG_GATEWAY_CONSOLE_H
 
-#include "gateway/access.h"
 #include "gateway/http.h"
 #include "gateway/lang.h"
 #include "gateway/ledger.h"
+#include "gateway/people.h"
 #include "proto/catalogue.h"
 
 enum {
@@ -44,7 +44,7 @@ struct console_sync {
 
 struct console {
     struct ledger *ledger;
-    struct access *access;
+    struct people *people;
     const struct catalogue *catalogue; /* NULL: numbers are shown as they are */
     const struct villages *villages;   /* NULL: the same; of own_commune, or the only commune */
     int64_t own_commune;               /* 0: no node here, nothing can be reviewed */
@@ -58,13 +58,25 @@ struct console {
     void (*send_now)(void *ctx);
 };
 
+/* One page or form.  New ones are one row in console.c; a row with a title stands in the menu. */
+struct console_view;
+struct console_route {
+    enum http_method method;
+    const char *path;
+    enum access_role role; /* what one must be at least */
+    int title;             /* enum lang_text, or -1 */
+    void (*handle)(const struct console_view *view, struct http_answer *answer);
+};
+/* Ends with a row whose path is NULL. */
+extern const struct console_route console_routes[];
+
 /* Answers everything but the receiver's paths. */
 void console_handle(struct console *c, const struct http_request *request, int64_t now_ms,
                     struct http_answer *answer);
 /* The event that tells open pages of a new record. */
 void console_event(int64_t arrival, struct strbuf *event_out);
 
-/* ---- between console.c and console_page.c ---- */
+/* ---- between console.c and the pages ---- */
 
 struct console_view {
     struct console *console;
@@ -72,12 +84,26 @@ struct console_view {
     enum language language;
     struct db_list_filter filter;
     uint32_t page;
+    const struct access_operator *who; /* NULL: must log in */
     bool live; /* false: ?static=1, no script */
     char token[ACCESS_TOKEN_HEX_LEN];
-    int64_t now_ms;
+    int64_t now_ms;  /* monotonic */
+    int64_t wall_ms; /* by this machine's clock, which may be wrong */
 };
 void console_page_main(const struct console_view *view, struct strbuf *out);
-void console_page_login(const struct console_view *view, bool wrong, struct strbuf *out);
+enum console_login { CONSOLE_LOGIN_FIRST, CONSOLE_LOGIN_WRONG, CONSOLE_LOGIN_LATER };
+void console_page_login(const struct console_view *view, enum console_login state,
+                        struct strbuf *out);
+/* Who may use the console, and the newest of the audit trail. */
+void console_page_people(const struct console_view *view, struct http_answer *answer);
+/* Writes into the audit trail; false: it could not, the answer says so, and nothing may be done. */
+bool console_audit(const struct console_view *view, const char *action, const char *object,
+                   struct http_answer *answer);
+/* A sentence instead of a page. */
+void console_message(const struct console_view *view, unsigned status, enum lang_text text,
+                     struct http_answer *answer);
+/* 303 to the page a form came from, or to /. */
+void console_go_back(const struct console_view *view, struct http_answer *answer);
 void console_page_message(const struct console_view *view, const char *message,
                           struct strbuf *out);
 /* The present page's address with this language or page number; for links. */

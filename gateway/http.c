@@ -157,8 +157,9 @@ static enum MHD_Result take_query(void *cls, enum MHD_ValueKind kind, const char
     return MHD_YES;
 }
 
-static uint32_t peer_hash(struct MHD_Connection *connection)
+static uint32_t peer_hash(struct MHD_Connection *connection, bool *local_out)
 {
+    *local_out = false;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     if (!info || !info->client_addr)
@@ -169,10 +170,12 @@ static uint32_t peer_hash(struct MHD_Connection *connection)
         struct sockaddr_in v4;
         memcpy(&v4, address, sizeof v4);
         memcpy(bytes, &v4.sin_addr, sizeof v4.sin_addr);
+        *local_out = bytes[0] == 127;
     } else if (address->sa_family == AF_INET6) {
         struct sockaddr_in6 v6;
         memcpy(&v6, address, sizeof v6);
         memcpy(bytes, &v6.sin6_addr, sizeof v6.sin6_addr);
+        *local_out = memcmp(bytes, &in6addr_loopback, sizeof bytes) == 0;
     }
     uint32_t hash = 2166136261u; /* FNV-1a */
     for (size_t i = 0; i < sizeof bytes; i++)
@@ -272,9 +275,9 @@ static enum MHD_Result answer_request(struct http_server *s, struct MHD_Connecti
         .fetch_site = header(connection, "Sec-Fetch-Site"),
         .cookie = header(connection, "Cookie"),
         .last_event_id = header(connection, "Last-Event-ID"),
-        .address = peer_hash(connection),
         .secure = s->secure,
     };
+    request.address = peer_hash(connection, &request.local);
     MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, take_query, &request);
     if (ex->too_big) {
         plain_answer(&answer, 413, "{\"ok\":false,\"code\":\"too-big\",\"error\":"

@@ -46,6 +46,7 @@ struct http_request {
     const char *cookie;
     const char *last_event_id;
     uint32_t address; /* a hash of the peer's address: for counting tries */
+    bool local;       /* the peer is this machine */
     bool secure;
     size_t query_count, form_count;
     struct http_field query[HTTP_FIELD_COUNT_MAX];

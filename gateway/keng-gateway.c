@@ -15,16 +15,15 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "gateway/access.h"
 #include "gateway/bundle.h"
 #include "gateway/console.h"
 #include "gateway/follow.h"
 #include "gateway/http.h"
 #include "gateway/outbox.h"
+#include "gateway/people.h"
 #include "gateway/receiver.h"
 
 enum {
@@ -40,8 +39,8 @@ static const char BATCH_PATH[] = "/v1/batch/";
 static const char HAVE_PATH[] = "/v1/have";
 
 struct options {
-    const char *home, *socket, *db, *listen, *cert, *key, *push, *ca, *passphrase, *data, *villages;
-    const char *out;
+    const char *home, *socket, *db, *listen, *cert, *key, *push, *ca, *data, *villages;
+    const char *out, *role, *name, *people;
     const char *trust[TRUST_COUNT_MAX];
     const char *hosts[HOST_COUNT_MAX];
     size_t trust_count, host_count;
@@ -66,12 +65,14 @@ static const struct option_row OPTIONS[] = {
     { 'a', "ca", "FILE", "certificate authority the receiver must have" },
     { 'i', "push-interval-s", "N", "first wait after a failed push (default: 15)" },
     { 't', "trust", "FILE.keng", "receive this commune's records (may be repeated)" },
-    { 'P', "passphrase-file", "FILE", "ask for the passphrase that `passwd` stored there" },
     { 'n', "host", "NAME", "a name this server is reached by (may be repeated)" },
     { 'r', "no-console", NULL, "only receive batches, show no pages" },
     { 'D', "data", "DIR", "data files (default: $KENG_DATA, ./seeds, /usr/share/keng)" },
     { 'v', "villages", "FILE", "village names (default: HOME/villages.csv, else the demo's)" },
     { 'o', "out", "FILE", "for export: the file to write" },
+    { 'O', "people", "DIR", "operators and audit trail (default: HOME, or by the ledger)" },
+    { 'R', "role", "ROLE", "for operator: view, review, sign or admin" },
+    { 'N', "name", "NAME", "for operator: the person's name" },
     { 'h', "help", NULL, "this list" },
 };
 enum { OPTION_COUNT = sizeof OPTIONS / sizeof OPTIONS[0] };
@@ -81,7 +82,9 @@ static void print_help(void)
     printf("usage: keng-gateway --home DIR [OPTION]...          console of a commune's node\n"
            "       keng-gateway --db FILE --trust FILE.keng ... receiver without a node\n"
            "       keng-gateway export --home DIR --out FILE    all records as one batch file\n"
-           "       keng-gateway passwd FILE                     store a passphrase\n\n");
+           "       keng-gateway operator add LOGIN --home DIR --role ROLE [--name NAME]\n"
+           "       keng-gateway operator list|role|passwd|off|on ... --home DIR\n"
+           "       keng-gateway audit --home DIR               who did what; does it hold\n\n");
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         char left[64];
         snprintf(left, sizeof left, "--%s%s%s", OPTIONS[i].name, OPTIONS[i].argument ? " " : "",
@@ -120,10 +123,12 @@ static const char **option_slot(struct options *o, int key)
     case 'k': return &o->key;
     case 'p': return &o->push;
     case 'a': return &o->ca;
-    case 'P': return &o->passphrase;
     case 'D': return &o->data;
     case 'v': return &o->villages;
     case 'o': return &o->out;
+    case 'O': return &o->people;
+    case 'R': return &o->role;
+    case 'N': return &o->name;
     default: return NULL;
     }
 }
@@ -217,7 +222,7 @@ struct gateway {
     struct options options;
     struct db *db;
     struct ledger ledger;
-    struct access access;
+    struct people people;
     struct catalogue *catalogue;
     struct villages *villages;
     struct follow follow;
@@ -415,7 +420,7 @@ static void set_up_console(struct gateway *g)
 {
     g->console = (struct console){
         .ledger = &g->ledger,
-        .access = &g->access,
+        .people = &g->people,
         .catalogue = g->catalogue,
         .villages = g->villages,
         .node = g->has_node ? &g->follow.node : &g->no_node,
@@ -529,13 +534,38 @@ static int open_signals(void)
     return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
+/* A console that others can reach asks who they are, and not in the clear. */
+static int check_guard(const struct gateway *g, char err[static BUNDLE_ERR_LEN])
+{
+    const struct options *o = &g->options;
+    struct sockaddr_storage address;
+    bool loopback;
+    char why[HTTP_ERR_LEN];
+    if (o->no_console || http_parse_listen(o->listen, &address, &loopback, why) != 0 || loopback)
+        return 0;
+    if (!access_is_guarded(&g->people.access))
+        snprintf(err, BUNDLE_ERR_LEN, "--listen %.60s can be reached by others: add an operator "
+                 "with `keng-gateway operator add`, or leave the console out with --no-console",
+                 o->listen);
+    else if (!o->cert)
+        snprintf(err, BUNDLE_ERR_LEN, "--listen %.60s would send passphrases in the clear: add "
+                 "--tls-cert and --tls-key", o->listen);
+    else
+        return 0;
+    return -1;
+}
+
 static int start_all(struct gateway *g, char err[static BUNDLE_ERR_LEN])
 {
-    char access_err[ACCESS_ERR_LEN];
-    if (access_init(&g->access, g->options.passphrase, access_err) != 0) {
-        snprintf(err, BUNDLE_ERR_LEN, "%s", access_err);
+    char people_err[AUDIT_ERR_LEN];
+    if (!g->options.no_console &&
+        people_open(&g->people, g->options.home, g->options.people, g->options.db,
+                    people_err) != 0) {
+        snprintf(err, BUNDLE_ERR_LEN, "%s", people_err);
         return -1;
     }
+    if (check_guard(g, err) != 0)
+        return -1;
     g->signal_fd = open_signals();
     g->multi = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? curl_multi_init() : NULL;
     if (g->signal_fd < 0 || !g->multi) {
@@ -571,6 +601,7 @@ static void stop_all(struct gateway *g)
     if (g->multi)
         curl_multi_cleanup(g->multi);
     curl_global_cleanup();
+    people_close(&g->people);
     ledger_free(&g->ledger);
     db_close(g->db);
     catalogue_free(g->catalogue);
@@ -586,18 +617,14 @@ static int check_options(const struct options *o)
     struct sockaddr_storage address;
     bool loopback;
     char err[HTTP_ERR_LEN];
+    if (o->role || o->name)
+        return fail_usage("--role and --name belong to `keng-gateway operator`");
     if (!o->home && !o->db)
         return fail_usage("name a node's home with --home DIR, or a ledger with --db FILE");
     if (http_parse_listen(o->listen, &address, &loopback, err) != 0)
         return fail_usage("%s", err);
     if ((o->cert == NULL) != (o->key == NULL))
         return fail_usage("--tls-cert and --tls-key belong together");
-    if (!loopback && !o->no_console && !o->passphrase)
-        return fail_usage("--listen %s can be reached by others: protect the console with "
-                          "--passphrase-file FILE, or leave it out with --no-console", o->listen);
-    if (!loopback && o->passphrase && !o->cert)
-        return fail_usage("--listen %s would send the passphrase in the clear: add --tls-cert and "
-                          "--tls-key", o->listen);
     if (o->push && !o->home)
         return fail_usage("--push signs with a node's identity: name its home with --home DIR");
     if (o->out)
@@ -652,43 +679,19 @@ static int export_file(const struct options *options)
     return EXIT_SUCCESS;
 }
 
-/* One line from the terminal without echo, or from a pipe. */
-static bool read_passphrase(char *line, size_t cap)
+static int run_people(const struct options *o, const char *verb, const char *login, bool audit)
 {
-    struct termios old, quiet;
-    bool terminal = tcgetattr(STDIN_FILENO, &old) == 0;
-    if (terminal) {
-        quiet = old;
-        quiet.c_lflag &= (tcflag_t)~ECHO;
-        fprintf(stderr, "passphrase: ");
-        tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
-    }
-    bool ok = fgets(line, (int)cap, stdin) != NULL;
-    if (terminal) {
-        tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
-        fprintf(stderr, "\n");
-    }
-    line[strcspn(line, "\r\n")] = '\0';
-    return ok;
-}
-
-static int store_passphrase(const char *path)
-{
-    char line[ACCESS_PASSPHRASE_LEN_MAX + 2] = "", hash[ACCESS_HASH_LEN + 1] = "";
-    char err[ACCESS_ERR_LEN], home_err[HOME_ERR_LEN];
-    if (!path)
-        return fail_usage("passwd needs the FILE to write");
-    if (!read_passphrase(line, sizeof line))
-        return fail("no passphrase was given on standard input");
-    int result = access_hash(line, hash, err);
-    sodium_memzero(line, sizeof line);
-    if (result != 0)
-        return fail_usage("%s", err);
-    size_t len = strlen(hash);
-    hash[len] = '\n';
-    if (home_replace_file(path, (const uint8_t *)hash, len + 1, 0600, home_err) != 0)
-        return fail(home_err);
-    return EXIT_SUCCESS;
+    static struct people people;
+    struct people_request request = { .verb = verb, .login = login, .role = o->role,
+                                      .name = o->name, .wall_ms = wall_ms() };
+    char err[AUDIT_ERR_LEN];
+    if (!o->home && !o->db)
+        return fail_usage("name a node's home with --home DIR, or a ledger with --db FILE");
+    if (people_open(&people, o->home, o->people, o->db, err) != 0)
+        return fail(err);
+    int status = audit ? people_audit(&people) : people_operator(&people, &request);
+    people_close(&people);
+    return status;
 }
 
 int main(int argc, char **argv)
@@ -708,7 +711,10 @@ int main(int argc, char **argv)
         return serve(&options);
     if (strcmp(command, "export") == 0 && optind + 1 == argc)
         return export_file(&options);
-    if (strcmp(command, "passwd") == 0 && optind + 2 >= argc)
-        return store_passphrase(argv[optind + 1]);
+    if (strcmp(command, "operator") == 0 && optind + 3 >= argc)
+        return run_people(&options, argv[optind + 1],
+                          optind + 2 < argc ? argv[optind + 2] : NULL, false);
+    if (strcmp(command, "audit") == 0 && optind + 1 == argc)
+        return run_people(&options, NULL, NULL, true);
     return fail_usage("%s: no such command; see keng-gateway --help", command);
 }

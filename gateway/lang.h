@@ -116,8 +116,31 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(OLDER, "Older")                                                                              \
     X(LOGIN, "Log in")                                                                             \
     X(LOGOUT, "Log out")                                                                           \
-    X(PASSPHRASE, "Operator's passphrase")                                                         \
-    X(LOGIN_WRONG, "Wrong passphrase, or too many tries. Wait a minute and try again.")            \
+    X(LOGIN_NAME, "Operator")                                                                      \
+    X(PASSPHRASE, "Passphrase")                                                                    \
+    X(LOGIN_WRONG, "Wrong name or passphrase.")                                                    \
+    X(LOGIN_LATER, "Too many tries. Wait a minute and try again.")                                 \
+    X(PEOPLE, "People")                                                                            \
+    X(PEOPLE_RULE,                                                                                 \
+      "Operators are added and changed by the command line: keng-gateway operator.")               \
+    X(PEOPLE_NONE,                                                                                 \
+      "No operator yet: whoever reaches this page may do everything. Add one with: "               \
+      "keng-gateway operator add LOGIN --home DIR --role admin")                                   \
+    X(NUMBER, "Number")                                                                            \
+    X(NAME, "Name")                                                                                \
+    X(ROLE, "Role")                                                                                \
+    X(ROLE_VIEW, "views")                                                                          \
+    X(ROLE_REVIEW, "reviews")                                                                      \
+    X(ROLE_SIGN, "signs off")                                                                      \
+    X(ROLE_ADMIN, "administers")                                                                   \
+    X(SWITCHED_OFF, "switched off")                                                                \
+    X(AUDIT, "Audit trail")                                                                        \
+    X(AUDIT_NONE, "Nothing yet.")                                                                  \
+    X(AUDIT_BAD, "Entries that do not hold: the file was changed")                                 \
+    X(AUDIT_WHEN, "When")                                                                          \
+    X(AUDIT_WHO, "Who")                                                                            \
+    X(AUDIT_WHAT, "What")                                                                          \
+    X(ERR_ROLE, "Your role does not allow this.")                                                  \
     X(ERR_CSRF, "This page is out of date. Reload it and press again.")                            \
     X(ERR_HOST, "Unknown host name. Open by IP address, or name it with --host.")                  \
     X(ERR_NOT_FOUND, "There is no such page.")                                                     \

@@ -140,6 +140,6 @@ report $? "what came by wire and by stick is the same"
         --tls-cert "$dir/desk/commune.keng" --tls-key "$dir/desk/commune.keng"
     two=$?
 } >"$dir/wrong.log" 2>&1
-[ "$one" -eq 2 ] && [ "$two" -eq 1 ] && grep -q -- --passphrase-file "$dir/wrong.log"
+[ "$one" -eq 1 ] && [ "$two" -eq 1 ] && grep -q 'operator add' "$dir/wrong.log"
 report $? "an open console and a wrong certificate are refused with a line"
 exit $failed

@@ -4,6 +4,7 @@
 #ifndef KENG_TESTS_GATEWAY_KIT_H
 #define KENG_TESTS_GATEWAY_KIT_H
 
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -173,13 +174,14 @@ static inline void kit_make_dir(char dir[static KIT_PATH_LEN])
 
 static inline void kit_remove_dir(const char *dir)
 {
-    static const char *const NAMES[] = { "a.db", "a.db-wal", "a.db-shm", "b.db", "b.db-wal",
-                                         "b.db-shm", "a.keng", "b.keng", "out.csv", "out.txt" };
-    char path[KIT_PATH_LEN + 16];
-    for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
-        snprintf(path, sizeof path, "%s/%s", dir, NAMES[i]);
-        (void)unlink(path);
+    char path[KIT_PATH_LEN + 256];
+    DIR *d = opendir(dir);
+    assert_non_null(d);
+    for (const struct dirent *e; (e = readdir(d)) != NULL;) {
+        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        unlink(path); /* "." and ".." stay */
     }
+    closedir(d);
     assert_int_equal(rmdir(dir), 0);
 }
 

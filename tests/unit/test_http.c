@@ -21,7 +21,7 @@ struct place {
     struct kit kit;
     struct db *db;
     struct ledger ledger;
-    struct access access;
+    struct people people;
     struct console console;
     struct console_node node;
     struct console_sync sync;
@@ -81,14 +81,14 @@ static void start_server(struct place *p, const char *listen)
 static int set_up(void **state)
 {
     struct place *p = calloc(1, sizeof *p);
-    char err[ACCESS_ERR_LEN];
+    char err[AUDIT_ERR_LEN];
     assert_non_null(p);
     kit_make_dir(p->dir);
     kit_init(&p->kit, 1);
     p->db = kit_open_db(p->dir, "a.db");
     kit_open_ledger(&p->kit, p->db, &p->ledger);
-    assert_int_equal(access_init(&p->access, NULL, err), 0);
-    p->console = (struct console){ .ledger = &p->ledger, .access = &p->access, .node = &p->node,
+    assert_int_equal(people_open(&p->people, NULL, p->dir, NULL, err), 0);
+    p->console = (struct console){ .ledger = &p->ledger, .people = &p->people, .node = &p->node,
                                    .sync = &p->sync, .enabled = true, .ctx = p, .own_commune = 1,
                                    .review_added = count_review, .send_now = count_review };
     p->multi = curl_multi_init();
@@ -102,6 +102,7 @@ static int tear_down(void **state)
     struct place *p = *state;
     http_server_stop(p->server);
     curl_multi_cleanup(p->multi);
+    people_close(&p->people);
     ledger_free(&p->ledger);
     db_close(p->db);
     kit_remove_dir(p->dir);
@@ -382,40 +383,106 @@ static void test_http_console_queues_a_review_once_asked_properly(void **state)
     assert_string_equal(outgoing.text, "as written");
 }
 
-static void test_http_console_asks_for_the_passphrase(void **state)
+static const char PASSPHRASE[] = "bốn từ dễ nhớ lắm";
+static const char PASSPHRASE_FORM[] =
+    "b%E1%BB%91n+t%E1%BB%AB+d%E1%BB%85+nh%E1%BB%9B+l%E1%BA%AFm";
+
+static void add_operator(struct place *p, const char *login, enum access_role role)
 {
-    struct place *p = *state;
-    char err[ACCESS_ERR_LEN], token[ACCESS_TOKEN_HEX_LEN], form[512];
-    assert_int_equal(access_hash("too short", p->access.passphrase_hash, err), -1);
-    assert_int_equal(access_hash("bốn từ dễ nhớ lắm", p->access.passphrase_hash, err), 0);
-    struct ask page = { .method = "GET", .path = "/" };
-    struct ask login = { .method = "GET", .path = "/login" };
-    assert_reply("no session", ask(p, &page), 303, "");
-    struct ask events = { .method = "GET", .path = "/events" };
-    assert_reply("no events either", ask(p, &events), 303, "");
-    snprintf(token, sizeof token, "%s", token_of(ask(p, &login)->text));
-    snprintf(form, sizeof form, "token=%s&passphrase=wrong+wrong+wrong", token);
-    struct ask wrong = { "POST", "/login", NULL, form, strlen(form) };
-    assert_reply("wrong", ask(p, &wrong), 403, "");
-    snprintf(form, sizeof form, "token=%s&passphrase=b%%E1%%BB%%91n+t%%E1%%BB%%AB+d%%E1%%BB%%85+"
-             "nh%%E1%%BB%%9B+l%%E1%%BA%%AFm", token);
-    struct ask right = { "POST", "/login", NULL, form, strlen(form) };
-    struct reply *r = ask(p, &right);
-    assert_int_equal(r->status, 303);
+    char err[ACCESS_ERR_LEN];
+    struct access_operator *o = access_operator_add(&p->people.access, login, login, role, err);
+    assert_non_null(o);
+    assert_int_equal(access_hash(PASSPHRASE, o->hash, err), 0);
+    assert_int_equal(access_save(&p->people.access, err), 0);
+}
+
+static struct reply *log_in(struct place *p, const char *login, const char *passphrase,
+                            const char *header)
+{
+    char form[512];
+    struct ask page = { .method = "GET", .path = "/login", .header = header };
+    snprintf(form, sizeof form, "token=%s&login=%s&passphrase=%s", token_of(ask(p, &page)->text),
+             login, passphrase);
+    struct ask a = { "POST", "/login", header, form, strlen(form) };
+    return ask(p, &a);
+}
+
+static void cookie_of(const struct reply *r, char header_out[static 128])
+{
     const char *cookie = strstr(r->headers, "Set-Cookie: keng=");
     assert_non_null(cookie);
     assert_non_null(strstr(cookie, "HttpOnly; SameSite=Strict"));
-    char header[128];
-    snprintf(header, sizeof header, "Cookie: keng=%.64s", cookie + 17);
+    snprintf(header_out, 128, "Cookie: keng=%.64s", cookie + 17);
+}
+
+static void test_http_console_asks_who_one_is(void **state)
+{
+    struct place *p = *state;
+    char header[128], planted[128];
+    add_operator(p, "lan", ACCESS_ADMIN);
+    struct ask page = { .method = "GET", .path = "/" };
+    assert_reply("no session", ask(p, &page), 303, "");
+    struct ask events = { .method = "GET", .path = "/events" };
+    assert_reply("no events either", ask(p, &events), 303, "");
+    struct ask nowhere = { .method = "GET", .path = "/nowhere" };
+    assert_reply("strangers learn of no page", ask(p, &nowhere), 303, "");
+    assert_reply("wrong", log_in(p, "lan", "wrong+wrong+wrong", NULL), 403, "");
+    assert_reply("unknown", log_in(p, "lam", PASSPHRASE_FORM, NULL), 403, "");
+    /* A session that somebody else planted is not the one that the log-in makes. */
+    snprintf(planted, sizeof planted, "Cookie: keng=%064d", 7);
+    struct reply *r = log_in(p, "lan", PASSPHRASE_FORM, planted);
+    assert_int_equal(r->status, 303);
+    cookie_of(r, header);
+    assert_string_not_equal(header, planted);
+    struct ask with_planted = { "GET", "/", planted, NULL, 0 };
+    assert_reply("planted", ask(p, &with_planted), 303, "");
     struct ask inside = { "GET", "/", header, NULL, 0 };
     assert_reply("inside", ask(p, &inside), 200, "logout");
-    snprintf(form, sizeof form, "token=%s&passphrase=wrong+wrong+wrong", token);
-    struct ask again = { "POST", "/login", NULL, form, strlen(form) };
     for (int i = 0; i < ACCESS_TRIES_PER_ADDRESS; i++)
-        (void)ask(p, &again);
+        (void)log_in(p, "lan", "wrong+wrong+wrong", NULL);
     int64_t before_ms = now_ms();
-    assert_reply("too many tries", ask(p, &again), 403, "");
+    assert_reply("too many tries", log_in(p, "lan", PASSPHRASE_FORM, NULL), 403, "Thử quá nhiều");
     assert_true(now_ms() - before_ms < 1000);
+    assert_reply("who is inside stays inside", ask(p, &inside), 200, "logout");
+}
+
+static void test_http_console_holds_everybody_to_his_role(void **state)
+{
+    struct place *p = *state;
+    char header[128], form[512], token[ACCESS_TOKEN_HEX_LEN];
+    kit_put_root_log(&p->kit, &p->ledger);
+    struct kit_record report = kit_damage(&p->kit, KIT_ANNA, 1, 1, 3);
+    assert_int_equal(kit_put(&p->kit, &p->ledger, &report), LEDGER_NEW);
+    add_operator(p, "xem", ACCESS_VIEW);
+    add_operator(p, "duyet", ACCESS_REVIEW);
+    cookie_of(log_in(p, "xem", PASSPHRASE_FORM, NULL), header);
+    struct ask page = { "GET", "/", header, NULL, 0 };
+    struct reply *r = ask(p, &page);
+    assert_int_equal(r->status, 200);
+    assert_null(strstr(r->text, "action=\"/review\"")); /* no button that would only be refused */
+    snprintf(token, sizeof token, "%s", token_of(r->text));
+    snprintf(form, sizeof form, "token=%s&arrival=6&state=1", token);
+    struct ask review = { "POST", "/review", header, form, strlen(form) };
+    assert_reply("may only look", ask(p, &review), 403, "");
+    struct ask people = { "GET", "/people", header, NULL, 0 };
+    assert_reply("may not administer", ask(p, &people), 403, "");
+    assert_int_equal(p->reviews_added, 0);
+
+    char other[128];
+    cookie_of(log_in(p, "duyet", PASSPHRASE_FORM, NULL), other);
+    struct ask stolen = { "POST", "/review", other, form, strlen(form) };
+    assert_reply("another session's token", ask(p, &stolen), 403, "");
+    struct ask mine = { "GET", "/", other, NULL, 0 };
+    snprintf(form, sizeof form, "token=%s&arrival=6&state=1", token_of(ask(p, &mine)->text));
+    struct ask good = { "POST", "/review", other, form, strlen(form) };
+    assert_reply("may review", ask(p, &good), 303, "");
+    assert_int_equal(p->reviews_added, 1);
+
+    /* Switched off at the command line: out at the next click. */
+    char err[ACCESS_ERR_LEN];
+    access_operator_find(&p->people.access, "duyet")->disabled = true;
+    assert_int_equal(access_save(&p->people.access, err), 0);
+    assert_reply("switched off", ask(p, &mine), 303, "");
 }
 
 /* ---- event streams ---- */
@@ -687,7 +754,8 @@ int main(void)
         HTTP_TEST(test_http_server_cuts_off_a_body_without_an_end),
         HTTP_TEST(test_http_console_escapes_what_people_wrote),
         HTTP_TEST(test_http_console_queues_a_review_once_asked_properly),
-        HTTP_TEST(test_http_console_asks_for_the_passphrase),
+        HTTP_TEST(test_http_console_asks_who_one_is),
+        HTTP_TEST(test_http_console_holds_everybody_to_his_role),
         HTTP_TEST(test_http_streams_carry_events_and_end_cleanly),
         HTTP_TEST(test_http_outbox_brings_everything_up_through_cut_links),
         HTTP_TEST(test_http_outbox_fills_a_receiver_that_was_restored),

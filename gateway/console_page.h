@@ -1,0 +1,56 @@
+/* console_page.h - what the console's pages are made of; only the pages include it.
+ *
+ * Literal markup is written by strbuf_put() and strbuf_putf(), all else through strbuf_put_html().
+ * Texts of lang.h hold no markup and may be given to strbuf_putf().
+ */
+#ifndef KENG_GATEWAY_CONSOLE_PAGE_H
+#define KENG_GATEWAY_CONSOLE_PAGE_H
+
+#include "gateway/console.h"
+#include "proto/report.h"
+
+enum { PAGE_QUEUED_COUNT_MAX = 256 };
+
+struct page_queued {
+    struct record_ref ref;
+    uint8_t state;
+    char error[CONSOLE_STATUS_LEN]; /* "": on its way */
+};
+
+/* State of rendering one page. */
+struct page {
+    const struct console_view *view;
+    struct strbuf *out;
+    struct page_queued queued[PAGE_QUEUED_COUNT_MAX]; /* reviews not yet in the node's log */
+    size_t queued_count;
+    size_t shown_count;
+    bool many_communes;
+};
+
+/* Doctype to <body>, and the links that change the language. */
+void page_put_head(const struct console_view *view, const char *title, struct strbuf *out);
+void page_put_language_links(const struct console_view *view, struct strbuf *out);
+/* Everything before a page's content, with the menu, and what ends it.  live: the script of the
+ * board runs on it. */
+void page_open(const struct page *p, const char *title, bool live);
+void page_close(const struct page *p);
+/* Hidden fields every form needs. */
+void page_put_token(const struct console_view *view, struct strbuf *out);
+const char *page_own_name(const struct console *c);
+
+/* Words and names, in the reader's language. */
+const char *page_text(const struct page *p, enum lang_text id);
+void page_put_text(const struct page *p, enum lang_text id);
+void page_put_village(const struct page *p, int64_t commune, uint32_t number);
+void page_put_author(const struct page *p, const struct ledger_commune *commune, uint16_t number);
+void page_put_time(const struct page *p, int64_t unix_ms);
+const struct catalogue_item *page_find_item(const struct page *p, uint8_t kind, uint32_t code);
+void page_put_item_name(const struct page *p, const struct catalogue_item *item, uint32_t code);
+void page_put_value(const struct page *p, const struct catalogue_item *item, int64_t value);
+void page_put_bare_value(const struct page *p, const struct catalogue_item *item, int64_t value);
+
+/* page_report.c.  Both are callbacks with a struct page as ctx. */
+int page_note_queued(void *ctx, const struct db_outgoing *outgoing);
+int page_put_report(void *ctx, const struct db_record *record);
+
+#endif

@@ -1,0 +1,516 @@
+/* The board: what came in, what it adds up to, what is missing. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/console_page.h"
+#include "gateway/totals.h"
+
+/* ---- the list with its filter ---- */
+
+static void put_option(const struct page *p, int64_t value, bool selected, const char *label)
+{
+    strbuf_putf(p->out, "<option value=\"%" PRId64 "\"%s>", value, selected ? " selected" : "");
+    strbuf_put_html(p->out, label);
+    strbuf_put(p->out, "</option>");
+}
+
+static void put_filter_communes(const struct page *p)
+{
+    const struct db_list_filter *filter = &p->view->filter;
+    const struct ledger *l = p->view->console->ledger;
+    if (!p->many_communes)
+        return;
+    strbuf_putf(p->out, "<label>%s<select name=\"commune\">", page_text(p, LANG_COMMUNE));
+    put_option(p, 0, filter->commune == 0, page_text(p, LANG_ALL_COMMUNES));
+    for (size_t i = 0; i < l->commune_count; i++)
+        put_option(p, l->communes[i].info.id, filter->commune == l->communes[i].info.id,
+                   l->communes[i].info.name);
+    strbuf_put(p->out, "</select></label>");
+}
+
+static void put_filter(const struct page *p)
+{
+    const struct db_list_filter *filter = &p->view->filter;
+    const struct villages *villages = p->view->console->villages;
+    strbuf_put(p->out, "<form method=\"get\" action=\"/\" class=\"filter\">");
+    strbuf_putf(p->out, "<input type=\"hidden\" name=\"lang\" value=\"%s\">",
+                lang_code(p->view->language));
+    if (!p->view->live)
+        strbuf_put(p->out, "<input type=\"hidden\" name=\"static\" value=\"1\">");
+    put_filter_communes(p);
+    strbuf_putf(p->out, "<label>%s", page_text(p, LANG_VILLAGE));
+    if (villages && !p->many_communes) {
+        strbuf_put(p->out, "<select name=\"village\"><option value=\"\">");
+        page_put_text(p, LANG_ALL_VILLAGES);
+        strbuf_put(p->out, "</option>");
+        for (size_t i = 0; i < villages->count; i++)
+            put_option(p, villages->list[i].number, filter->village == villages->list[i].number,
+                       villages->list[i].name);
+        put_option(p, 0, filter->village == 0, page_text(p, LANG_NO_VILLAGE));
+        strbuf_put(p->out, "</select>");
+    } else {
+        strbuf_put(p->out, "<input name=\"village\" inputmode=\"numeric\" size=\"5\" value=\"");
+        if (filter->village >= 0)
+            strbuf_putf(p->out, "%" PRId64, filter->village);
+        strbuf_put(p->out, "\">");
+    }
+    strbuf_putf(p->out, "</label><label>%s<select name=\"kind\">", page_text(p, LANG_KIND));
+    put_option(p, 0, filter->kind == 0, page_text(p, LANG_ALL_KINDS));
+    for (uint8_t kind = RECORD_DAMAGE; kind <= RECORD_NOTE; kind++)
+        put_option(p, kind, filter->kind == kind, lang_kind(p->view->language, kind));
+    strbuf_putf(p->out, "</select></label><label class=\"check\"><input type=\"checkbox\" "
+                        "name=\"waiting\" value=\"1\"%s> %s</label><button>%s</button></form>\n",
+                filter->waiting_only ? " checked" : "", page_text(p, LANG_ONLY_WAITING),
+                page_text(p, LANG_FILTER));
+}
+
+static void put_pages(const struct page *p, int64_t total)
+{
+    const struct console_view *view = p->view;
+    bool older = (int64_t)(view->page + 1) * CONSOLE_PAGE_COUNT < total;
+    if (view->page == 0 && !older)
+        return;
+    strbuf_put(p->out, "<p class=\"pages\">");
+    if (view->page > 0) {
+        strbuf_put(p->out, "<a href=\"");
+        console_put_query(view, view->language, view->page - 1, p->out);
+        strbuf_putf(p->out, "\">← %s</a> ", page_text(p, LANG_NEWER));
+    }
+    if (older) {
+        strbuf_put(p->out, "<a href=\"");
+        console_put_query(view, view->language, view->page + 1, p->out);
+        strbuf_putf(p->out, "\">%s →</a>", page_text(p, LANG_OLDER));
+    }
+    strbuf_put(p->out, "</p>");
+}
+
+static bool is_filtered(const struct db_list_filter *filter)
+{
+    return filter->commune != 0 || filter->village >= 0 || filter->kind != 0 ||
+           filter->waiting_only || filter->offset > 0;
+}
+
+static int put_reports(struct page *p)
+{
+    int64_t total = 0, waiting = 0;
+    struct db *db = p->view->console->ledger->db;
+    struct db_list_filter everything = p->view->filter;
+    everything.waiting_only = false;
+    int result = db_record_count(db, &everything, &total, &waiting);
+    if (result < 0)
+        return result;
+    strbuf_putf(p->out, "<section id=\"reports\"><h2>%s <span class=\"count\"><b%s>%" PRId64
+                        "</b> %s</span> <span class=\"dim\">/ %" PRId64 " %s</span></h2>\n",
+                page_text(p, LANG_REPORTS), waiting ? "" : " class=\"zero\"", waiting,
+                page_text(p, LANG_WAITING), total, page_text(p, LANG_IN_ALL));
+    put_filter(p);
+    result = db_record_list(db, &p->view->filter, page_put_report, p);
+    if (result < 0)
+        return result;
+    if (p->shown_count == 0)
+        strbuf_putf(p->out, "<p class=\"none\">%s</p>",
+                    page_text(p, is_filtered(&p->view->filter) ? LANG_NONE_YET : LANG_NOTHING_YET));
+    put_pages(p, p->view->filter.waiting_only ? waiting : total);
+    strbuf_put(p->out, "</section>\n");
+    return 0;
+}
+
+/* ---- totals ---- */
+
+static bool is_quantity(const struct catalogue_item *item)
+{
+    return !item || item->state_count == 0;
+}
+
+static void put_group(const struct page *p, const char *label, uint32_t event, int64_t commune,
+                      bool is_village, uint32_t village)
+{
+    strbuf_put(p->out, "<tbody><tr><th colspan=\"3\" scope=\"rowgroup\">");
+    if (is_village)
+        page_put_village(p, commune, village);
+    else
+        strbuf_put_html(p->out, label);
+    if (event)
+        strbuf_putf(p->out, " <span class=\"dim\">· %s %u</span>", page_text(p, LANG_EVENT),
+                    (unsigned)event);
+    strbuf_put(p->out, "</th></tr>");
+}
+
+static void put_sums(const struct page *p, const struct totals *t, const char *commune_name)
+{
+    bool open = false;
+    for (size_t i = 0; i < t->sum_count; i++) {
+        const struct totals_sum *sum = &t->sums[i];
+        const struct catalogue_item *item = page_find_item(p, sum->key.kind, sum->key.code);
+        if (!is_quantity(item) || sum->village_count < 2)
+            continue;
+        if (!open || (i > 0 && t->sums[i - 1].key.event != sum->key.event)) {
+            if (open)
+                strbuf_put(p->out, "</tbody>");
+            put_group(p, commune_name, sum->key.event, sum->key.commune, false, 0);
+            open = true;
+        }
+        strbuf_put(p->out, "<tr class=\"sum\"><td>");
+        page_put_item_name(p, item, sum->key.code);
+        strbuf_put(p->out, "</td><td class=\"value\">");
+        page_put_value(p, item, sum->value);
+        strbuf_putf(p->out, "</td><td class=\"dim\">%u %s</td></tr>",
+                    (unsigned)sum->village_count, page_text(p, LANG_VILLAGES));
+    }
+    if (open)
+        strbuf_put(p->out, "</tbody>");
+}
+
+static void put_rows(const struct page *p, const struct totals *t)
+{
+    size_t count = t->row_count < CONSOLE_TOTALS_ROW_COUNT_MAX ? t->row_count
+                                                               : CONSOLE_TOTALS_ROW_COUNT_MAX;
+    for (size_t i = 0; i < count; i++) {
+        const struct totals_row *row = &t->rows[i];
+        const struct totals_row *last = i ? &t->rows[i - 1] : NULL;
+        const struct catalogue_item *item = page_find_item(p, row->key.kind, row->key.code);
+        if (!last || last->key.village != row->key.village || last->key.event != row->key.event) {
+            if (last)
+                strbuf_put(p->out, "</tbody>");
+            put_group(p, "", row->key.event, row->key.commune, true, row->key.village);
+        }
+        strbuf_put(p->out, "<tr><td>");
+        page_put_item_name(p, item, row->key.code);
+        strbuf_put(p->out, "</td><td class=\"value\">");
+        page_put_value(p, item, row->value);
+        strbuf_putf(p->out, "</td><td class=\"dim\">%u-%u", (unsigned)row->author,
+                    (unsigned)row->seq);
+        if (row->low != row->high) {
+            strbuf_putf(p->out, " <span class=\"mark\">%s: ", page_text(p, LANG_DIFFER));
+            page_put_bare_value(p, item, row->low);
+            strbuf_put(p->out, "–");
+            page_put_bare_value(p, item, row->high);
+            strbuf_put(p->out, "</span>");
+        }
+        strbuf_put(p->out, "</td></tr>\n");
+    }
+    if (count > 0)
+        strbuf_put(p->out, "</tbody>");
+    if (count < t->row_count)
+        strbuf_putf(p->out, "<tbody><tr><td colspan=\"3\">… +%zu</td></tr></tbody>",
+                    t->row_count - count);
+}
+
+static bool commune_wanted(const struct page *p, const struct ledger_commune *commune)
+{
+    return p->view->filter.commune == 0 || p->view->filter.commune == commune->info.id;
+}
+
+static int put_totals(const struct page *p)
+{
+    const struct ledger *l = p->view->console->ledger;
+    int result = 0;
+    size_t row_count = 0;
+    strbuf_putf(p->out, "<section id=\"totals\"><h2>%s</h2><p class=\"dim\">%s</p>",
+                page_text(p, LANG_TOTALS), page_text(p, LANG_TOTALS_RULE));
+    for (size_t i = 0; i < l->commune_count && result == 0; i++) {
+        const struct ledger_commune *commune = &l->communes[i];
+        struct totals t = { .claims = NULL };
+        if (!commune_wanted(p, commune))
+            continue;
+        result = totals_collect(&t, l->db, commune->info.id);
+        if (result == 0 && totals_finish(&t) != TOTALS_OK)
+            result = DB_ENOMEM;
+        if (result == 0 && t.row_count > 0) {
+            strbuf_putf(p->out, "<table><thead><tr><th>%s</th><th class=\"value\">%s</th>"
+                                "<th>%s</th></tr></thead>", page_text(p, LANG_INDICATOR),
+                        page_text(p, LANG_VALUE), page_text(p, LANG_SOURCE));
+            put_sums(p, &t, commune->info.name);
+            put_rows(p, &t);
+            strbuf_put(p->out, "</table>");
+        }
+        row_count += t.row_count;
+        totals_free(&t);
+    }
+    if (row_count == 0)
+        strbuf_putf(p->out, "<p class=\"none\">%s</p>", page_text(p, LANG_NO_FIGURES));
+    strbuf_put(p->out, "</section>\n");
+    return result;
+}
+
+/* ---- what is missing, doubled, refused ---- */
+
+static int put_gaps(const struct page *p)
+{
+    const struct ledger *l = p->view->console->ledger;
+    int result = 0;
+    size_t shown = 0;
+    strbuf_putf(p->out, "<section id=\"missing\"><h2>%s</h2>", page_text(p, LANG_MISSING));
+    for (size_t i = 0; i < l->commune_count && result == 0; i++) {
+        const struct ledger_commune *commune = &l->communes[i];
+        struct gaps gaps = { .list = NULL };
+        if (!commune_wanted(p, commune))
+            continue;
+        result = gaps_collect(&gaps, l->db, commune->info.id);
+        for (size_t g = 0; g < gaps.count && shown < CONSOLE_GAP_COUNT_MAX; g++, shown++) {
+            const struct gap *gap = &gaps.list[g];
+            bool again = g > 0 && gaps.list[g - 1].author == gap->author;
+            if (shown == 0)
+                strbuf_putf(p->out, "<p class=\"dim\">%s</p>", page_text(p, LANG_MISSING_RULE));
+            if (!again) {
+                strbuf_putf(p->out, "%s<p class=\"gap\"><b>%u</b> ", g ? "</p>" : "",
+                            (unsigned)gap->author);
+                page_put_author(p, commune, gap->author);
+                strbuf_put(p->out, ": ");
+            }
+            strbuf_putf(p->out, again ? ", %u" : "%u", (unsigned)gap->first);
+            if (gap->last != gap->first)
+                strbuf_putf(p->out, "–%u", (unsigned)gap->last);
+        }
+        if (gaps.count > 0)
+            strbuf_put(p->out, "</p>");
+        gaps_free(&gaps);
+    }
+    if (shown == 0)
+        strbuf_putf(p->out, "<p class=\"none\">%s</p>", page_text(p, LANG_MISSING_NONE));
+    strbuf_put(p->out, "</section>\n");
+    return result;
+}
+
+static int put_fork(void *ctx, const struct db_record *r)
+{
+    struct page *p = ctx;
+    if (r->variant == 0)
+        return 0;
+    if (p->shown_count++ == 0)
+        strbuf_putf(p->out, "<section id=\"forks\" class=\"alarm\"><h2>%s</h2><p>%s</p><ul>",
+                    page_text(p, LANG_FORKS), page_text(p, LANG_FORKS_RULE));
+    strbuf_putf(p->out, "<li><b>%u-%u</b> ", (unsigned)r->ref.author, (unsigned)r->ref.seq);
+    page_put_author(p, ledger_get(p->view->console->ledger, r->commune), r->ref.author);
+    strbuf_put(p->out, "</li>");
+    return 0;
+}
+
+static int put_forks(struct page *p)
+{
+    const struct ledger *l = p->view->console->ledger;
+    int result = 0;
+    p->shown_count = 0;
+    for (size_t i = 0; i < l->commune_count && result == 0; i++)
+        if (commune_wanted(p, &l->communes[i]))
+            result = db_record_forks(l->db, l->communes[i].info.id, put_fork, p);
+    if (p->shown_count > 0)
+        strbuf_put(p->out, "</ul></section>\n");
+    return result;
+}
+
+static int put_refusal(void *ctx, int64_t commune, const char *reason, int64_t count,
+                       int64_t last_ms)
+{
+    struct page *p = ctx;
+    (void)commune;
+    if (p->shown_count++ == 0)
+        strbuf_putf(p->out, "<section id=\"refused\"><h2>%s</h2><ul>", page_text(p, LANG_REFUSED));
+    strbuf_put(p->out, "<li>");
+    strbuf_put_html(p->out, reason);
+    strbuf_putf(p->out, ": <b>%" PRId64 "</b> <span class=\"dim\">", count);
+    page_put_time(p, last_ms);
+    strbuf_put(p->out, "</span></li>");
+    return 0;
+}
+
+static int put_refused(struct page *p)
+{
+    p->shown_count = 0;
+    int result = db_refused_list(p->view->console->ledger->db, put_refusal, p);
+    if (p->shown_count > 0)
+        strbuf_put(p->out, "</ul></section>\n");
+    return result;
+}
+
+static int put_sync_refusal(void *ctx, const struct db_record *r, const char *reason)
+{
+    struct page *p = ctx;
+    if (p->shown_count++ == 0)
+        strbuf_putf(p->out, "<p class=\"warn\">%s: ", page_text(p, LANG_SYNC_REFUSED));
+    else
+        strbuf_put(p->out, ", ");
+    strbuf_putf(p->out, "%u-%u (", (unsigned)r->ref.author, (unsigned)r->ref.seq);
+    strbuf_put_html(p->out, reason);
+    strbuf_put(p->out, ")");
+    return 0;
+}
+
+static int put_sync(struct page *p)
+{
+    const struct console_sync *sync = p->view->console->sync;
+    int result = 0;
+    if (!sync->configured)
+        return 0;
+    strbuf_putf(p->out, "<section id=\"sync\"><h2>%s</h2><p><code>", page_text(p, LANG_SYNC));
+    strbuf_put_html(p->out, sync->url);
+    strbuf_putf(p->out, "</code></p><p><b>%" PRId64 "</b> %s · %s: ", sync->waiting_count,
+                page_text(p, LANG_SYNC_WAITING), page_text(p, LANG_SYNC_LAST_OK));
+    if (sync->last_ok_ms)
+        page_put_time(p, sync->last_ok_ms);
+    else
+        page_put_text(p, LANG_SYNC_NEVER);
+    strbuf_put(p->out, "</p>");
+    if (sync->error[0]) {
+        strbuf_put(p->out, "<p class=\"warn\">");
+        strbuf_put_html(p->out, sync->error);
+        strbuf_put(p->out, "</p>");
+    }
+    p->shown_count = 0;
+    result = db_outbox_refused(p->view->console->ledger->db, sync->target, put_sync_refusal, p);
+    if (p->shown_count > 0)
+        strbuf_put(p->out, "</p>");
+    strbuf_put(p->out, "<form method=\"post\" action=\"/send-now\">");
+    page_put_token(p->view, p->out);
+    strbuf_putf(p->out, "<button>%s</button></form></section>\n", page_text(p, LANG_SYNC_NOW));
+    return result;
+}
+
+/* ---- the whole page ---- */
+
+struct rescue_count {
+    unsigned count;
+    int64_t first_arrival; /* of the one that has waited longest */
+};
+
+static int count_rescue(void *ctx, const struct db_record *r)
+{
+    struct rescue_count *rescue = ctx;
+    if (r->drill)
+        return 0;
+    if (rescue->count++ == 0 || r->arrival < rescue->first_arrival)
+        rescue->first_arrival = r->arrival;
+    return 0;
+}
+
+/* Whatever the list is filtered or scrolled to, a call for help that nobody has answered stays in
+ * sight. */
+static int find_rescue(const struct console_view *view, struct rescue_count *rescue_out)
+{
+    struct db_list_filter filter = { .village = -1, .kind = RECORD_RESCUE, .waiting_only = true,
+                                     .limit = CONSOLE_PAGE_COUNT };
+    *rescue_out = (struct rescue_count){ .count = 0 };
+    return db_record_list(view->console->ledger->db, &filter, count_rescue, rescue_out);
+}
+
+static void put_rescue(const struct page *p, const struct rescue_count *rescue)
+{
+    strbuf_put(p->out, "<nav class=\"jump\">");
+    if (rescue->count > 0) {
+        /* The bare list: a filter may hide what is called for. */
+        strbuf_putf(p->out, "<a class=\"rescue\" href=\"?lang=%s%s#r%" PRId64 "\">",
+                    lang_code(p->view->language), p->view->live ? "" : "&amp;static=1",
+                    rescue->first_arrival);
+        strbuf_putf(p->out, "<b>%u%s</b> ", rescue->count,
+                    rescue->count == CONSOLE_PAGE_COUNT ? "+" : "");
+        page_put_text(p, LANG_RESCUE_WAITING);
+        strbuf_put(p->out, "</a>");
+    }
+    strbuf_putf(p->out, "<a href=\"#reports\">%s</a><a href=\"#totals\">%s</a>"
+                        "<a href=\"#missing\">%s</a></nav>\n", page_text(p, LANG_REPORTS),
+                page_text(p, LANG_TOTALS_SHORT), page_text(p, LANG_MISSING));
+}
+
+/* The node's word for its modem, then what it adds; a word of a later version stays as it is. */
+static void put_modem(const struct page *p, const char *modem)
+{
+    static const struct { const char *word; enum lang_text text; } states[] = {
+        { "none", LANG_MODEM_NONE }, { "absent", LANG_MODEM_ABSENT },
+        { "configuring", LANG_MODEM_CONFIGURING }, { "ready", LANG_MODEM_READY },
+        { "silent", LANG_MODEM_SILENT },
+    };
+    size_t len = strcspn(modem, " ");
+    const char *word = NULL;
+    for (size_t i = 0; i < sizeof states / sizeof states[0] && !word; i++)
+        if (strlen(states[i].word) == len && strncmp(states[i].word, modem, len) == 0)
+            word = page_text(p, states[i].text);
+    bool bad = len != strlen("ready") || strncmp(modem, "ready", len) != 0;
+    strbuf_putf(p->out, "<span%s>%s: ", bad ? " class=\"warn\"" : "", page_text(p, LANG_MODEM));
+    if (word)
+        strbuf_put_html(p->out, word);
+    strbuf_put_html(p->out, word ? modem + len : modem);
+    strbuf_put(p->out, "</span>");
+}
+
+static void put_percent(const struct page *p, const struct console_node *node)
+{
+    if (node->airtime_used_ms < 0 || node->airtime_allowed_ms <= 0)
+        return;
+    strbuf_putf(p->out, "<span>%s <b>%.1f / %.0f s</b></span>", page_text(p, LANG_AIRTIME),
+                (double)node->airtime_used_ms / 1000, (double)node->airtime_allowed_ms / 1000);
+}
+
+static void put_node(const struct page *p)
+{
+    const struct console_node *node = p->view->console->node;
+    if (!node->configured)
+        return;
+    strbuf_putf(p->out, "<div class=\"status%s\"><span>%s", node->connected ? "" : " alarm",
+                page_text(p, LANG_NODE));
+    if (node->number >= 0)
+        strbuf_putf(p->out, " <b>%" PRId64 "</b>", node->number);
+    strbuf_putf(p->out, " · %s</span>",
+                page_text(p, node->connected ? LANG_NODE_ON : LANG_NODE_OFF));
+    if (node->connected && node->neighbour_count >= 0)
+        strbuf_putf(p->out, "<span><b>%" PRId64 "</b> %s</span>", node->neighbour_count,
+                    page_text(p, LANG_NEIGHBOURS));
+    if (node->connected && node->held_count >= 0)
+        strbuf_putf(p->out, "<span><b>%" PRId64 "</b> %s</span>", node->held_count,
+                    page_text(p, LANG_HELD));
+    if (node->connected)
+        put_percent(p, node);
+    if (node->connected && node->modem[0])
+        put_modem(p, node->modem);
+    if (node->error[0]) {
+        strbuf_put(p->out, "<span>");
+        strbuf_put_html(p->out, node->error);
+        strbuf_put(p->out, "</span>");
+    }
+    strbuf_put(p->out, "</div>\n");
+}
+
+void console_page_main(const struct console_view *view, struct strbuf *out)
+{
+    struct page page = {
+        .view = view, .out = out, .many_communes = view->console->ledger->commune_count > 1
+    };
+    struct db *db = view->console->ledger->db;
+    int64_t arrival = 0;
+    struct rescue_count rescue;
+    char title[CONSOLE_STATUS_LEN];
+    int result = find_rescue(view, &rescue);
+    snprintf(title, sizeof title, "%s", page_own_name(view->console));
+    if (rescue.count > 0) /* seen in the row of tabs too */
+        snprintf(title, sizeof title, "%u %s · %s", rescue.count,
+                 lang_text(view->language, LANG_RESCUE_WAITING), page_own_name(view->console));
+    page_open(&page, title, view->live);
+    if (result >= 0)
+        result = db_record_last_arrival(db, &arrival);
+    if (result >= 0)
+        result = db_outgoing_list(db, page_note_queued, &page);
+    strbuf_putf(out, "<div id=\"live\" data-arrival=\"%" PRId64 "\">\n", arrival);
+    put_node(&page);
+    put_rescue(&page, &rescue);
+    strbuf_put(out, "<main>\n");
+    if (result >= 0)
+        result = put_reports(&page);
+    strbuf_put(out, "<aside>\n");
+    if (result >= 0)
+        result = put_forks(&page);
+    if (result >= 0)
+        result = put_totals(&page);
+    if (result >= 0)
+        result = put_gaps(&page);
+    if (result >= 0)
+        result = put_sync(&page);
+    if (result >= 0)
+        result = put_refused(&page);
+    if (result < 0) {
+        strbuf_put(out, "<p class=\"alarm\" role=\"alert\">");
+        strbuf_put_html(out, db_error(db));
+        strbuf_put(out, "</p>");
+    }
+    strbuf_put(out, "</aside>\n</main>\n</div>\n");
+    page_close(&page);
+}

@@ -1,0 +1,198 @@
+/* One report as it stands on the board and on its own page, and the buttons that answer it. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/console_page.h"
+
+enum { MS_PER_MINUTE = 60000 };
+
+int page_note_queued(void *ctx, const struct db_outgoing *outgoing)
+{
+    struct page *p = ctx;
+    if (p->queued_count == PAGE_QUEUED_COUNT_MAX)
+        return 1;
+    p->queued[p->queued_count++] =
+        (struct page_queued){ .ref = outgoing->ref, .state = outgoing->state };
+    snprintf(p->queued[p->queued_count - 1].error, sizeof p->queued[0].error, "%.*s",
+             (int)sizeof p->queued[0].error - 1, outgoing->error);
+    return 0;
+}
+
+static void put_figures(const struct page *p, uint8_t kind, const struct report *report)
+{
+    const struct catalogue *cat = p->view->console->catalogue;
+    if (report->hazard) {
+        const struct catalogue_hazard *hazard =
+            cat ? catalogue_hazard_get(cat, report->hazard) : NULL;
+        strbuf_put(p->out, "<p class=\"hazard\">");
+        page_put_text(p, LANG_HAZARD);
+        strbuf_put(p->out, ": ");
+        if (hazard)
+            strbuf_put_html(p->out,
+                            p->view->language == LANG_EN ? hazard->name_en : hazard->name_vi);
+        else
+            strbuf_putf(p->out, "%u", (unsigned)report->hazard);
+        strbuf_put(p->out, "</p>");
+    }
+    if (report->figure_count > 0)
+        strbuf_put(p->out, "<ul class=\"figures\">");
+    for (size_t i = 0; i < report->figure_count; i++) {
+        const struct catalogue_item *item = page_find_item(p, kind, report->figures[i].code);
+        strbuf_put(p->out, "<li>");
+        page_put_item_name(p, item, report->figures[i].code);
+        strbuf_put(p->out, " <b>");
+        page_put_value(p, item, report->figures[i].value);
+        strbuf_put(p->out, "</b></li>");
+    }
+    if (report->figure_count > 0)
+        strbuf_put(p->out, "</ul>");
+    if (report->text_len > 0) {
+        strbuf_put(p->out, "<p class=\"words\">");
+        strbuf_put_html(p->out, report->text);
+        strbuf_put(p->out, "</p>");
+    }
+    if (report->lat_e5 != 0 || report->lon_e5 != 0) {
+        strbuf_put(p->out, "<p class=\"dim\">");
+        page_put_text(p, LANG_POSITION);
+        strbuf_putf(p->out, ": <a href=\"geo:%.5f,%.5f\">%.5f, %.5f</a></p>", report->lat_e5 / 1e5,
+                    report->lon_e5 / 1e5, report->lat_e5 / 1e5, report->lon_e5 / 1e5);
+    }
+}
+
+static void put_review_button(const struct page *p, uint8_t state, const char *class_name)
+{
+    strbuf_putf(p->out, "<button name=\"state\" value=\"%u\" class=\"%s\">", (unsigned)state,
+                class_name);
+    strbuf_put_html(p->out, lang_review(p->view->language, state));
+    strbuf_put(p->out, "</button>");
+}
+
+static void put_review_forms(const struct page *p, const struct db_record *r)
+{
+    strbuf_put(p->out, "<div class=\"act\">");
+    if (r->review_state == 0) {
+        strbuf_put(p->out, "<form method=\"post\" action=\"/review\">");
+        page_put_token(p->view, p->out);
+        strbuf_putf(p->out, "<input type=\"hidden\" name=\"arrival\" value=\"%" PRId64 "\">",
+                    r->arrival);
+        put_review_button(p, REVIEW_SEEN, "main");
+        strbuf_put(p->out, "</form>");
+    }
+    strbuf_put(p->out, "<details><summary>");
+    page_put_text(p, LANG_REPLY);
+    strbuf_put(p->out, "…</summary><form method=\"post\" action=\"/review\" class=\"reply\">");
+    page_put_token(p->view, p->out);
+    strbuf_putf(p->out, "<input type=\"hidden\" name=\"arrival\" value=\"%" PRId64 "\"><label>",
+                r->arrival);
+    page_put_text(p, LANG_REPLY_TEXT);
+    strbuf_put(p->out, "<input type=\"text\" name=\"text\" maxlength=\"140\" autocomplete=\"off\">"
+                       "</label><div class=\"buttons\">");
+    for (uint8_t state = REVIEW_SEEN; state <= REVIEW_MET; state++)
+        put_review_button(p, state, "");
+    strbuf_put(p->out, "</div></form></details></div>");
+}
+
+static void put_review(const struct page *p, const struct ledger_commune *commune,
+                       const struct db_record *r)
+{
+    const struct page_queued *queued = NULL;
+    for (size_t i = 0; i < p->queued_count; i++)
+        if (p->queued[i].ref.seq == r->ref.seq &&
+            p->queued[i].ref.author == r->ref.author && p->queued[i].ref.lane == r->ref.lane &&
+            r->commune == p->view->console->own_commune)
+            queued = &p->queued[i];
+    strbuf_putf(p->out, "<p class=\"review s%u\"><b>", (unsigned)r->review_state);
+    strbuf_put_html(p->out, lang_review(p->view->language, r->review_state));
+    strbuf_put(p->out, "</b>");
+    if (r->review_state != 0) {
+        strbuf_putf(p->out, " <span class=\"dim\">%s ", page_text(p, LANG_REVIEW_BY));
+        page_put_author(p, commune, r->review_author);
+        strbuf_put(p->out, "</span>");
+    }
+    if (*r->review_text) {
+        strbuf_put(p->out, " “");
+        strbuf_put_html(p->out, r->review_text);
+        strbuf_put(p->out, "”");
+    }
+    if (queued) {
+        strbuf_put(p->out, " → <i>");
+        strbuf_put_html(p->out, lang_review(p->view->language, queued->state));
+        strbuf_putf(p->out, "</i> <span class=\"%s\">(", *queued->error ? "warn" : "dim");
+        strbuf_put_html(p->out, *queued->error ? queued->error : page_text(p, LANG_REVIEW_QUEUED));
+        strbuf_put(p->out, ")</span>");
+    }
+    strbuf_put(p->out, "</p>");
+}
+
+static void put_report_head(const struct page *p, const struct ledger_commune *commune,
+                            const struct db_record *r)
+{
+    enum language language = p->view->language;
+    strbuf_put(p->out, "<header>");
+    if (r->drill) /* before the priority: nobody may run for an exercise */
+        strbuf_putf(p->out, "<span class=\"mark drill\">%s</span> ", page_text(p, LANG_DRILL));
+    strbuf_put(p->out, "<span class=\"badge\">");
+    strbuf_put_html(p->out, lang_priority(language, r->priority));
+    strbuf_put(p->out, "</span> <h3>");
+    page_put_village(p, r->commune, r->village);
+    if (p->many_communes && commune) {
+        strbuf_put(p->out, ", ");
+        strbuf_put_html(p->out, commune->info.name);
+    }
+    strbuf_put(p->out, "</h3> <span class=\"kind\">");
+    const char *kind = lang_kind(language, r->kind);
+    strbuf_put_html(p->out, kind ? kind : "?");
+    strbuf_put(p->out, "</span>");
+    if (r->variant)
+        strbuf_putf(p->out, " <span class=\"mark alarm\">%s</span>", page_text(p, LANG_FORK));
+    if (r->received_ms > 0) {
+        strbuf_putf(p->out, "<time>%s ", page_text(p, LANG_RECEIVED));
+        page_put_time(p, r->received_ms);
+        strbuf_put(p->out, "</time>");
+    }
+    strbuf_put(p->out, "</header>");
+}
+
+static void put_report_foot(const struct page *p, const struct ledger_commune *commune,
+                            const struct db_record *r)
+{
+    strbuf_putf(p->out, "<p class=\"foot\"><span class=\"number\">%u-%u</span> ",
+                (unsigned)r->ref.author, (unsigned)r->ref.seq);
+    page_put_author(p, commune, r->ref.author);
+    strbuf_putf(p->out, " · %s ", page_text(p, LANG_CREATED));
+    page_put_time(p, (KENG_EPOCH_UNIX_S * 1000) + (int64_t)r->created_min * MS_PER_MINUTE);
+    if (!r->clock_set)
+        strbuf_putf(p->out, " (%s)", page_text(p, LANG_CLOCK_UNSET));
+    if (r->event)
+        strbuf_putf(p->out, " · %s %u", page_text(p, LANG_EVENT), (unsigned)r->event);
+    strbuf_putf(p->out, " · <span class=\"ok\">✓ %s</span></p>", page_text(p, LANG_SIGNED));
+}
+
+int page_put_report(void *ctx, const struct db_record *r)
+{
+    struct page *p = ctx;
+    struct console *c = p->view->console;
+    const struct ledger_commune *commune = ledger_get(c->ledger, r->commune);
+    struct record_view view;
+    struct report report;
+    strbuf_putf(p->out, "<article class=\"report p%u%s%s\" id=\"r%" PRId64 "\">",
+                (unsigned)(r->priority < PRIORITY_COUNT ? r->priority : 0),
+                r->review_state ? " done" : "", r->drill ? " drill" : "", r->arrival);
+    put_report_head(p, commune, r);
+    if (r->readable && record_decode(r->bytes, r->len, &view) == RECORD_OK &&
+        report_decode(view.body, view.body_len, &report) == REPORT_OK) {
+        put_figures(p, r->kind, &report);
+    } else {
+        strbuf_put(p->out, "<p class=\"warn\">");
+        page_put_text(p, LANG_UNREADABLE);
+        strbuf_put(p->out, "</p>");
+    }
+    put_report_foot(p, commune, r);
+    put_review(p, commune, r);
+    if (c->own_commune != 0 && r->commune == c->own_commune && p->view->who->role >= ACCESS_REVIEW)
+        put_review_forms(p, r);
+    strbuf_put(p->out, "</article>\n");
+    p->shown_count++;
+    return p->out->failed ? DB_ENOMEM : 0;
+}
