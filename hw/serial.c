@@ -207,6 +207,19 @@ static int io_error(void)
     return SERIAL_EIO;
 }
 
+int serial_set_baud(struct serial *serial, uint32_t baud)
+{
+    speed_t speed;
+    struct termios tio;
+    if (serial->port)
+        return sp_set_baudrate(serial->port, (int)baud) == SP_OK ? SERIAL_OK : SERIAL_EIO;
+    if (!baud_to_speed(baud, &speed) || tcgetattr(serial->fd, &tio) < 0 ||
+        cfsetispeed(&tio, speed) < 0 || cfsetospeed(&tio, speed) < 0 ||
+        tcsetattr(serial->fd, TCSANOW, &tio) < 0)
+        return SERIAL_EIO;
+    return SERIAL_OK;
+}
+
 int serial_read(struct serial *serial, uint8_t *buf, size_t cap)
 {
     if (serial->fd < 0)

@@ -62,6 +62,8 @@ int serial_read(struct serial *serial, uint8_t *buf, size_t cap)
 /* Bytes taken (0..len; 0 when the buffer is full: wait for POLLOUT), SERIAL_EGONE or SERIAL_EIO. */
 int serial_write(struct serial *serial, const uint8_t *buf, size_t len)
     __attribute__((warn_unused_result));
+/* Changes the speed of an open port; what is still being sent may be garbled. */
+int serial_set_baud(struct serial *serial, uint32_t baud) __attribute__((warn_unused_result));
 /* Also for a gone or never opened one. */
 void serial_close(struct serial *serial);
 

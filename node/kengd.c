@@ -151,20 +151,21 @@ static int wait_ms(const struct daemon *d, bool more)
 /* Returns the signal that ended it. */
 static int run(struct daemon *d)
 {
-    struct pollfd fds[SERVER_CLIENT_COUNT_MAX + 3];
+    struct pollfd fds[SERVER_CLIENT_COUNT_MAX + 4];
     bool more = false;
     for (;;) {
         fds[0] = (struct pollfd){ .fd = d->signal_fd, .events = POLLIN };
         fds[1].fd = radio_fd(&d->radio, &fds[1].events);
         fds[1].revents = 0;
-        size_t count = server_poll_fds(&d->server, fds + 2);
-        if (poll(fds, 2 + count, wait_ms(d, more)) < 0 && errno != EINTR)
+        fds[2] = (struct pollfd){ .fd = radio_lines_fd(&d->radio), .events = POLLIN };
+        size_t count = server_poll_fds(&d->server, fds + 3);
+        if (poll(fds, 3 + count, wait_ms(d, more)) < 0 && errno != EINTR)
             fprintf(stderr, "<3>kengd: poll: %s\n", strerror(errno));
         struct signalfd_siginfo info;
         if ((fds[0].revents & POLLIN) && read(d->signal_fd, &info, sizeof info) == sizeof info)
             return (int)info.ssi_signo;
         uint64_t at_ms = now_ms(d);
-        server_step(&d->server, at_ms, fds + 2, count);
+        server_step(&d->server, at_ms, fds + 3, count);
         work(d, at_ms);
         more = server_flush(&d->server);
     }
@@ -200,7 +201,12 @@ static int open_radio(struct daemon *d)
         return -1;
     }
     struct modem_settings settings = modem_settings_default(&p->lora, (int8_t)power_dbm);
-    if (radio_init(&d->radio, s->modem, s->driver, &settings, now_ms(d)) < 0) {
+    int len = snprintf(settings.options, sizeof settings.options, "%s", s->options);
+    if (len < 0 || (size_t)len >= sizeof settings.options) {
+        fprintf(stderr, "<3>kengd: kengd.conf: options is too long\n");
+        return -1;
+    }
+    if (radio_init(&d->radio, s->modem, s->driver, s->lines, &settings, now_ms(d)) < 0) {
         fprintf(stderr, "<3>kengd: %s\n", d->radio.text);
         return -1;
     }

@@ -6,9 +6,10 @@
 
 enum { BACKOFF_MS_MIN = 500, BACKOFF_MS_MAX = 30000 };
 
-int radio_init(struct radio *r, const char *path, const char *driver_name,
+int radio_init(struct radio *r, const char *path, const char *driver_name, const char *wires,
                const struct modem_settings *settings, uint64_t now_ms)
 {
+    struct modem_settings wired = *settings;
     *r = (struct radio){ .path = path, .serial = SERIAL_CLOSED, .backoff_ms = BACKOFF_MS_MIN,
                          .reopen_ms = now_ms };
     r->driver = modem_driver_find(driver_name);
@@ -18,7 +19,10 @@ int radio_init(struct radio *r, const char *path, const char *driver_name,
         return -1;
     }
     char why[MODEM_TEXT_LEN];
-    if (modem_init(&r->modem, r->driver, settings, now_ms, why) != MODEM_OK) {
+    if (lines_parse(wires, &r->lines, r->text) != LINES_OK)
+        return -1;
+    wired.lines = r->lines.present;
+    if (modem_init(&r->modem, r->driver, &wired, now_ms, why) != MODEM_OK) {
         snprintf(r->text, sizeof r->text,
                  "the commune's radio profile asks for settings that %s cannot make: %s",
                  r->driver->name, why);
@@ -36,6 +40,7 @@ int radio_init(struct radio *r, const char *path, const char *driver_name,
 static void gone(struct radio *r, uint64_t now_ms)
 {
     serial_close(&r->serial);
+    lines_close(&r->lines);
     modem_on_close(&r->modem, now_ms);
     r->state = RADIO_ABSENT;
     r->out_at = r->out_len = r->in_at = r->in_len = 0;
@@ -49,15 +54,26 @@ void radio_close(struct radio *r, uint64_t now_ms)
     r->reopen_ms = RADIO_NEVER;
 }
 
+static int open_port(struct radio *r)
+{
+    if (serial_open(r->path, r->driver->baud, &r->serial, r->text) != SERIAL_OK)
+        return -1;
+    if (lines_open(&r->lines, serial_fd(&r->serial), r->text) == LINES_OK)
+        return 0;
+    serial_close(&r->serial);
+    return -1;
+}
+
 static void try_open(struct radio *r, uint64_t now_ms)
 {
-    if (serial_open(r->path, r->driver->baud, &r->serial, r->text) != SERIAL_OK) {
+    if (open_port(r) < 0) {
         r->reopen_ms = now_ms + r->backoff_ms;
         r->backoff_ms = r->backoff_ms * 2 < BACKOFF_MS_MAX ? r->backoff_ms * 2 : BACKOFF_MS_MAX;
         return;
     }
     if (r->real_ports_refused && !serial_is_pty(&r->serial)) {
         serial_close(&r->serial);
+        lines_close(&r->lines);
         snprintf(r->text, sizeof r->text, "%s is a real port: --speed is for emulated modems only,"
                  " start kengd without it", r->path);
         r->reopen_ms = RADIO_NEVER;
@@ -66,7 +82,44 @@ static void try_open(struct radio *r, uint64_t now_ms)
     r->backoff_ms = BACKOFF_MS_MIN;
     r->reopen_ms = RADIO_NEVER;
     r->state = RADIO_CONFIGURING;
+    r->lines_known = false;
     modem_on_open(&r->modem, now_ms);
+}
+
+static void lost(struct radio *r, const char *what, uint64_t now_ms)
+{
+    snprintf(r->text, sizeof r->text, "%s: %s", r->path, what);
+    gone(r, now_ms);
+}
+
+/* What the driver wants of the port; true when there was something, and the port lives. */
+static bool apply_port(struct radio *r, uint64_t now_ms)
+{
+    struct modem_port port;
+    if (!modem_poll_port(&r->modem, now_ms, &port))
+        return false;
+    if (serial_set_baud(&r->serial, port.baud) != SERIAL_OK) {
+        lost(r, "the speed cannot be set", now_ms);
+        return false;
+    }
+    if (lines_set(&r->lines, serial_fd(&r->serial), port.lines) != LINES_OK) {
+        lost(r, "the wires beside the port are gone", now_ms);
+        return false;
+    }
+    return true;
+}
+
+static void read_lines(struct radio *r, uint64_t now_ms)
+{
+    uint8_t inputs;
+    bool changed;
+    if (lines_read(&r->lines, serial_fd(&r->serial), &inputs, &changed) != LINES_OK) {
+        lost(r, "the wires beside the port are gone", now_ms);
+        return;
+    }
+    if (changed || !r->lines_known)
+        modem_on_lines(&r->modem, now_ms, inputs);
+    r->lines_known = true;
 }
 
 static void write_out(struct radio *r, uint64_t now_ms)
@@ -75,13 +128,14 @@ static void write_out(struct radio *r, uint64_t now_ms)
         if (r->out_at == r->out_len) {
             r->out_at = 0;
             r->out_len = modem_poll_output(&r->modem, now_ms, r->out, sizeof r->out);
-            if (r->out_len == 0)
+            if (r->out_len == 0 && !apply_port(r, now_ms))
                 return;
+            if (r->out_len == 0)
+                continue;
         }
         int n = serial_write(&r->serial, r->out + r->out_at, r->out_len - r->out_at);
         if (n < 0) {
-            snprintf(r->text, sizeof r->text, "%s: %s", r->path, serial_strerror(n));
-            gone(r, now_ms);
+            lost(r, serial_strerror(n), now_ms);
             return;
         }
         if (n == 0)
@@ -96,8 +150,7 @@ static void read_in(struct radio *r, uint64_t now_ms)
         return; /* the driver has not taken the last bytes yet: its events come first */
     int n = serial_read(&r->serial, r->in, sizeof r->in);
     if (n < 0) {
-        snprintf(r->text, sizeof r->text, "%s: %s", r->path, serial_strerror(n));
-        gone(r, now_ms);
+        lost(r, serial_strerror(n), now_ms);
         return;
     }
     r->in_at = 0;
@@ -120,6 +173,8 @@ void radio_step(struct radio *r, uint64_t now_ms)
     } else {
         read_in(r, now_ms);
     }
+    if (serial_fd(&r->serial) >= 0)
+        read_lines(r, now_ms);
     if (serial_fd(&r->serial) < 0)
         return;
     feed(r, now_ms);
@@ -131,6 +186,11 @@ int radio_fd(const struct radio *r, short *events_out)
 {
     *events_out = (short)(POLLIN | (r->out_at < r->out_len ? POLLOUT : 0));
     return serial_fd(&r->serial);
+}
+
+int radio_lines_fd(const struct radio *r)
+{
+    return lines_fd(&r->lines);
 }
 
 bool radio_poll_event(struct radio *r, uint64_t now_ms, struct modem_event *event_out)

@@ -8,6 +8,7 @@
 #ifndef KENG_NODE_RADIO_H
 #define KENG_NODE_RADIO_H
 
+#include "hw/lines.h"
 #include "hw/modem.h"
 #include "hw/serial.h"
 
@@ -23,6 +24,8 @@ struct radio {
     const struct modem_driver *driver;
     struct modem modem;
     struct serial serial;
+    struct lines lines;
+    bool lines_known;   /* the driver was told of the inputs since the port is open */
     uint64_t reopen_ms, backoff_ms;
     bool real_ports_refused; /* the clock is not that of the law: pseudo-terminals only */
     uint8_t out[RADIO_OUT_LEN];
@@ -32,13 +35,16 @@ struct radio {
     char text[SERIAL_TEXT_LEN];
 };
 
-/* path and driver_name are borrowed.  -1 with text for an unknown driver or impossible settings. */
-int radio_init(struct radio *r, const char *path, const char *driver_name,
+/* path and driver_name are borrowed; wires as in lines.h, settings->lines follows from them.  -1
+ * with text for an unknown driver, wires that make no sense or impossible settings. */
+int radio_init(struct radio *r, const char *path, const char *driver_name, const char *wires,
                const struct modem_settings *settings, uint64_t now_ms);
 void radio_close(struct radio *r, uint64_t now_ms);
 
 /* What to poll for: the descriptor, or -1 while the port is not open. */
 int radio_fd(const struct radio *r, short *events_out);
+/* The descriptor of the wires beside the port, for POLLIN; -1 without such. */
+int radio_lines_fd(const struct radio *r);
 /* Opens, reads, writes, lets time pass.  Then drain radio_poll_event(). */
 void radio_step(struct radio *r, uint64_t now_ms);
 /* Next event of the modem, already reflected in state and text; or false. */

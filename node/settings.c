@@ -70,6 +70,8 @@ static int take(cfg_t *cfg, struct settings *out, char *text)
                               .record_count_max = (uint32_t)records };
     if (copy(out->modem, sizeof out->modem, cfg_getstr(cfg, "modem"), "modem", text) < 0 ||
         copy(out->driver, sizeof out->driver, cfg_getstr(cfg, "driver"), "driver", text) < 0 ||
+        copy(out->options, sizeof out->options, cfg_getstr(cfg, "options"), "options", text) < 0 ||
+        copy(out->lines, sizeof out->lines, cfg_getstr(cfg, "lines"), "lines", text) < 0 ||
         copy(out->socket, sizeof out->socket, cfg_getstr(cfg, "socket"), "socket", text) < 0)
         return -1;
     return 0;
@@ -82,6 +84,8 @@ int settings_read(const char *path, struct settings *out, char text[static SETTI
         CFG_STR("role", "village", CFGF_NONE),
         CFG_STR("modem", "", CFGF_NONE),
         CFG_STR("driver", "meshcore-kiss", CFGF_NONE),
+        CFG_STR("options", "", CFGF_NONE),
+        CFG_STR("lines", "", CFGF_NONE),
         CFG_STR("socket", "", CFGF_NONE),
         CFG_INT("antenna_gain_dbi", 2, CFGF_NONE),
         CFG_INT("cable_loss_db", 0, CFGF_NONE),

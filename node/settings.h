@@ -13,6 +13,8 @@ struct settings {
     bool gateway;    /* role = "gateway" */
     char modem[SETTINGS_PATH_LEN];  /* serial port, by its stable name; empty: none */
     char driver[SETTINGS_NAME_LEN];
+    char options[SETTINGS_PATH_LEN]; /* of that driver: "key=value …" */
+    char lines[SETTINGS_PATH_LEN];  /* wires beside the port, as in hw/lines.h */
     char socket[SETTINGS_PATH_LEN]; /* empty: HOME/kengd.sock */
     int antenna_gain_dbi, cable_loss_db;
     uint32_t record_count_max;

@@ -54,7 +54,7 @@ static int setup(void **state)
     if (node_open(&b->node, b->commune.dir, 1, b->now_ms, text) < 0)
         fail_msg("%s", text);
     struct modem_settings settings = modem_settings_default(&b->node.roster.profile.lora, 14);
-    assert_int_equal(radio_init(&b->radio, "", "meshcore-kiss", &settings, b->now_ms), 0);
+    assert_int_equal(radio_init(&b->radio, "", "meshcore-kiss", "", &settings, b->now_ms), 0);
     b->api = (struct api){ .node = &b->node, .radio = &b->radio };
     *state = b;
     return 0;

@@ -160,7 +160,7 @@ static int setup(void **state)
     snprintf(b->link, sizeof b->link, "%.31s/modem", b->dir);
     plug_in(b);
     *state = b;
-    return radio_init(&b->radio, b->link, "meshcore-kiss", &settings, b->now_ms);
+    return radio_init(&b->radio, b->link, "meshcore-kiss", "", &settings, b->now_ms);
 }
 
 static int teardown(void **state)
@@ -325,14 +325,14 @@ static void test_radio_that_cannot_be_is_told_at_start(void **state)
     struct lora_params lora = { .freq_hz = 920250000, .bw_hz = 125000, .sf = 7, .cr = 5,
                                 .preamble_symbols = 16 };
     struct modem_settings settings = modem_settings_default(&lora, 14);
-    assert_int_equal(radio_init(&r, b->link, "no-such", &settings, 0), -1);
+    assert_int_equal(radio_init(&r, b->link, "no-such", "", &settings, 0), -1);
     assert_non_null(strstr(r.text, "no-such"));
     assert_non_null(strstr(r.text, "meshcore-kiss"));
     settings = modem_settings_default(&lora, 100);
-    assert_int_equal(radio_init(&r, b->link, "meshcore-kiss", &settings, 0), -1);
+    assert_int_equal(radio_init(&r, b->link, "meshcore-kiss", "", &settings, 0), -1);
     assert_non_null(strstr(r.text, "100 dBm"));
     settings = modem_settings_default(&lora, 14);
-    assert_int_equal(radio_init(&r, "", "meshcore-kiss", &settings, 0), 0);
+    assert_int_equal(radio_init(&r, "", "meshcore-kiss", "", &settings, 0), 0);
     assert_int_equal(r.state, RADIO_NONE);
     assert_true(radio_next_deadline(&r) == RADIO_NEVER);
     radio_step(&r, 100);

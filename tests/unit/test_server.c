@@ -46,7 +46,7 @@ static void start(struct bench *b)
     if (node_open(&b->node, b->commune.dir, 1, b->now_ms, text) < 0)
         fail_msg("%s", text);
     settings = modem_settings_default(&b->node.roster.profile.lora, 14);
-    assert_int_equal(radio_init(&b->radio, "", "meshcore-kiss", &settings, b->now_ms), 0);
+    assert_int_equal(radio_init(&b->radio, "", "meshcore-kiss", "", &settings, b->now_ms), 0);
     commune_path(&b->commune, "sock", path);
     if (server_open(&b->server, path, &b->node, &b->radio, text) < 0)
         fail_msg("%s", text);

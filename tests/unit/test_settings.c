@@ -110,7 +110,8 @@ static void test_settings_mistakes_are_one_line_that_says_where(void **state)
 static void test_settings_texts_have_limits(void **state)
 {
     (void)state;
-    static const char *const keys[] = { "modem", "driver", "socket" };
+    static const char *const keys[] = { "modem", "driver", "options", "lines",
+                                        "socket" };
     char content[2048], value[1024];
     memset(value, 'x', sizeof value - 1);
     value[sizeof value - 1] = '\0';
