@@ -191,6 +191,10 @@ SECS ?= 60
 .PHONY: fuzz
 build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o $(LIBS_ALL)
 	$(CC) $(FLAVOUR_LDFLAGS) -o $@ $< -Wl,--as-needed -Wl,--start-group $(LIBS_ALL) -Wl,--end-group $(SYS_ALL)
+# One source for all drivers: TARGET=modem_NAME.
+build/fuzz/tests/fuzz/fuzz_modem_%.o: tests/fuzz/fuzz_modem.c | $(GEN)/keng.pb-c.h
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -DFUZZ_MODEM='"$*"' $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 fuzz: ## TARGET=frame SECS=60: libFuzzer on one of tests/fuzz/, from its corpus
 	@$(MAKE) --no-print-directory -s FLAVOUR=fuzz build/fuzz/fuzz_$(TARGET)
 	@mkdir -p build/fuzz/$(TARGET)

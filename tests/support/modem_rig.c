@@ -25,8 +25,8 @@ static int start_tx(void *ctx, uint64_t now_us, const uint8_t *frame, size_t len
     const struct lora_params *said = &s->promise.lora;
     uint32_t off_hz = lora->freq_hz > said->freq_hz ? lora->freq_hz - said->freq_hz
                                                     : said->freq_hz - lora->freq_hz;
-    RIG_CHECK(off_hz + lora->bw_hz / 2 <= said->bw_hz / 2);
-    RIG_CHECK(power_dbm <= s->promise.power_dbm);
+    RIG_CHECK(s->rig->forged || off_hz + lora->bw_hz / 2 <= said->bw_hz / 2);
+    RIG_CHECK(s->rig->forged || power_dbm <= s->promise.power_dbm);
     return air_start_tx(s->rig->air, now_us, s->index, frame, len, lora, power_dbm * DB,
                         end_us_out);
 }

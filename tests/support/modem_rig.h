@@ -42,6 +42,7 @@ struct rig {
     uint64_t now_us;
     struct air *air;
     const struct modem_driver *driver;
+    bool forged; /* the line tells the driver lies: what is sent may break the promise */
     struct rig_side sides[RIG_SIDE_COUNT];
     /* Every event, after the rig has counted it; NULL for none. */
     void (*on_event)(struct rig_side *s, const struct modem_event *ev);
