@@ -228,7 +228,9 @@ static void test_air_ptys_unplugged_in_mid_frame_come_back(void **state)
     assert_int_equal(cao->done[MODEM_TX_UNKNOWN], 1);
     assert_int_equal(b->nodes[1].rx, 0); /* what was cut is heard by nobody */
     control(b, "unplug cao", "error 'cao' is not plugged in");
-    control(b, "replug cao", "ok");
+    control(b, "replug cao tty2", "ok");
+    assert_int_equal(access(cao->path, F_OK), -1); /* under another name now */
+    join(cao->path, b->dir, "tty2");
     open_node(b, cao);
     run_ms(b, 3000);
     assert_int_equal(cao->ready, 2);
@@ -264,6 +266,13 @@ static void test_air_ptys_obey_orders(void **state)
     assert_int_equal(b->nodes[0].ready, 2);
     send_and_settle(b, 0, frame, sizeof frame);
     assert_int_equal(b->nodes[1].rx, 2);
+    control(b, "brownout cao", "ok");
+    control(b, "cutline cao", "ok");
+    control(b, "slow cao 20", "ok");
+    run_ms(b, 90000); /* found at the latest by its next look */
+    assert_int_equal(b->nodes[0].ready, 3);
+    send_and_settle(b, 0, frame, sizeof frame);
+    assert_int_equal(b->nodes[1].rx, 3);
     assert_int_equal(keng_air_violation_count(&b->ka), 0);
     control(b, "quit", "ok");
     assert_true(b->ka.quit);
@@ -286,6 +295,11 @@ static void test_air_ptys_refuse_orders_that_make_no_sense(void **state)
         { "garbage cao 0", "error '0' must be" },
         { "garbage cao 5x", "error '5x' must be" },
         { "hang cao -1", "error '-1' must be" },
+        { "slow cao -1", "error '-1' must be" },
+        { "brownout", "error usage: brownout NAME" },
+        { "cutline nobody", "error no modem" },
+        { "replug cao .x", "error '.x' cannot be the name" },
+        { "replug cao thap", "error 'thap' is the port of another" },
         { "a b c d e f g", "error expected" },
     };
     struct bench *b = *state;
