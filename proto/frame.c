@@ -3,7 +3,8 @@
 enum {
     VERSION_SHIFT = 5,
     FLAG_MASK = 0x1f,
-    FLAG_RESERVED = FLAG_MASK & ~(FRAME_FLAG_SUMMARY | FRAME_FLAG_WHOLE | FRAME_FLAG_LINKS),
+    FLAG_RESERVED = FLAG_MASK & ~(FRAME_FLAG_SUMMARY | FRAME_FLAG_WHOLE | FRAME_FLAG_LINKS |
+                                  FRAME_FLAG_FULL),
     QUALITY_BITS = 2,
     HELD_MAX = RECORD_SEQ_MAX,
 };
@@ -96,6 +97,11 @@ int frame_decode(const uint8_t *buf, size_t len, struct frame_view *view_out)
     if ((v.flags & FLAG_RESERVED) || v.sender == AUTHOR_NONE ||
         ((v.flags & FRAME_FLAG_WHOLE) && !(v.flags & FRAME_FLAG_SUMMARY)))
         return FRAME_EFORM;
+    if (v.flags & FRAME_FLAG_FULL) {
+        v.room = read_u8(&r);
+        if (r.failed || v.room < FRAME_ROOM_MIN || v.room > FRAME_ROOM_MAX)
+            return FRAME_EFORM;
+    }
     if ((v.flags & FRAME_FLAG_LINKS) && !decode_links(&r, &v))
         return FRAME_EFORM;
     if ((v.flags & FRAME_FLAG_SUMMARY) && !decode_summary(&r, &v))
@@ -150,6 +156,12 @@ void frame_begin(struct frame_builder *b, uint8_t *buf, size_t cap, uint16_t sen
     write_u16(&b->w, sender);
     write_u24(&b->w, digest & 0xffffffu);
     write_u8(&b->w, count);
+}
+
+void frame_add_room(struct frame_builder *b, uint8_t room)
+{
+    *b->flags |= FRAME_FLAG_FULL;
+    write_u8(&b->w, room);
 }
 
 bool frame_add_links(struct frame_builder *b, const struct frame_link *links, size_t link_count,

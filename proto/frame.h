@@ -1,11 +1,12 @@
 /* frame.h - what one transmission carries: what I hold, and records.
  *
  *   version and flags  1   bits 5-7 version 1; bit 0 summary, bit 1 the summary is a piece of
- *                          the whole, bit 2 links, bits 3-4 zero
+ *                          the whole, bit 2 links, bit 3 zero, bit 4 full
  *   tag                4   keyed hash of all the rest under the network key (sign.h)
  *   sender             2   node number
  *   digest             3   of everything the sender holds: equal digests, equal holdings
  *   count              1   frames the sender has sent, modulo 256: gaps are frames not heard
+ *   room               1   if bit 4: 1 + the least class the sender has room for
  *   links              -   if bit 2: the nodes the sender hears, and how well
  *   summary            -   if bit 0: entry count, [if bit 1: from, to], entries
  *   records            -   to the end: length 1, record
@@ -32,6 +33,9 @@ enum {
     FRAME_FLAG_SUMMARY = 0x01,
     FRAME_FLAG_WHOLE = 0x02,
     FRAME_FLAG_LINKS = 0x04,
+    FRAME_FLAG_FULL = 0x10,
+    FRAME_ROOM_MIN = 2, /* all but routine */
+    FRAME_ROOM_MAX = 5, /* nothing */
     FRAME_LINK_COUNT_MAX = 48,
     FRAME_QUALITY_MAX = 3,
     FRAME_RUN_COUNT_MAX = 8,
@@ -65,6 +69,7 @@ struct frame_link {
 struct frame_view {
     uint8_t flags, count;
     uint16_t sender;
+    uint8_t room;    /* 0: for everything */
     uint32_t digest; /* 24 bits */
     const uint8_t *tag;
     const uint8_t *signed_part; /* what follows the tag */
@@ -84,7 +89,8 @@ bool frame_next_link(struct frame_view *v, struct frame_link *link_out);
 bool frame_next_entry(struct frame_view *v, struct frame_entry *entry_out);
 bool frame_next_record(struct frame_view *v, const uint8_t **record_out, size_t *len_out);
 
-/* Builder: begin, [links], [summary], records, finish; the caller then puts the tag at buf + 1. */
+/* Builder: begin, [room], [links], [summary], records, finish; the caller then puts the tag at
+ * buf + 1. */
 struct frame_builder {
     struct bytes_writer w;
     uint8_t *flags, *entry_count;
@@ -93,6 +99,8 @@ struct frame_builder {
 
 void frame_begin(struct frame_builder *b, uint8_t *buf, size_t cap, uint16_t sender,
                  uint32_t digest, uint8_t count);
+/* Room for classes from room - 1 up alone; FRAME_ROOM_MIN to FRAME_ROOM_MAX. */
+void frame_add_room(struct frame_builder *b, uint8_t room);
 /* All links, by rising node number, at most once and before the summary.  False, and nothing
  * written, if they do not fit into room_len bytes. */
 bool frame_add_links(struct frame_builder *b, const struct frame_link *links, size_t link_count,

@@ -212,6 +212,7 @@ static void apply_held(struct mesh *m, uint16_t gateway, uint32_t number, uint32
     if (!log || held <= log->acked)
         return;
     log->acked = held;
+    m->settle_dirty = true;
     log->acked_by = gateway;
     m->stats.state_changes++;
 }

@@ -88,6 +88,7 @@ enum {
     RECOVER_WAIT_MS = 900000,  /* for the next, once one came back: a relay may wait for its turn */
     RETRY_MS = 1000,           /* after a store that failed */
 
+    GIVE_UP_MS = 86400000,     /* what a gateway has is asked for so long, by who has room */
     SHARE_PARTS = 8,           /* of a full store no author keeps more than such a part */
 };
 
@@ -154,6 +155,7 @@ struct neighbour {
     uint32_t digest; /* as last heard, 24 bits; UINT32_MAX: never */
     uint16_t node;
     int16_t rssi_dbm, snr_db_x4;
+    uint8_t room;    /* 0, or 1 + the least class that its store takes */
     uint8_t count;   /* of its last frame heard */
     uint8_t quality; /* share of its frames that we hear, of 255 */
     uint8_t link_count;
@@ -218,6 +220,8 @@ struct mesh {
     uint32_t bucket_mask, free_slot;
     uint32_t fresh_slot; /* from here on no slot was ever used */
     uint32_t used_count, leaving_count;
+    bool settle_dirty; /* there may be numbers to settle */
+    uint8_t room; /* as in our last frame: 0, or 1 + the least class that our store takes */
     uint32_t order_first[PRIORITY_COUNT], order_last[PRIORITY_COUNT];
 
     struct author_slot *authors; /* sorted by number */
@@ -324,9 +328,15 @@ bool evict_find(const struct mesh *m, const struct log *log, uint8_t priority, u
 /* The victim goes with the STORE that needs its place, in one transaction, or not at all. */
 void evict_begin(struct mesh *m, struct queued_event *q, uint32_t victim);
 void evict_end(struct mesh *m, const struct queued_event *q, bool durable);
+/* 0: there is room for everything; else 1 + the least class that there is room for. */
+uint8_t evict_room(const struct mesh *m);
+/* By its own word the neighbour's store does not take this. */
+bool evict_in_vain(const struct mesh *m, const struct neighbour *n, const struct slot *s);
 /* Is it better to call this number settled than to make room for its record? */
 bool evict_declines(const struct mesh *m, const struct log *log, uint32_t seq);
 void evict_settle(struct mesh *m, const struct log *log, uint32_t seq);
+/* Settles what is missing and no longer worth asking for. */
+void evict_advance(struct mesh *m);
 
 /* rx.c */
 bool rx_role_allows(const struct mesh_author *a, uint8_t kind);

@@ -100,8 +100,8 @@ static const struct log *greediest(const struct mesh *m)
     return greedy;
 }
 
-/* Nothing settled is left.  What a gateway waits for comes before all else of its author, or
- * stores full of what lies behind gaps would refuse just that which closes them, for ever.  Each
+/* Nothing settled is left.  What a gateway waits for comes before what it does not, or stores full
+ * of what lies behind gaps would refuse just that which closes them, for ever.  Each
  * step brings such a one, or lessens what authors hold above their share, or raises the urgency of
  * what is held, or lowers its numbers, and undoes nothing that stands before in this list: so two
  * records never take turns in pushing each other out. */
@@ -119,11 +119,13 @@ static uint32_t find_open(const struct mesh *m, const struct log *log, uint8_t p
         victim = find(m, &(struct pick){ .log = log, .below = below, .newest = true });
     else
         victim = find(m, &(struct pick){ .below = below });
-    if (victim == SLOT_NONE && (head || stays(log)))
-        victim = find(m, &(struct pick){ .below = below, .heads = true });
     if (victim == SLOT_NONE && guest)
         victim = find(m, &(struct pick){ .log = log, .below = head ? PRIORITY_COUNT : below + 1,
                                          .after = seq, .newest = true });
+    if (victim == SLOT_NONE && head)
+        victim = find(m, &(struct pick){ .below = PRIORITY_COUNT, .newest = true });
+    if (victim == SLOT_NONE && (head || stays(log)))
+        victim = find(m, &(struct pick){ .below = below, .heads = true });
     return victim;
 }
 
@@ -161,6 +163,31 @@ bool evict_find(const struct mesh *m, const struct log *log, uint8_t priority, u
     return victim != SLOT_NONE;
 }
 
+static_assert(FRAME_ROOM_MIN == PRIORITY_ROUTINE + 2 && FRAME_ROOM_MAX == PRIORITY_COUNT + 1,
+              "room is told by classes");
+
+uint8_t evict_room(const struct mesh *m)
+{
+    uint8_t p = PRIORITY_ROUTINE;
+    if (m->cfg.gateway) {
+        while (p < PRIORITY_COUNT && !gateway_has_room(m, p))
+            p++;
+        return p == PRIORITY_ROUTINE ? 0 : p + 1;
+    }
+    struct pick settled = { .below = PRIORITY_COUNT, .settled = true };
+    if (taken(m) < m->cfg.record_count_max || find(m, &settled) != SLOT_NONE || greediest(m))
+        return 0;
+    while (p < PRIORITY_COUNT && find(m, &(struct pick){ .below = p + 1u }) == SLOT_NONE)
+        p++;
+    return p == PRIORITY_COUNT ? FRAME_ROOM_MAX : p + 2;
+}
+
+bool evict_in_vain(const struct mesh *m, const struct neighbour *n, const struct slot *s)
+{
+    const struct log *log = &m->logs[s->log];
+    return s->priority + 1 < n->room && !stays(log) && !is_head(log, s->seq);
+}
+
 void evict_begin(struct mesh *m, struct queued_event *q, uint32_t victim)
 {
     q->victim = victim;
@@ -194,9 +221,33 @@ void evict_end(struct mesh *m, const struct queued_event *q, bool durable)
     if (log->hole_ms == 0 && log->known > log->held)
         log->hole_ms = m->now_ms;
     log->changed_ms = m->now_ms;
+    m->settle_dirty = true;
     m->stats.evicted++;
     m->stats.state_changes++;
     m->need_dirty = true;
+}
+
+/* Missing, and not worth asking for: a gateway has it, and we have no room, or asked for a day. */
+static bool given_up(const struct mesh *m, const struct log *log)
+{
+    if (log->local || stays(log) || log->held >= log->acked || log->known <= log->held)
+        return false;
+    return taken(m) >= m->cfg.record_count_max ||
+           (m->now_ms - log->hole_ms > GIVE_UP_MS && m->now_ms - log->changed_ms > GIVE_UP_MS);
+}
+
+void evict_advance(struct mesh *m)
+{
+    if (!m->settle_dirty || m->cfg.gateway)
+        return;
+    for (uint16_t i = 0; i < m->log_count; i++) {
+        const struct log *log = &m->logs[i];
+        if (!given_up(m, log))
+            continue;
+        evict_settle(m, log, log->acked < log->known ? log->acked : log->known);
+        return; /* one at a time, the next when it is durable */
+    }
+    m->settle_dirty = false;
 }
 
 bool evict_declines(const struct mesh *m, const struct log *log, uint32_t seq)
@@ -208,6 +259,7 @@ bool evict_declines(const struct mesh *m, const struct log *log, uint32_t seq)
 void evict_settle(struct mesh *m, const struct log *log, uint32_t seq)
 {
     struct record_ref ref = { .author = log->author, .lane = log->lane, .seq = seq };
+    m->settle_dirty = true;
     struct queued_event *q = core_queue_event(m, MESH_EV_SETTLE);
     if (q)
         q->ev.ref = ref; /* else it is offered again, and settled then */

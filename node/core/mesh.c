@@ -178,6 +178,7 @@ bool mesh_poll_event(struct mesh *m, uint64_t now_ms, struct mesh_event *event_o
     ledger_turn(m);
     if (m->cfg.gateway)
         ack_advance(m);
+    evict_advance(m);
     tx_advance(m);
     struct queued_event *oldest = NULL;
     for (int i = 0; i < EVENT_COUNT; i++) {
@@ -272,6 +273,7 @@ int mesh_on_persisted(struct mesh *m, uint64_t now_ms, uint32_t event_id, bool d
             break;
         case MESH_EV_SETTLE:
             log = table_find_log(m, q->ev.ref.author, q->ev.ref.lane);
+            m->settle_dirty = durable; /* after a failure not at once again */
             if (durable && log) {
                 table_settle(m, log, q->ev.ref.seq);
                 neigh_recheck(m);

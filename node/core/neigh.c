@@ -219,7 +219,8 @@ uint64_t neigh_lacking(const struct mesh *m, const struct slot *s, uint64_t aliv
     uint64_t maybe = alive & ~(s->confirmed | s->told);
     for (uint64_t rest = maybe; rest; rest &= rest - 1) {
         int i = __builtin_ctzll(rest);
-        if (s->seq <= m->neighbours[i].held[s->log])
+        if (s->seq <= m->neighbours[i].held[s->log] ||
+            evict_in_vain(m, &m->neighbours[i], s))
             maybe &= ~(1ull << i);
     }
     return maybe;
@@ -416,7 +417,8 @@ void neigh_on_digest(struct mesh *m, struct neighbour *n, uint32_t digest24)
         note_sync(m, n);
         m->trickle.consistent_count++;
         m->trickle.covered |= neigh_hearing(m, n);
-    } else if (digest24 != before || m->digest != m->reset_digest) {
+    } else if (n->room == 0 && m->room == 0 &&
+               (digest24 != before || m->digest != m->reset_digest)) {
         /* Something changed since we last compared: exchange summaries soon.  The same difference
          * heard again does not hurry us, or a long catching-up would drown in summaries. */
         trickle_reset(m);

@@ -178,6 +178,9 @@ enum mesh_verdict mesh_on_frame(struct mesh *m, uint64_t now_ms, const uint8_t *
         return verdict;
 
     struct neighbour *n = neigh_heard(m, &v, meta);
+    if (n->room != v.room)
+        m->need_dirty = true;
+    n->room = v.room;
     if (v.flags & FRAME_FLAG_LINKS)
         neigh_on_links(m, n, &v);
     if (v.flags & FRAME_FLAG_SUMMARY)

@@ -27,12 +27,13 @@ void trickle_reset(struct mesh *m)
         trickle_begin(m, trickle_min_ms(m));
 }
 
-/* Has anybody spoken since things became quiet who does not hold what we hold? */
+/* Has anybody spoken since things became quiet who does not hold what we hold, although he could?
+ */
 static bool differs(const struct mesh *m, uint64_t alive)
 {
     for (uint64_t rest = alive; rest; rest &= rest - 1) {
         const struct neighbour *n = &m->neighbours[__builtin_ctzll(rest)];
-        if (n->heard_ms >= m->news_ms && !neigh_in_sync(m, n))
+        if (n->heard_ms >= m->news_ms && n->room == 0 && !neigh_in_sync(m, n))
             return true;
     }
     return false;
@@ -52,6 +53,8 @@ static bool somebody_untold(const struct mesh *m)
 /* Do we know, long enough for it to have come by itself, of something that we lack? */
 static bool hole_aged(const struct mesh *m)
 {
+    if (m->room > 0)
+        return false; /* we may have let go of it ourselves, and could not take it */
     for (uint16_t i = 0; i < m->log_count; i++)
         if (m->logs[i].hole_ms > 0 && m->now_ms - m->logs[i].hole_ms > HOLE_UNITS * m->unit_ms)
             return true;
@@ -75,9 +78,11 @@ static bool stranger_around(const struct mesh *m)
 static bool summary_due(struct mesh *m)
 {
     struct trickle *t = &m->trickle;
+    m->room = evict_room(m);
+    m->settle_dirty = true;
     if (m->sent_ms == 0)
         return true; /* nobody knows of us yet */
-    bool different = differs(m, neigh_alive_mask(m));
+    bool different = m->room == 0 && differs(m, neigh_alive_mask(m));
     if (stranger_around(m) && m->now_ms - m->sent_ms > m->hello_gap_ms) {
         m->hello_gap_ms = m->hello_gap_ms * 2 < TRICKLE_MAX_MS ? m->hello_gap_ms * 2
                                                                : TRICKLE_MAX_MS;

@@ -200,6 +200,9 @@ static size_t compose(struct mesh *m, const struct draft *d)
     struct frame_builder b;
     frame_begin(&b, m->tx.frame.bytes, m->cfg.mtu_len, m->cfg.node,
                 table_digest24(m, m->cfg.node), ++m->frame_count);
+    m->room = evict_room(m);
+    if (m->room > 0 && bytes_room(&b.w) > d->len)
+        frame_add_room(&b, m->room);
     write_links(m, &b, d->len);
     bool whole = m->want_whole && m->tx.slot_count == 0;
     if (whole || anything_to_tell(m))

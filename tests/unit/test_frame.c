@@ -160,6 +160,9 @@ static size_t build_frame(char *const fields[FIELD_COUNT_MAX], uint8_t buf[FRAME
     struct frame_builder b;
     frame_begin(&b, buf, FRAME_LEN_MAX, (uint16_t)strtoul(fields[1], NULL, 10),
                 (uint32_t)strtoul(fields[2], NULL, 16), (uint8_t)strtoul(fields[3], NULL, 10));
+    const char *room = strchr(fields[3], '/');
+    if (room)
+        frame_add_room(&b, (uint8_t)strtoul(room + 1, NULL, 10));
     build_links(&b, fields[4]);
     build_summary(&b, fields[5]);
     char records[TEXT_LEN], *save = NULL;
@@ -196,6 +199,8 @@ static void test_frame_vectors_hold_both_ways(void **state)
         assert_int_equal(v.sender, strtoul(fields[1], NULL, 10));
         assert_int_equal(v.digest, strtoul(fields[2], NULL, 16));
         assert_int_equal(v.count, strtoul(fields[3], NULL, 10));
+        const char *room = strchr(fields[3], '/');
+        assert_int_equal(v.room, room ? strtoul(room + 1, NULL, 10) : 0);
         print_links(&v, links);
         print_summary(&v, summary);
         print_records(&v, records);

@@ -292,7 +292,9 @@ static void test_mesh_full_store_takes_what_is_more_urgent(void **state)
             assert_int_equal(hear((uint16_t)(FIRST + i), seq, PRIORITY_DAMAGE), MESH_RX_NEW);
     static const struct { const char *label; uint8_t priority; enum mesh_verdict want;
                           uint16_t gone; uint32_t gone_seq; } table[] = {
-        { "routine pushes nothing out", PRIORITY_ROUTINE, MESH_RX_FULL, AUTHOR_NONE, 1 },
+        { "routine that a gateway waits for takes the last", PRIORITY_ROUTINE, MESH_RX_NEW,
+          FIRST + 9, 2 },
+        { "other routine pushes nothing out", PRIORITY_ROUTINE, MESH_RX_FULL, AUTHOR_NONE, 1 },
         { "damage takes the oldest routine that none waits for", PRIORITY_DAMAGE, MESH_RX_NEW,
           FIRST, 2 },
         { "rescue takes the next", PRIORITY_RESCUE, MESH_RX_NEW, FIRST + 1, 2 },
@@ -342,12 +344,13 @@ static void test_mesh_full_store_takes_what_closes_a_gap(void **state)
     for (uint32_t seq = 2; seq <= 5; seq++)
         for (uint16_t i = 0; i < 10; i++)
             assert_int_equal(hear((uint16_t)(FIRST + i), seq, PRIORITY_RESCUE), MESH_RX_NEW);
-    assert_int_equal(hear(FIRST + 11, 1, PRIORITY_ROUTINE), MESH_RX_FULL);
+    assert_int_equal(hear(FIRST + 11, 2, PRIORITY_ROUTINE), MESH_RX_FULL);
     for (uint16_t i = 0; i < 10; i++) {
         assert_int_equal(hear((uint16_t)(FIRST + i), 1, PRIORITY_ROUTINE), MESH_RX_NEW);
         assert_false(holds((uint16_t)(FIRST + i), 5));
         assert_int_equal(hear((uint16_t)(FIRST + i), 5, PRIORITY_RESCUE), MESH_RX_FULL);
     }
+    assert_int_equal(hear(FIRST + 11, 1, PRIORITY_ROUTINE), MESH_RX_NEW);
 }
 
 /* What was pushed out is offered again, for ever: two records must not take turns. */
@@ -443,6 +446,29 @@ static void test_mesh_full_store_declines_what_a_gateway_has(void **state)
     assert_int_equal(hear(FIRST + 14, 7, PRIORITY_RESCUE), MESH_RX_NEW); /* nobody has that yet */
 }
 
+/* Records that everybody around has let go of: who has room asks for a day, then settles too. */
+static void test_mesh_what_a_gateway_has_is_not_asked_for_for_ever(void **state)
+{
+    enum { HOUR_MS = 3600000 };
+    (void)state;
+    fill(2, 2, PRIORITY_DAMAGE);
+    assert_int_equal(hear(FIRST, 5, PRIORITY_DAMAGE), MESH_RX_NEW);
+    assert_int_equal(hear(FIRST + 1, 5, PRIORITY_DAMAGE), MESH_RX_NEW);
+    acknowledge(FIRST, 5); /* the other one's gap may still be closed */
+    for (int hour = 0; hour < 30; hour++) {
+        rig.store_works = hour != 25; /* it settles all the same, later */
+        if (hour <= 24)
+            assert_int_equal(rig.settled[FIRST], 0);
+        rig.now_ms += HOUR_MS;
+        drain();
+        drain();
+    }
+    assert_int_equal(rig.settled[FIRST], 5);
+    assert_int_equal(rig.settled[FIRST + 1], 0);
+    assert_int_equal(hear(FIRST, 4, PRIORITY_DAMAGE), MESH_RX_SETTLED);
+    assert_int_equal(hear(FIRST + 1, 4, PRIORITY_DAMAGE), MESH_RX_NEW);
+}
+
 /* ---- a store that fails ---------------------------------------------------------------- */
 
 static void test_mesh_nothing_leaves_when_the_store_fails(void **state)
@@ -465,15 +491,32 @@ static void test_mesh_nothing_leaves_when_the_store_fails(void **state)
     assert_int_equal(stats.evicted, 1);
     assert_true(holds(FIRST + 12, 1));
     acknowledge(FIRST + 3, 4);
+    acknowledge(FIRST + 14, 6);
     rig.store_works = false;
+    assert_int_equal(hear(FIRST + 14, 2, PRIORITY_RESCUE), MESH_RX_SETTLED);
+    assert_int_equal(rig.settled[FIRST + 14], 0);
     assert_int_equal(hear(FIRST + 3, 5, PRIORITY_ROUTINE), MESH_RX_NEW);
     assert_int_equal(rig.settled[FIRST + 3], 0);
 }
 
 /* ---- together -------------------------------------------------------------------------- */
 
+static bool all_alike(const struct net *net)
+{
+    struct mesh_stats first, each;
+    mesh_stats(net->nodes[0].mesh, &first);
+    for (uint32_t i = 1; i < net->cfg.node_count; i++) {
+        if (!net->nodes[i].up)
+            return false;
+        mesh_stats(net->nodes[i].mesh, &each);
+        if (each.digest != first.digest)
+            return false;
+    }
+    return true;
+}
+
 /* Small stores, crashes between any two calls, writes that fail: everything reaches the gateway,
- * and every author knows. */
+ * every author knows, and in the end all look alike and are silent, whatever each of them kept. */
 static void test_mesh_small_stores_deliver_everything(void **state)
 {
     (void)state;
@@ -491,12 +534,12 @@ static void test_mesh_small_stores_deliver_everything(void **state)
                                           .store_fail_ppm = 5000 };
         struct net *net = net_new(&cfg);
         for (uint32_t k = 0; k < REPORTS; k++)
-            for (uint32_t i = 0; i < NODES; i++)
+            for (uint32_t i = 1; i < NODES; i++)
                 net_order(net, i, RECORD_NOTE, (uint8_t)net_random_below(net, PRIORITY_COUNT), 20);
         bool there = false;
         for (uint32_t hour = 1; !there && hour <= 12; hour++) {
             net_run(net, NET_START_US + hour * hours_us);
-            there = !net->breach && net_acknowledged(net);
+            there = !net->breach && net_acknowledged(net) && all_alike(net);
             for (uint32_t i = 0; there && i < NODES; i++)
                 there = net->nodes[i].order_count == 0;
         }
@@ -504,6 +547,11 @@ static void test_mesh_small_stores_deliver_everything(void **state)
             net_print(net, stderr);
             fail_msg("seed %llu", (unsigned long long)seed);
         }
+        uint64_t frames = net->frames;
+        net->cfg.faults = (struct net_faults){ .frame_loss_ppm = 0 };
+        assert_true(net_run(net, net->now_us + 4 * hours_us));
+        assert_true(all_alike(net));
+        assert_in_range(net->frames - frames, 0, 4 * NODES * 3);
         for (uint32_t i = 0; i < NODES; i++)
             evicted += net->nodes[i].evicted;
         net_free(net);
@@ -525,6 +573,7 @@ int main(void)
         FULL_TEST(test_mesh_own_records_leave_room_for_others),
         FULL_TEST(test_mesh_gateway_keeps_what_it_acknowledged),
         FULL_TEST(test_mesh_full_store_declines_what_a_gateway_has),
+        FULL_TEST(test_mesh_what_a_gateway_has_is_not_asked_for_for_ever),
         FULL_TEST(test_mesh_nothing_leaves_when_the_store_fails),
         FULL_TEST(test_mesh_small_stores_deliver_everything),
     };
