@@ -21,7 +21,7 @@ OUT := build/$(FLAVOUR)
 GEN := build/gen
 PROGRAM_DIR := $(if $(filter release,$(FLAVOUR)),build,$(OUT))
 
-PKGS := libsodium libprotobuf-c libserialport sqlite3 jansson libconfuse libmicrohttpd libcurl gnutls libutf8proc libpq
+PKGS := libsodium libprotobuf-c libserialport sqlite3 jansson libconfuse libmicrohttpd libcurl gnutls libutf8proc libpq libzstd
 # Asked once, and only when something is compiled: `make deps` must work before pkg-config exists.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
 
@@ -91,7 +91,7 @@ SYS_kengd = $(SYS_BASE) $(call libs,sqlite3 jansson libconfuse libserialport)
 LINK_keng := $(LIB_node) $(LIB_hw) $(LIB_core) $(LIB_proto)
 SYS_keng = $(SYS_BASE) $(call libs,sqlite3 jansson libconfuse libserialport gnutls)
 LINK_keng-gateway := $(LIB_gateway) $(LIB_node) $(LIB_hw) $(LIB_core) $(LIB_proto)
-SYS_keng-gateway = $(SYS_BASE) $(call libs,sqlite3 jansson libconfuse libmicrohttpd libcurl gnutls libserialport libpq)
+SYS_keng-gateway = $(SYS_BASE) $(call libs,sqlite3 jansson libconfuse libmicrohttpd libcurl gnutls libserialport libpq libzstd)
 LINK_keng-province := $(LINK_keng-gateway)
 SYS_keng-province = $(SYS_keng-gateway)
 LINK_keng-air := $(LIB_hw) $(LIB_proto)

@@ -4,13 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "proto/batch.h"
+#include "gateway/pack.h"
 
-enum { MS_PER_MINUTE = 60000, LENGTH_BYTES_MAX = 2 };
-
-/* A target that never answers: what waits for it is everything. */
-static const char EXPORT_TARGET[] = "file:";
+enum { BUNDLE_PATH_LEN = 4096 };
 
 int bundle_read(const char *path, uint8_t **bytes_out, size_t *len_out,
                 char err[static BUNDLE_ERR_LEN])
@@ -113,54 +111,200 @@ int bundle_trust(struct ledger *l, const char *path, int64_t now_ms, int64_t *co
     return result == 0 ? 0 : -1;
 }
 
-static int add_record(void *ctx, const struct db_record *record)
+/* ---- writing ---- */
+
+struct exporting {
+    const struct ledger_commune *commune;
+    const struct home_identity *identity;
+    FILE *file;
+    struct pack *pack;
+    int64_t number, count;
+    uint32_t created_min;
+    struct batch_builder builder;
+    uint32_t first; /* place of the block's first record that has one */
+    struct tree tree;
+    struct tree_hash *leaves;
+    size_t leaf_cap;
+    uint8_t plain[BATCH_LEN_TARGET], section[SECTION_LEN_MAX];
+};
+
+enum { EXPORT_EFILE = -50 };
+
+static int begin_block(struct exporting *e)
 {
-    return batch_add(ctx, record->bytes, record->len) == BATCH_OK ? 0 : DB_ENOMEM;
+    struct batch_header header = { .number = (uint32_t)++e->number, .created_min = e->created_min,
+                                   .source = e->identity->number };
+    memcpy(header.network_id, e->commune->info.network_id, sizeof header.network_id);
+    memcpy(header.root_key, e->commune->info.root_key, sizeof header.root_key);
+    e->first = UINT32_MAX;
+    return batch_begin(&e->builder, e->plain, sizeof e->plain, &header) == BATCH_OK ? 0
+                                                                                   : DB_ENOMEM;
+}
+
+static int write_section(struct exporting *e, uint8_t type, uint32_t first, const uint8_t *plain,
+                         size_t len)
+{
+    size_t whole = pack_section(e->pack, type, first, plain, len, e->section);
+    return fwrite(e->section, 1, whole, e->file) == whole ? 0 : EXPORT_EFILE;
+}
+
+static int end_block(struct exporting *e)
+{
+    if (e->builder.count == 0)
+        return 0;
+    size_t len = batch_finish(&e->builder, e->identity->secret_key);
+    return write_section(e, SECTION_BLOCK, e->first, e->plain, len);
+}
+
+static int add_leaf(struct exporting *e, const struct db_record *record)
+{
+    if (e->tree.size == e->leaf_cap) {
+        size_t cap = e->leaf_cap ? 2 * e->leaf_cap : 1024;
+        struct tree_hash *grown = realloc(e->leaves, cap * sizeof *grown);
+        if (!grown)
+            return DB_ENOMEM;
+        e->leaves = grown;
+        e->leaf_cap = cap;
+    }
+    uint8_t *leaf = e->leaves[e->tree.size].b;
+    tree_leaf(record->bytes, record->len, leaf);
+    tree_append(&e->tree, leaf);
+    return 0;
+}
+
+static int export_record(void *ctx, const struct db_record *record)
+{
+    struct exporting *e = ctx;
+    int result = 0;
+    if (batch_add(&e->builder, record->bytes, record->len) != BATCH_OK) {
+        result = end_block(e);
+        if (result == 0)
+            result = begin_block(e);
+        if (result == 0 && batch_add(&e->builder, record->bytes, record->len) != BATCH_OK)
+            result = DB_ENOMEM;
+    }
+    if (result == 0 && record->position >= 0) {
+        if (e->first == UINT32_MAX)
+            e->first = (uint32_t)record->position;
+        result = add_leaf(e, record);
+    }
+    e->count++;
+    return result;
+}
+
+struct proving {
+    const struct exporting *exporting;
+    uint8_t *bytes;
+    size_t len;
+    unsigned left;
+    uint64_t skip; /* of our earlier checkpoints only the newest are proved */
+};
+
+static int count_own(void *ctx, const struct db_checkpoint *c)
+{
+    struct proving *p = ctx;
+    p->skip += c->source == p->exporting->identity->number;
+    return 0;
+}
+
+static int prove_own(void *ctx, const struct db_checkpoint *c)
+{
+    struct proving *p = ctx;
+    const struct exporting *e = p->exporting;
+    if (c->source != e->identity->number || c->size == 0 || c->size > e->tree.size)
+        return 0;
+    if (p->skip > 0) {
+        p->skip--;
+        return 0;
+    }
+    struct checkpoint_proof proof = { .old_size = c->size };
+    proof.count = tree_prove(e->leaves, c->size, e->tree.size, proof.hashes);
+    p->len = checkpoint_add_proof(&proof, p->len, p->bytes);
+    return --p->left == 0;
+}
+
+/* Signs what was written, and keeps it to prove the next one by. */
+static int write_checkpoint(struct exporting *e, struct db *db, int64_t now_ms)
+{
+    uint8_t bytes[CHECKPOINT_LEN_MAX];
+    struct checkpoint c = { .source = e->identity->number, .created_min = e->created_min,
+                            .size = e->tree.size };
+    memcpy(c.network_id, e->commune->info.network_id, sizeof c.network_id);
+    memcpy(c.root_key, e->commune->info.root_key, sizeof c.root_key);
+    tree_root(&e->tree, c.root);
+    struct proving p = { .exporting = e, .bytes = bytes, .left = CHECKPOINT_PROOF_COUNT_MAX };
+    p.len = checkpoint_encode(&c, e->identity->secret_key, bytes);
+    int result = db_checkpoint_list(db, e->commune->info.id, count_own, &p);
+    p.skip = p.skip > CHECKPOINT_PROOF_COUNT_MAX ? p.skip - CHECKPOINT_PROOF_COUNT_MAX : 0;
+    if (result == 0)
+        result = db_checkpoint_list(db, e->commune->info.id, prove_own, &p);
+    if (result >= 0)
+        result = write_section(e, SECTION_CHECKPOINT, 0, bytes, p.len);
+    struct db_checkpoint row = { .commune = e->commune->info.id, .source = c.source,
+                                 .size = c.size, .created_min = c.created_min,
+                                 .received_ms = now_ms, .covered = true, .tree = e->tree };
+    memcpy(row.root, c.root, sizeof row.root);
+    return result < 0 ? result : db_checkpoint_put(db, &row);
+}
+
+static int write_all(struct exporting *e, struct db *db, int64_t now_ms)
+{
+    int result = db_meta_get(db, "batch_number", &e->number);
+    if (result == 0)
+        result = begin_block(e);
+    if (result == 0)
+        result = db_record_all(db, e->commune->info.id, export_record, e);
+    if (result == 0)
+        result = end_block(e);
+    if (result == 0)
+        result = write_checkpoint(e, db, now_ms);
+    if (result == 0)
+        result = db_meta_set(db, "batch_number", e->number);
+    if (result == 0 && (fflush(e->file) != 0 || fsync(fileno(e->file)) != 0))
+        result = EXPORT_EFILE;
+    return result;
 }
 
 int64_t bundle_export(struct ledger *l, int64_t commune, const struct home_identity *identity,
                       const char *path, int64_t now_ms, char err[static BUNDLE_ERR_LEN])
 {
-    const struct ledger_commune *c = ledger_get(l, commune);
-    int64_t target = 0, count = 0, number = 0;
-    uint8_t *buf = NULL;
-    int result = c ? db_outbox_target(l->db, EXPORT_TARGET, commune, &target) : DB_ENOTFOUND;
-    if (result == 0)
-        result = db_outbox_count(l->db, target, &count);
-    size_t cap = BATCH_HEADER_LEN + (size_t)count * (RECORD_LEN_MAX + LENGTH_BYTES_MAX) +
-                 KENG_SIG_LEN;
-    if (cap > BATCH_FILE_LEN_MAX)
-        cap = BATCH_FILE_LEN_MAX;
-    if (result == 0 && !(buf = malloc(cap)))
-        result = DB_ENOMEM;
-    if (result == 0)
-        result = db_meta_get(l->db, "batch_number", &number);
-    if (result == 0)
-        result = db_meta_set(l->db, "batch_number", ++number);
-    struct batch_builder builder;
+    char temporary[BUNDLE_PATH_LEN];
+    struct exporting *e = calloc(1, sizeof *e);
+    int result = e ? 0 : DB_ENOMEM;
+    if (snprintf(temporary, sizeof temporary, "%s.new", path) >= (int)sizeof temporary)
+        result = EXPORT_EFILE;
     if (result == 0) {
-        struct batch_header header = { .number = (uint32_t)number, .source = identity->number,
-                                       .created_min = bundle_created_min(now_ms) };
-        memcpy(header.network_id, c->info.network_id, sizeof header.network_id);
-        memcpy(header.root_key, c->info.root_key, sizeof header.root_key);
-        if (batch_begin(&builder, buf, cap, &header) != BATCH_OK)
-            result = DB_ENOMEM;
+        e->commune = ledger_get(l, commune);
+        e->identity = identity;
+        e->created_min = bundle_created_min(now_ms);
+        e->pack = pack_new();
+        result = !e->commune ? DB_ENOTFOUND : !e->pack ? DB_ENOMEM : 0;
     }
+    if (result == 0 && !(e->file = fopen(temporary, "wbe")))
+        result = EXPORT_EFILE;
+    /* One transaction: nothing may arrive between the records and the checkpoint over them. */
     if (result == 0)
-        result = db_outbox_waiting(l->db, target, add_record, &builder);
-    if (result < 0) {
+        result = db_begin(l->db);
+    if (result == 0)
+        result = write_all(e, l->db, now_ms);
+    if (result == 0)
+        result = db_commit(l->db);
+    else
+        db_rollback(l->db);
+    if (e && e->file && (fclose(e->file) != 0 || (result == 0 && rename(temporary, path) != 0)) &&
+        result == 0)
+        result = EXPORT_EFILE;
+    if (result == EXPORT_EFILE)
+        snprintf(err, BUNDLE_ERR_LEN, "%s: cannot be written: %s", path, strerror(errno));
+    else if (result < 0)
         snprintf(err, BUNDLE_ERR_LEN, "cannot read the database: %s", db_error(l->db));
-        free(buf);
-        return -1;
+    int64_t count = result == 0 ? e->count : -1;
+    if (e) {
+        pack_free(e->pack);
+        free(e->leaves);
     }
-    uint32_t written = builder.count;
-    size_t len = batch_finish(&builder, identity->secret_key);
-    char why[HOME_ERR_LEN];
-    result = home_replace_file(path, buf, len, 0644, why);
-    if (result != 0)
-        snprintf(err, BUNDLE_ERR_LEN, "%s", why);
-    free(buf);
-    return result == 0 ? (int64_t)written : -1;
+    free(e);
+    return count;
 }
 
 const struct home_identity *bundle_choose_identity(const struct roster *roster,

@@ -23,8 +23,10 @@ void bundle_fingerprint(const uint8_t network_id[static KENG_NETWORK_ID_LEN],
 int bundle_trust(struct ledger *l, const char *path, int64_t now_ms, int64_t *commune_out,
                  char err[static BUNDLE_ERR_LEN]);
 
-/* Everything the ledger holds of a commune as one batch, the root's log first.  Returns how many
- * records were written, or -1. */
+/* Everything the ledger holds of a commune as a batch file (proto/batch_file.h), in order of
+ * arrival, with a checkpoint at its end that is signed by identity and proves that the checkpoints
+ * of earlier exports are part of it.  Returns how many records were written, or -1; then what was
+ * at path before is still there. */
 int64_t bundle_export(struct ledger *l, int64_t commune, const struct home_identity *identity,
                       const char *path, int64_t now_ms, char err[static BUNDLE_ERR_LEN]);
 

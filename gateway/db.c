@@ -240,6 +240,7 @@ static void read_record(const struct db_query *q, struct db_record *record_out)
     record_out->review_state = (uint8_t)column_int(q, 17);
     record_out->review_author = (uint16_t)column_int(q, 18);
     record_out->review_text = column_text(q, 19);
+    record_out->position = column_int(q, 20);
 }
 
 typedef void (*read_fn)(const struct db_query *q, struct db_record *record_out);
@@ -267,7 +268,7 @@ static void bind_ref(struct db_query *q, int64_t commune, const struct record_re
     bind_int(q, ref->seq);
 }
 
-int db_record_insert(struct db *db, struct db_record *record)
+static int insert(struct db *db, struct db_record *record)
 {
     struct db_query q = query_start(db, DB_OP_RECORD_INSERT);
     bind_ref(&q, record->commune, &record->ref);
@@ -283,6 +284,7 @@ int db_record_insert(struct db *db, struct db_record *record)
     bind_int(&q, record->drill);
     bind_int(&q, record->readable);
     bind_blob(&q, record->bytes, record->len);
+    bind_int(&q, record->position);
     int64_t arrival = 0;
     int result = query_int(&q, &arrival);
     if (result < 0)
@@ -291,6 +293,54 @@ int db_record_insert(struct db *db, struct db_record *record)
         return DB_ECONFLICT;
     record->arrival = arrival;
     return 0;
+}
+
+static int get_position(struct db *db, int64_t commune, int64_t *position_out)
+{
+    struct db_query q = query_start(db, DB_OP_POSITION_GET);
+    bind_int(&q, commune);
+    return query_int(&q, position_out);
+}
+
+static int set_position(struct db *db, int64_t commune, int64_t position)
+{
+    struct db_query q = query_start(db, DB_OP_POSITION_SET);
+    bind_int(&q, commune);
+    bind_int(&q, position);
+    return query_run(&q);
+}
+
+int db_record_insert(struct db *db, struct db_record *record)
+{
+    record->position = -1;
+    if (record->ref.lane != 0)
+        return insert(db, record);
+    int result = get_position(db, record->commune, &record->position);
+    if (result == 0)
+        result = insert(db, record);
+    return result < 0 ? result : set_position(db, record->commune, record->position + 1);
+}
+
+int db_record_bulk(struct db *db, const struct db_record *records, size_t count, bool *taken_out)
+{
+    if (count == 0)
+        return 0;
+    int64_t position = 0;
+    int result = get_position(db, records[0].commune, &position);
+    if (result == 0 && db->engine->bulk) {
+        result = db->engine->bulk(db, records, count, &position, taken_out);
+    } else {
+        for (size_t i = 0; i < count && result == 0; i++) {
+            struct db_record record = records[i];
+            record.position = position;
+            result = insert(db, &record);
+            taken_out[i] = result == DB_ECONFLICT;
+            position += !taken_out[i];
+            if (taken_out[i])
+                result = 0;
+        }
+    }
+    return result < 0 ? result : set_position(db, records[0].commune, position);
 }
 
 int db_record_supersede(struct db *db, int64_t commune, const struct record_ref *ref)
@@ -334,6 +384,11 @@ static int each_of_commune(struct db *db, enum db_op op, int64_t commune, read_f
 int db_record_root_log(struct db *db, int64_t commune, db_record_fn fn, void *ctx)
 {
     return each_of_commune(db, DB_OP_RECORD_ROOT_LOG, commune, read_record, fn, ctx);
+}
+
+int db_record_all(struct db *db, int64_t commune, db_record_fn fn, void *ctx)
+{
+    return each_of_commune(db, DB_OP_RECORD_ALL, commune, read_record, fn, ctx);
 }
 
 int db_record_numbers(struct db *db, int64_t commune, db_record_fn fn, void *ctx)
@@ -514,6 +569,67 @@ int db_refused_list(struct db *db, db_refused_fn fn, void *ctx)
     while ((result = query_step(&q)) == 1) {
                 int stop = fn(ctx, column_int(&q, 0), column_text(&q, 1),
                       column_int(&q, 2), column_int(&q, 3));
+        if (stop != 0) {
+            query_stop(&q);
+            return stop;
+        }
+    }
+    return result;
+}
+
+int db_block_put(struct db *db, const uint8_t hash[static KENG_HASH_LEN])
+{
+    struct db_query q = query_start(db, DB_OP_BLOCK_PUT);
+    bind_blob(&q, hash, KENG_HASH_LEN);
+    return query_run(&q);
+}
+
+int db_block_has(struct db *db, const uint8_t hash[static KENG_HASH_LEN], bool *has_out)
+{
+    int64_t count = 0;
+    struct db_query q = query_start(db, DB_OP_BLOCK_HAS);
+    bind_blob(&q, hash, KENG_HASH_LEN);
+    int result = query_int(&q, &count);
+    *has_out = count > 0;
+    return result;
+}
+
+int db_checkpoint_put(struct db *db, const struct db_checkpoint *c)
+{
+    struct db_query q = query_start(db, DB_OP_CHECKPOINT_PUT);
+    bind_int(&q, c->commune);
+    bind_int(&q, c->source);
+    bind_int(&q, (int64_t)c->size);
+    bind_blob(&q, c->root, sizeof c->root);
+    bind_int(&q, c->created_min);
+    bind_int(&q, c->received_ms);
+    bind_int(&q, c->covered);
+    bind_blob(&q, c->tree.edge[0], tree_edge_count(c->tree.size) * KENG_HASH_LEN);
+    return query_run(&q);
+}
+
+int db_checkpoint_list(struct db *db, int64_t commune, db_checkpoint_fn fn, void *ctx)
+{
+    struct db_query q = query_many(db, DB_OP_CHECKPOINT_LIST);
+    bind_int(&q, commune);
+    int result;
+    while ((result = query_step(&q)) == 1) {
+        struct db_checkpoint c = {
+            .commune = column_int(&q, 0),
+            .source = (uint16_t)column_int(&q, 1),
+            .size = (uint64_t)column_int(&q, 2),
+            .created_min = (uint32_t)column_int(&q, 4),
+            .received_ms = column_int(&q, 5),
+            .covered = column_int(&q, 6) != 0,
+        };
+        column_array(&q, 3, c.root, sizeof c.root);
+        size_t len;
+        const uint8_t *edge = column_blob(&q, 7, &len);
+        if (c.covered && len == tree_edge_count(c.size) * KENG_HASH_LEN) {
+            c.tree.size = c.size;
+            memcpy(c.tree.edge, edge, len);
+        }
+        int stop = fn(ctx, &c);
         if (stop != 0) {
             query_stop(&q);
             return stop;

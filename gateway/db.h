@@ -24,6 +24,7 @@
 
 #include "proto/limits.h"
 #include "proto/record.h"
+#include "proto/tree.h"
 
 struct db;
 
@@ -68,6 +69,7 @@ struct db_record {
     bool clock_set;
     bool readable; /* the body could be decoded */
     bool drill;
+    int64_t position; /* place in the commune's tree, in order of arrival; -1: superseding kind */
     const uint8_t *bytes;
     size_t len;
     /* From the newest review of this record; 0: none. */
@@ -97,8 +99,13 @@ int db_commune_list(struct db *db, struct db_commune *communes_out, size_t cap);
 
 /* Records.  A callback returns 0 to go on, anything else to stop (returned as it is). */
 typedef int (*db_record_fn)(void *ctx, const struct db_record *record);
-/* Adds; variant and arrival of *record are set.  DB_ECONFLICT: that variant is there already. */
+/* Adds; arrival and position of *record are set.  DB_ECONFLICT: that variant is there already. */
 int db_record_insert(struct db *db, struct db_record *record);
+/* Adds many of one commune, all of lane 0 and variant 0, in this order.  taken_out[i]: the number
+ * of records[i] is held already, and it was not added. */
+int db_record_bulk(struct db *db, const struct db_record *records, size_t count, bool *taken_out);
+/* Everything of a commune in order of arrival. */
+int db_record_all(struct db *db, int64_t commune, db_record_fn fn, void *ctx);
 /* Forgets variant 0 of older numbers in a superseding lane. */
 int db_record_supersede(struct db *db, int64_t commune, const struct record_ref *ref);
 /* All variants under one number. */
@@ -166,6 +173,26 @@ int db_refused_add(struct db *db, int64_t commune, const char *reason, int64_t n
 typedef int (*db_refused_fn)(void *ctx, int64_t commune, const char *reason, int64_t count,
                              int64_t last_ms);
 int db_refused_list(struct db *db, db_refused_fn fn, void *ctx);
+
+/* Blocks of batch files of which every record is held. */
+int db_block_put(struct db *db, const uint8_t hash[static KENG_HASH_LEN]);
+int db_block_has(struct db *db, const uint8_t hash[static KENG_HASH_LEN], bool *has_out);
+
+/* Checkpoints of sources below (proto/batch_file.h).  put: one of another root under the same size
+ * stands beside the first; the same again can only become covered. */
+struct db_checkpoint {
+    int64_t commune, received_ms;
+    uint64_t size;
+    uint32_t created_min;
+    uint16_t source;
+    bool covered; /* every record was seen in its place, and they add up to the root */
+    uint8_t root[KENG_HASH_LEN];
+    struct tree tree; /* at that size; empty unless covered */
+};
+int db_checkpoint_put(struct db *db, const struct db_checkpoint *checkpoint);
+/* By source and size. */
+typedef int (*db_checkpoint_fn)(void *ctx, const struct db_checkpoint *checkpoint);
+int db_checkpoint_list(struct db *db, int64_t commune, db_checkpoint_fn fn, void *ctx);
 
 /* Small durable numbers by name; a missing one reads as 0. */
 int db_meta_get(struct db *db, const char *key, int64_t *value_out);

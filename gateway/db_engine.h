@@ -70,6 +70,9 @@ struct db_engine {
     int (*step)(struct db_query *q);
     void (*stop)(struct db_query *q);
     int64_t (*column_int)(const struct db_query *q, int column); /* NULL reads as 0 */
+    /* As db_record_bulk(), places from *position on; NULL: one by one is as fast. */
+    int (*bulk)(struct db *db, const struct db_record *records, size_t count, int64_t *position,
+                bool *taken_out);
     /* NUL follows the bytes; NULL reads as no bytes. */
     const void *(*column_bytes)(const struct db_query *q, int column, size_t *len_out);
 };

@@ -63,6 +63,22 @@ static const struct {
     { 2, "CREATE TABLE revoked ("
       " commune $INT NOT NULL, author $INT NOT NULL, from_seq $INT NOT NULL,"
       " PRIMARY KEY (commune, author))$BY_KEY", NULL },
+    /* Where a log record stands among the commune's, in order of arrival: its leaf's place in the
+     * tree that checkpoints are signed over.  -1: in none, because newer ones replace it. */
+    { 3, "ALTER TABLE record ADD COLUMN position $INT NOT NULL DEFAULT -1", NULL },
+    { 3, "ALTER TABLE commune ADD COLUMN position_next $INT NOT NULL DEFAULT 0", NULL },
+    { 3, "UPDATE record SET position = n.position FROM (SELECT arrival, row_number() OVER"
+      " (PARTITION BY commune ORDER BY arrival) - 1 AS position FROM record WHERE lane = 0) n"
+      " WHERE n.arrival = record.arrival", NULL },
+    { 3, "UPDATE commune SET position_next = (SELECT count(*) FROM record WHERE"
+      " record.commune = commune.id AND record.lane = 0)", NULL },
+    /* Blocks of batch files of which nothing is left to take in. */
+    { 3, "CREATE TABLE block (hash $BYTES PRIMARY KEY)$BY_KEY", NULL },
+    /* What sources signed about all they hold; two roots for one size prove that one lied. */
+    { 3, "CREATE TABLE checkpoint ("
+      " commune $INT NOT NULL, source $INT NOT NULL, size $INT NOT NULL, root $BYTES NOT NULL,"
+      " created_min $INT NOT NULL, received_ms $INT NOT NULL, covered $INT NOT NULL,"
+      " edge $BYTES NOT NULL, PRIMARY KEY (commune, source, size, root))$BY_KEY", NULL },
 };
 enum { MIGRATION_COUNT = sizeof MIGRATIONS / sizeof MIGRATIONS[0], MIGRATION_LEN_MAX = 8192 };
 

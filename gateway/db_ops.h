@@ -21,13 +21,13 @@
 #define RECORD_SELECT                                                                             \
     "SELECT r.arrival, r.commune, r.author, r.lane, r.seq, r.variant, r.kind, r.priority,"        \
     " r.created_min, r.clock_set, r.received_ms, r.village, r.own_village, r.event, r.drill,"     \
-    " r.readable, r.bytes, v.state, v.reviewer, v.text FROM record r"                             \
+    " r.readable, r.bytes, v.state, v.reviewer, v.text, r.position FROM record r"                 \
     REVIEW_JOIN
 #define RECORD_COLUMNS                                                                            \
     "commune, author, lane, seq, variant, kind, priority, created_min, clock_set, received_ms,"   \
-    " village, own_village, event, drill, readable, bytes"
+    " village, own_village, event, drill, readable, bytes, position"
 #define RECORD_PARAMETERS                                                                         \
-    "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16"
+    "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17"
 #define LIST_WHERE                                                                                \
     "WHERE r.kind BETWEEN 1 AND 7 AND (?1 = 0 OR r.commune = ?1) AND (?2 < 0 OR r.village = ?2)"  \
     " AND (?3 = 0 OR r.kind = ?3) AND (?4 = 0 OR v.state IS NULL) "
@@ -51,6 +51,14 @@ OP2(RECORD_INSERT,
     "INSERT INTO record (" RECORD_COLUMNS ") SELECT " RECORD_PARAMETERS
     " WHERE NOT EXISTS (SELECT 1 FROM record WHERE commune = ?1 AND author = ?2 AND lane = ?3"
     " AND seq = ?4 AND variant = ?5) RETURNING arrival")
+/* The next free place in the commune's tree. */
+OP(POSITION_GET,
+   "SELECT position_next FROM commune WHERE id = ?1")
+OP(POSITION_SET,
+   "UPDATE commune SET position_next = ?2 WHERE id = ?1")
+/* As a batch file has them: in the order of the tree. */
+OP(RECORD_ALL,
+   RECORD_SELECT "WHERE r.commune = ?1 ORDER BY r.arrival")
 OP(RECORD_SUPERSEDE,
    "DELETE FROM record WHERE commune = ?1 AND author = ?2 AND lane = ?3"
    " AND seq < ?4 AND NOT EXISTS (SELECT 1 FROM record o WHERE"
@@ -177,3 +185,14 @@ OP(OUTGOING_ERROR,
    "UPDATE outgoing SET error = ?2 WHERE id = ?1")
 OP(OUTGOING_DELETE,
    "DELETE FROM outgoing WHERE id = ?1")
+OP(BLOCK_PUT,
+   "INSERT INTO block (hash) VALUES (?1) ON CONFLICT DO NOTHING")
+OP(BLOCK_HAS,
+   "SELECT count(*) FROM block WHERE hash = ?1")
+OP(CHECKPOINT_PUT,
+   "INSERT INTO checkpoint (commune, source, size, root, created_min, received_ms, covered, edge)"
+   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (commune, source, size, root)"
+   " DO UPDATE SET covered = ?7, edge = ?8 WHERE checkpoint.covered < ?7")
+OP(CHECKPOINT_LIST,
+   "SELECT commune, source, size, root, created_min, received_ms, covered, edge FROM checkpoint"
+   " WHERE commune = ?1 ORDER BY source, size, root")

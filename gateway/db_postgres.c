@@ -253,6 +253,105 @@ static const void *column_bytes(const struct db_query *q, int column, size_t *le
     return PQgetvalue(o->rows, o->row, column);
 }
 
+/* ---- many records at once ---- */
+
+#define STAGED_COLUMNS                                                                            \
+    "commune, author, lane, seq, kind, priority, created_min, clock_set, received_ms, village,"   \
+    " own_village, event, drill, readable, bytes"
+
+enum { COPY_COLUMN_COUNT = 16, COPY_ROW_LEN_MAX = 2 + 15 * (4 + 8) + 4 + RECORD_LEN_MAX };
+
+static void copy_int(struct bytes_writer *w, int64_t value)
+{
+    write_u32(w, 8);
+    write_u64(w, (uint64_t)value);
+}
+
+/* One row of COPY's binary format. */
+static size_t copy_row(const struct db_record *r, size_t index, uint8_t row[COPY_ROW_LEN_MAX])
+{
+    struct bytes_writer w = bytes_writer(row, COPY_ROW_LEN_MAX);
+    const int64_t numbers[] = {
+        (int64_t)index, r->commune, r->ref.author, r->ref.lane, r->ref.seq, r->kind, r->priority,
+        r->created_min, r->clock_set, r->received_ms, r->village, r->own_village, r->event,
+        r->drill, r->readable,
+    };
+    static_assert(sizeof numbers / sizeof numbers[0] + 1 == COPY_COLUMN_COUNT, "all columns");
+    write_u16(&w, COPY_COLUMN_COUNT);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        copy_int(&w, numbers[i]);
+    write_u32(&w, (uint32_t)r->len);
+    write_bytes(&w, r->bytes, r->len);
+    return bytes_written(&w);
+}
+
+static int copy_in(struct db_postgres *p, const struct db_record *records, size_t count)
+{
+    static const char HEADER[19] = "PGCOPY\n\377\r\n"; /* signature 11, flags 4, extension 4 */
+    PGresult *started = PQexec(p->conn, "COPY staging FROM STDIN BINARY");
+    if (PQresultStatus(started) != PGRES_COPY_IN)
+        return judge(p, started);
+    PQclear(started);
+    bool sent = PQputCopyData(p->conn, HEADER, sizeof HEADER) == 1;
+    for (size_t i = 0; i < count && sent; i++) {
+        uint8_t row[COPY_ROW_LEN_MAX];
+        size_t len = copy_row(&records[i], i, row);
+        sent = PQputCopyData(p->conn, (const char *)row, (int)len) == 1;
+    }
+    if (!sent || PQputCopyEnd(p->conn, NULL) != 1)
+        return fail(p, NULL);
+    int result = judge(p, PQgetResult(p->conn));
+    PGresult *more;
+    while ((more = PQgetResult(p->conn)))
+        PQclear(more);
+    return result;
+}
+
+/* Which staged rows have a number that is held, or that an earlier staged row has.  They are taken
+ * out of the staging table. */
+static int find_taken(struct db_postgres *p, bool *taken_out, size_t count)
+{
+    PGresult *rows = PQexecParams(p->conn,
+        "WITH taken AS (SELECT s.index FROM staging s WHERE EXISTS (SELECT 1 FROM record r WHERE"
+        " r.commune = s.commune AND r.author = s.author AND r.lane = s.lane AND r.seq = s.seq"
+        " AND r.variant = 0) UNION SELECT index FROM (SELECT index, row_number() OVER (PARTITION BY"
+        " author, seq ORDER BY index) AS nth FROM staging) n WHERE nth > 1)"
+        " DELETE FROM staging USING taken WHERE staging.index = taken.index"
+        " RETURNING staging.index", 0, NULL, NULL, NULL, NULL, 1);
+    for (int i = 0; i < PQntuples(rows); i++) {
+        uint64_t index = load64_be((const uint8_t *)PQgetvalue(rows, i, 0));
+        if (index < count)
+            taken_out[index] = true;
+    }
+    return judge(p, rows);
+}
+
+/* Through a temporary table, which is written to no log and needs no index. */
+static int bulk(struct db *db, const struct db_record *records, size_t count, int64_t *position,
+                bool *taken_out)
+{
+    struct db_postgres *p = engine_of(db);
+    memset(taken_out, 0, count * sizeof *taken_out);
+    int result = execute(p, "CREATE TEMPORARY TABLE IF NOT EXISTS staging (index BIGINT,"
+                         " commune BIGINT, author BIGINT, lane BIGINT, seq BIGINT, kind BIGINT,"
+                         " priority BIGINT, created_min BIGINT, clock_set BIGINT,"
+                         " received_ms BIGINT, village BIGINT, own_village BIGINT, event BIGINT,"
+                         " drill BIGINT, readable BIGINT, bytes BYTEA); TRUNCATE staging");
+    if (result == 0)
+        result = copy_in(p, records, count);
+    if (result == 0)
+        result = find_taken(p, taken_out, count);
+    if (result < 0)
+        return result;
+    char sql[512];
+    snprintf(sql, sizeof sql, "INSERT INTO record (position, variant, " STAGED_COLUMNS ") SELECT"
+             " %lld + row_number() OVER (ORDER BY index), 0, " STAGED_COLUMNS " FROM staging"
+             " ORDER BY index", (long long)*position - 1);
+    for (size_t i = 0; i < count; i++)
+        *position += !taken_out[i];
+    return execute(p, sql);
+}
+
 /* ---- transactions ---- */
 
 /* One writer at a time, as in SQLite: what was read in a transaction still holds when it writes.
@@ -353,6 +452,7 @@ static const struct db_engine ENGINE = {
     .rollback = roll_back,
     .step = step,
     .stop = stop,
+    .bulk = bulk,
     .column_int = column_int,
     .column_bytes = column_bytes,
 };

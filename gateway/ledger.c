@@ -313,22 +313,28 @@ static int apply_root(struct ledger *l, struct ledger_commune *c, const struct r
     return LEDGER_NEW;
 }
 
-static int store_record(struct ledger *l, struct ledger_commune *c, const struct record_view *view,
-                        int64_t received_ms, uint8_t variant)
+static struct db_record describe(const struct ledger_commune *c, const struct record_view *view)
 {
     struct db_record row = {
         .commune = c->info.id,
-        .received_ms = received_ms,
         .ref = view->ref,
         .created_min = view->created_min,
         .kind = view->kind,
         .priority = view->priority,
-        .variant = variant,
         .clock_set = view->clock_set,
         .bytes = view->bytes,
         .len = view->len,
     };
     row.readable = describe_body(c, view, &row);
+    return row;
+}
+
+static int store_record(struct ledger *l, struct ledger_commune *c, const struct record_view *view,
+                        int64_t received_ms, uint8_t variant)
+{
+    struct db_record row = describe(c, view);
+    row.received_ms = received_ms;
+    row.variant = variant;
     int result = db_record_insert(l->db, &row);
     if (result < 0)
         return result;
@@ -384,30 +390,44 @@ static int put_verified(struct ledger *l, struct ledger_commune *c, const struct
     return store_record(l, c, view, received_ms, (uint8_t)match.count);
 }
 
-static int judge(struct ledger *l, struct ledger_commune *c, const uint8_t *bytes, size_t len,
-                 int64_t received_ms)
+int ledger_check(const struct ledger_commune *c, const uint8_t *bytes, size_t len,
+                 struct ledger_checked *checked_out)
 {
-    struct record_view view;
-    switch ((enum roster_verdict)roster_verify(&c->roster, bytes, len, &view)) {
-    case ROSTER_VALID: return put_verified(l, c, &view, received_ms);
-    case ROSTER_EFORM: return LEDGER_MALFORMED;
-    case ROSTER_EUNKNOWN: return hold_back(l, c, &view, received_ms);
-    case ROSTER_ESIG: return LEDGER_BAD_SIGNATURE;
-    case ROSTER_EREVOKED: return LEDGER_REVOKED;
-    case ROSTER_EROLE: return LEDGER_BAD_ROLE;
-    case ROSTER_EBODY: return LEDGER_BAD_BODY;
-    case ROSTER_ENOMEM: break;
+    struct ledger_checked k = { .verdict = LEDGER_NEW };
+    switch ((enum roster_verdict)roster_verify(&c->roster, bytes, len, &k.view)) {
+    case ROSTER_VALID: break;
+    case ROSTER_EFORM: k.verdict = LEDGER_MALFORMED; break;
+    case ROSTER_EUNKNOWN: k.verdict = LEDGER_UNKNOWN_AUTHOR; break;
+    case ROSTER_ESIG: k.verdict = LEDGER_BAD_SIGNATURE; break;
+    case ROSTER_EREVOKED: k.verdict = LEDGER_REVOKED; break;
+    case ROSTER_EROLE: k.verdict = LEDGER_BAD_ROLE; break;
+    case ROSTER_EBODY: k.verdict = LEDGER_BAD_BODY; break;
+    case ROSTER_ENOMEM: return DB_ENOMEM;
     }
-    return DB_ENOMEM;
+    if (k.verdict == LEDGER_NEW) {
+        k.row = describe(c, &k.view);
+        k.plain = k.row.readable && k.view.ref.lane == 0 && record_is_report(k.view.kind);
+    }
+    *checked_out = k;
+    return 0;
 }
 
-static int ledger_put_depth(struct ledger *l, struct ledger_commune *c, const uint8_t *bytes,
-                            size_t len, int64_t received_ms, bool from_pending)
+void ledger_count(struct ledger *l, enum ledger_verdict verdict)
 {
-    int verdict = judge(l, c, bytes, len, received_ms);
+    l->counts[verdict]++;
+}
+
+static int put_checked(struct ledger *l, struct ledger_commune *c, const struct ledger_checked *k,
+                       const uint8_t *bytes, size_t len, int64_t received_ms, bool from_pending)
+{
+    int verdict = (int)k->verdict;
+    if (k->verdict == LEDGER_NEW)
+        verdict = put_verified(l, c, &k->view, received_ms);
+    else if (k->verdict == LEDGER_UNKNOWN_AUTHOR)
+        verdict = hold_back(l, c, &k->view, received_ms);
     if (verdict < 0)
         return verdict;
-    l->counts[verdict]++;
+    ledger_count(l, (enum ledger_verdict)verdict);
     /* Whatever an operator should hear of leaves a counter and its newest example behind. */
     if (verdict >= LEDGER_BAD_BODY && (verdict != LEDGER_UNKNOWN_AUTHOR || !from_pending)) {
         int result = db_refused_add(l->db, c->info.id, VERDICT_NAMES[verdict], received_ms, bytes,
@@ -416,6 +436,23 @@ static int ledger_put_depth(struct ledger *l, struct ledger_commune *c, const ui
             return result;
     }
     return verdict;
+}
+
+int ledger_put_checked(struct ledger *l, struct ledger_commune *commune,
+                       const struct ledger_checked *checked, const uint8_t *bytes, size_t len,
+                       int64_t received_ms)
+{
+    return put_checked(l, commune, checked, bytes, len, received_ms, false);
+}
+
+static int ledger_put_depth(struct ledger *l, struct ledger_commune *c, const uint8_t *bytes,
+                            size_t len, int64_t received_ms, bool from_pending)
+{
+    struct ledger_checked checked;
+    int result = ledger_check(c, bytes, len, &checked);
+    if (result < 0)
+        return result;
+    return put_checked(l, c, &checked, bytes, len, received_ms, from_pending);
 }
 
 int ledger_put(struct ledger *l, struct ledger_commune *commune, const uint8_t *bytes, size_t len,

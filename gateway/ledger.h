@@ -70,6 +70,25 @@ struct ledger_commune *ledger_get(struct ledger *l, int64_t commune);
 int ledger_put(struct ledger *l, struct ledger_commune *commune, const uint8_t *bytes, size_t len,
                int64_t received_ms);
 
+/* The same in two halves, for many records on many processors.  The first reads the commune's
+ * roster and nothing else, so any number of threads may be in it as long as nobody is in the
+ * second; it says whether the record's form, signature and role hold, and reads its body. */
+struct ledger_checked {
+    struct record_view view; /* borrows the record's bytes */
+    struct db_record row;    /* as db_record_bulk() takes it, but for received_ms */
+    enum ledger_verdict verdict; /* LEDGER_NEW: it holds, and may still be a duplicate or a fork */
+    bool plain; /* storing it changes nothing but the records: it may go with others at once */
+};
+/* 0 or DB_ENOMEM. */
+int ledger_check(const struct ledger_commune *commune, const uint8_t *bytes, size_t len,
+                 struct ledger_checked *checked_out);
+/* Returns as ledger_put().  bytes: those that were checked. */
+int ledger_put_checked(struct ledger *l, struct ledger_commune *commune,
+                       const struct ledger_checked *checked, const uint8_t *bytes, size_t len,
+                       int64_t received_ms);
+/* Counts a verdict that was reached without ledger_put(). */
+void ledger_count(struct ledger *l, enum ledger_verdict verdict);
+
 /* What one batch came to. */
 struct ledger_batch_result {
     uint32_t count;

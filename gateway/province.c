@@ -1,5 +1,6 @@
 #include "gateway/province.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <sodium.h>
@@ -11,8 +12,10 @@
 #include <time.h>
 
 #include "gateway/bundle.h"
+#include "gateway/import.h"
 #include "gateway/lang.h"
 #include "gateway/ledger.h"
+#include "gateway/province_import.h"
 #include "gateway/strbuf.h"
 #include "gateway/totals.h"
 #include "node/home.h"
@@ -20,16 +23,16 @@
 #include "proto/csv.h"
 
 enum {
-    EXIT_USAGE = 2,
-    EXIT_SOME_REFUSED = 3,
+    EXIT_USAGE = PROVINCE_EXIT_USAGE,
+    TRUST_COUNT_MAX = 64,
     PATH_LEN_MAX = 4096,
     CSV_ROW_LEN = 1024,
     COLUMN_COUNT = 5,
-    NAMED_REFUSAL_COUNT_MAX = 20,
 };
 
 struct options {
-    const char *db, *csv, *data, *villages;
+    const char *db, *csv, *data, *villages, *verdicts, *trust[TRUST_COUNT_MAX];
+    unsigned trust_count, thread_count;
     enum language language;
     bool json;
 };
@@ -46,6 +49,9 @@ static const struct option_row OPTIONS[] = {
     { 'l', "lang", "vi|en", "language (default: vi when the environment says so, else en)" },
     { 'D', "data", "DIR", "data files (default: $KENG_DATA, ./seeds, /usr/share/keng)" },
     { 'v', "villages", "FILE", "village names, when the ledger holds one commune" },
+    { 't', "trust", "FILE", "verify: a commune.keng whose root is believed; may be repeated" },
+    { 'V', "verdicts", "FILE", "import, verify: also append every refusal to this file" },
+    { 'T', "threads", "N", "import, verify: threads that verify (default: all processors)" },
     { 'h', "help", NULL, "this list" },
 };
 enum { OPTION_COUNT = sizeof OPTIONS / sizeof OPTIONS[0] };
@@ -56,6 +62,7 @@ struct province {
     struct ledger ledger;
     struct catalogue *catalogue;
     struct villages *villages;
+    bool verify_only;
 };
 
 struct command {
@@ -108,69 +115,34 @@ static int run_trust(struct province *p, char **paths, int count)
     return EXIT_SUCCESS;
 }
 
-static void print_refusals(const struct ledger_batch_result *result)
-{
-    unsigned named = 0;
-    for (uint32_t i = 0; i < result->count; i++) {
-        enum ledger_verdict verdict = (enum ledger_verdict)result->verdicts[i];
-        if (verdict < LEDGER_BAD_BODY)
-            continue;
-        if (named++ == NAMED_REFUSAL_COUNT_MAX) {
-            printf("  ...\n");
-            return;
-        }
-        printf("  record %u: %s\n", (unsigned)i + 1, ledger_verdict_name(verdict));
-    }
-}
-
-/* 0 all good, EXIT_SOME_REFUSED, or EXIT_FAILURE. */
-static int import_file(struct province *p, const char *path)
-{
-    char err[BUNDLE_ERR_LEN];
-    uint8_t *bytes;
-    size_t len;
-    struct ledger_batch_result result;
-    bool sig_ok;
-    if (bundle_read(path, &bytes, &len, err) != 0)
-        return complain(EXIT_FAILURE, "%s", err);
-    int put = ledger_put_batch(&p->ledger, bytes, len, wall_ms(), false, &result, &sig_ok);
-    free(bytes);
-    if (put == LEDGER_BATCH_ETRUST)
-        return complain(EXIT_FAILURE, "%s: %s; trust it with: keng-province trust COMMUNE.keng",
-                        path, ledger_batch_strerror(put));
-    if (put < 0)
-        return complain(EXIT_FAILURE, "%s: %s%s%s", path, ledger_batch_strerror(put),
-                        put > LEDGER_BATCH_EFORM ? ": " : "",
-                        put > LEDGER_BATCH_EFORM ? db_error(p->db) : "");
-    uint32_t refused = 0;
-    printf("%s: %u new, %u duplicate, %u superseded", path, (unsigned)result.counts[LEDGER_NEW],
-           (unsigned)result.counts[LEDGER_DUPLICATE],
-           (unsigned)result.counts[LEDGER_SUPERSEDED]);
-    for (int v = LEDGER_BAD_BODY; v < LEDGER_VERDICT_COUNT; v++) {
-        refused += result.counts[v];
-        if (result.counts[v])
-            printf(", %u %s", (unsigned)result.counts[v],
-                   ledger_verdict_name((enum ledger_verdict)v));
-    }
-    printf("%s%s\n", result.truncated ? "; the rest of the file cannot be read" : "",
-           sig_ok ? "" : "; the file's own signature does not hold");
-    print_refusals(&result);
-    bool all_good = refused == 0 && !result.truncated && sig_ok;
-    ledger_batch_result_free(&result);
-    return all_good ? EXIT_SUCCESS : EXIT_SOME_REFUSED;
-}
-
 static int run_import(struct province *p, char **paths, int count)
 {
+    struct province_import how = { .ledger = &p->ledger, .verify_only = p->verify_only,
+                                   .thread_count = p->options.thread_count,
+                                   .verdicts_path = p->options.verdicts };
     int status = EXIT_SUCCESS;
     if (count == 0)
-        return complain(EXIT_USAGE, "import needs at least one batch file");
+        return complain(EXIT_USAGE, "name at least one batch file");
     for (int i = 0; i < count; i++) {
-        int one = import_file(p, paths[i]);
-        if (one == EXIT_FAILURE || (one == EXIT_SOME_REFUSED && status == EXIT_SUCCESS))
+        int one = province_import_file(&how, paths[i]);
+        if (one == EXIT_FAILURE || (one == PROVINCE_EXIT_REFUSED && status == EXIT_SUCCESS))
             status = one;
     }
     return status;
+}
+
+/* Without a store: a ledger in memory that knows the communes named with --trust. */
+static int run_verify(struct province *p, char **paths, int count)
+{
+    char err[BUNDLE_ERR_LEN];
+    int64_t commune;
+    if (p->options.trust_count == 0)
+        return complain(EXIT_USAGE, "verify needs --trust COMMUNE.keng");
+    for (unsigned i = 0; i < p->options.trust_count; i++)
+        if (bundle_trust(&p->ledger, p->options.trust[i], wall_ms(), &commune, err) != 0)
+            return complain(EXIT_FAILURE, "%s", err);
+    p->verify_only = true;
+    return run_import(p, paths, count);
 }
 
 /* ---- report ---- */
@@ -529,6 +501,7 @@ static int run_report(struct province *p, char **arguments, int count)
 static const struct command COMMANDS[] = {
     { "trust", "COMMUNE.keng...", "accept these communes' records", run_trust },
     { "import", "FILE...", "verify and take in batch files", run_import },
+    { "verify", "FILE...", "the same without a ledger: nothing is kept", run_verify },
     { "report", "", "totals, missing numbers, forks", run_report },
 };
 enum { COMMAND_COUNT = sizeof COMMANDS / sizeof COMMANDS[0] };
@@ -563,6 +536,17 @@ static enum language language_of_environment(void)
     return LANG_EN;
 }
 
+static bool parse_count(const char *text, unsigned max, unsigned *count_out)
+{
+    char *end;
+    errno = 0;
+    unsigned long value = strtoul(text, &end, 10);
+    if (errno != 0 || end == text || *end || *text == '-' || value < 1 || value > max)
+        return false;
+    *count_out = (unsigned)value;
+    return true;
+}
+
 /* 0, EXIT_USAGE, or -1 when help was printed. */
 static int parse_options(int argc, char **argv, struct options *o)
 {
@@ -580,6 +564,17 @@ static int parse_options(int argc, char **argv, struct options *o)
         case 'j': o->json = true; break;
         case 'D': o->data = optarg; break;
         case 'v': o->villages = optarg; break;
+        case 'V': o->verdicts = optarg; break;
+        case 't':
+            if (o->trust_count == TRUST_COUNT_MAX)
+                return complain(EXIT_USAGE, "--trust: %d files at most", (int)TRUST_COUNT_MAX);
+            o->trust[o->trust_count++] = optarg;
+            break;
+        case 'T':
+            if (!parse_count(optarg, IMPORT_THREAD_COUNT_MAX, &o->thread_count))
+                return complain(EXIT_USAGE, "--threads %s: expected 1 to %d", optarg,
+                                (int)IMPORT_THREAD_COUNT_MAX);
+            break;
         case 'l':
             if (!lang_find(optarg, &o->language))
                 return complain(EXIT_USAGE, "--lang %s: expected vi or en", optarg);
@@ -628,11 +623,12 @@ int province_run(int argc, char **argv)
         if (strcmp(argv[optind], COMMANDS[i].name) == 0)
             command = &COMMANDS[i];
     if (!command)
-        return complain(EXIT_USAGE, "%s%sname a command: trust, import or report; see "
+        return complain(EXIT_USAGE, "%s%sname a command: trust, import, verify or report; see "
                         "keng-province --help", optind < argc ? argv[optind] : "",
                         optind < argc ? ": no such command; " : "");
     status = command->run == run_report ? load_data(&p) : 0;
-    if (status == 0 && db_open(p.options.db, &p.db, err) != 0)
+    if (status == 0 && db_open(command->run == run_verify ? ":memory:" : p.options.db, &p.db,
+                               err) != 0)
         status = complain(EXIT_FAILURE, "%s", err);
     if (status == 0 && ledger_init(&p.ledger, p.db) < 0)
         status = complain(EXIT_FAILURE, "%s", db_error(p.db));

@@ -23,11 +23,16 @@ static void signed_message(const uint8_t *bytes, size_t len,
     crypto_generichash(message_out + sizeof sign_domain, KENG_HASH_LEN, bytes, len, NULL, 0);
 }
 
+bool batch_is(const uint8_t *bytes, size_t len)
+{
+    return len >= sizeof magic && memcmp(bytes, magic, sizeof magic) == 0;
+}
+
 int batch_open(struct batch_reader *r, const uint8_t *bytes, size_t len)
 {
     if (len < BATCH_HEADER_LEN + KENG_SIG_LEN || len > BATCH_FILE_LEN_MAX)
         return BATCH_EFORM;
-    if (memcmp(bytes, magic, sizeof magic) != 0)
+    if (!batch_is(bytes, len))
         return BATCH_EFORM;
 
     struct bytes_reader in = bytes_reader(bytes + BATCH_MAGIC_LEN,

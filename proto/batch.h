@@ -56,6 +56,8 @@ struct batch_reader {
     size_t len;
 };
 
+/* Do the bytes begin as a batch does? */
+bool batch_is(const uint8_t *bytes, size_t len);
 /* Reads the header and checks form and root (not the signature, which needs the roster). */
 int batch_open(struct batch_reader *r, const uint8_t *bytes, size_t len);
 /* Next record: 1 and its bytes, 0 at the end, BATCH_EFORM when the rest cannot be read. */
