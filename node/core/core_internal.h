@@ -358,6 +358,8 @@ bool turn_slot_current(const struct mesh *m, uint32_t index, uint32_t seq);
 void turn_unconfirmed_add(struct mesh *m, uint32_t index);
 void turn_unconfirmed_advance(struct mesh *m);
 void turn_unconfirmed_sent(struct mesh *m, uint32_t index);
+/* Is this an own record of that priority, to be sent whoever is believed to lack it? */
+bool turn_shouts(const struct mesh *m, const struct unconfirmed *u, uint32_t priority);
 /* Before turn_next_wanted(), whenever beliefs may have changed. */
 void turn_find_floors(struct mesh *m, uint64_t reach);
 /* Next record of one priority worth sending at or after `at`, and for whom; SLOT_NONE: no more. */

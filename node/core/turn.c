@@ -197,6 +197,23 @@ static uint64_t draw_turn(struct mesh *m, const struct slot *s, uint64_t by, uin
     return m->now_ms + turn_ms + core_between(m, window_ms / 4, window_ms);
 }
 
+bool turn_shouts(const struct mesh *m, const struct unconfirmed *u, uint32_t priority)
+{
+    const struct slot *s = &m->slots[u->slot];
+    return turn_slot_current(m, u->slot, u->seq) && s->priority == priority &&
+           (s->flags & SLOT_SHOUT);
+}
+
+/* Draws a record's turn where it has none, and returns when it may be sent. */
+static uint64_t turn_ms(struct mesh *m, struct slot *s, uint64_t by, uint64_t alive)
+{
+    /* A turn that passed long ago was drawn for another situation. */
+    if (s->ready_ms == 0 || m->now_ms > s->ready_ms + STALE_UNITS * m->unit_ms)
+        s->ready_ms = draw_turn(m, s, by, alive);
+    uint64_t at_ms = tx_blocked_until_ms(m, CLASS_RECORD + s->priority);
+    return at_ms > s->ready_ms ? at_ms : s->ready_ms;
+}
+
 /* Draws a turn for each record that became worth sending, and finds the first of them. */
 void turn_consider(struct mesh *m)
 {
@@ -205,19 +222,17 @@ void turn_consider(struct mesh *m)
     m->need_dirty = false;
     turn_find_floors(m, reach);
     for (uint32_t p = PRIORITY_COUNT; p-- > 0;) {
+        for (uint32_t k = 0; k < m->unconfirmed_count; k++)
+            if (turn_shouts(m, &m->unconfirmed[k], p)) {
+                uint64_t at_ms = turn_ms(m, &m->slots[m->unconfirmed[k].slot], UINT64_MAX, alive);
+                first_ms = at_ms < first_ms ? at_ms : first_ms;
+            }
         uint32_t i = m->order_first[p];
         while (seen < CONSIDER_COUNT_MAX && (i = turn_next_wanted(m, i, reach, &by)) != SLOT_NONE) {
-            struct slot *s = &m->slots[i];
-            /* A turn that passed long ago was drawn for another situation. */
-            if (s->ready_ms == 0 || m->now_ms > s->ready_ms + STALE_UNITS * m->unit_ms)
-                s->ready_ms = draw_turn(m, s, by, alive);
-            uint64_t at_ms = tx_blocked_until_ms(m, CLASS_RECORD + p);
-            if (at_ms < s->ready_ms)
-                at_ms = s->ready_ms;
-            if (at_ms < first_ms)
-                first_ms = at_ms;
+            uint64_t at_ms = turn_ms(m, &m->slots[i], by, alive);
+            first_ms = at_ms < first_ms ? at_ms : first_ms;
             seen++;
-            i = s->order_next;
+            i = m->slots[i].order_next;
         }
     }
     if (m->want_summary && tx_blocked_until_ms(m, CLASS_STATEMENT) < first_ms)

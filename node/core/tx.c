@@ -54,40 +54,58 @@ uint64_t tx_blocked_until_ms(const struct mesh *m, uint32_t class)
     return blocked ? m->tx.blocked_until_ms : m->now_ms;
 }
 
+static bool chosen(const struct mesh *m, uint32_t index)
+{
+    for (uint8_t k = 0; k < m->tx.slot_count; k++)
+        if (m->tx.slots[k] == index)
+            return true;
+    return false;
+}
+
+/* Takes a record into the frame if its turn has come and there is room; false: its class has no
+ * airtime left. */
+static bool choose(struct mesh *m, struct draft *d, uint32_t index, uint64_t by)
+{
+    struct slot *s = &m->slots[index];
+    size_t frame_len = FRAME_HEADER_LEN + d->len + 1 + s->len;
+    bool its_turn = s->ready_ms > 0 && s->ready_ms <= m->now_ms && !turn_better_wait(m, s, by);
+    if (!its_turn || frame_len > m->cfg.mtu_len || chosen(m, index))
+        return true;
+    if (!class_allowed(m, CLASS_RECORD + s->priority, frame_len)) {
+        block(m, CLASS_RECORD + s->priority);
+        return false;
+    }
+    struct record_ref ref = { .seq = s->seq, .author = m->logs[s->log].author,
+                              .lane = m->logs[s->log].lane };
+    if (m->cfg.outside.load(m->cfg.outside.ctx, &ref, m->scratch) != s->len) {
+        m->stats.load_failed++;
+        s->told = UINT64_MAX; /* not again before somebody states that it lacks it */
+        s->flags &= (uint8_t)~SLOT_SHOUT;
+        return true;
+    }
+    memcpy(d->bytes + (d->len - m->tx.slot_count), m->scratch, s->len);
+    d->lens[m->tx.slot_count] = s->len;
+    d->len += 1u + s->len;
+    m->tx.seqs[m->tx.slot_count] = s->seq;
+    m->tx.slots[m->tx.slot_count++] = index;
+    if (s->priority > d->priority)
+        d->priority = s->priority;
+    return true;
+}
+
+/* Own records that nobody is known to hold come first: all others are held elsewhere too. */
 static void choose_of_priority(struct mesh *m, struct draft *d, uint32_t priority, uint64_t reach)
 {
     uint64_t by;
+    for (uint32_t k = 0; k < m->unconfirmed_count; k++)
+        if (m->tx.slot_count < FRAME_RECORD_COUNT_MAX &&
+            turn_shouts(m, &m->unconfirmed[k], priority) &&
+            !choose(m, d, m->unconfirmed[k].slot, UINT64_MAX))
+            return;
     uint32_t i = m->order_first[priority];
     while ((i = turn_next_wanted(m, i, reach, &by)) != SLOT_NONE &&
-           m->tx.slot_count < FRAME_RECORD_COUNT_MAX) {
-        struct slot *s = &m->slots[i];
-        size_t frame_len = FRAME_HEADER_LEN + d->len + 1 + s->len;
-        uint32_t next = s->order_next;
-        bool its_turn = s->ready_ms > 0 && s->ready_ms <= m->now_ms && !turn_better_wait(m, s, by);
-        if (its_turn && frame_len <= m->cfg.mtu_len) {
-            if (!class_allowed(m, CLASS_RECORD + priority, frame_len)) {
-                block(m, CLASS_RECORD + priority);
-                return;
-            }
-            struct record_ref ref = { .seq = s->seq, .author = m->logs[s->log].author,
-                                      .lane = m->logs[s->log].lane };
-            uint8_t *at = d->bytes + (d->len - m->tx.slot_count);
-            if (m->cfg.outside.load(m->cfg.outside.ctx, &ref, m->scratch) != s->len) {
-                m->stats.load_failed++;
-                s->told = UINT64_MAX; /* not again before somebody states that it lacks it */
-                s->flags &= (uint8_t)~SLOT_SHOUT;
-            } else {
-                memcpy(at, m->scratch, s->len);
-                d->lens[m->tx.slot_count] = s->len;
-                d->len += 1u + s->len;
-                m->tx.seqs[m->tx.slot_count] = s->seq;
-                m->tx.slots[m->tx.slot_count++] = i;
-                if (priority > d->priority)
-                    d->priority = (uint8_t)priority;
-            }
-        }
-        i = next;
-    }
+           m->tx.slot_count < FRAME_RECORD_COUNT_MAX && choose(m, d, i, by))
+        i = m->slots[i].order_next;
 }
 
 static void entry_of(const struct mesh *m, const struct log *log, struct frame_entry *e)
