@@ -297,8 +297,8 @@ uint64_t neigh_bit(const struct mesh *m, const struct neighbour *n);
 uint64_t neigh_alive_mask(const struct mesh *m);
 /* The neighbours that a frame of ours may reach: all but those who say that they do not hear us. */
 uint64_t neigh_reach_mask(const struct mesh *m);
-/* Of those, all but who was not heard for long, not even after news: they are elsewhere, and no
- * record is sent for them.  Where nothing happens silence means nothing. */
+/* Of those, all for whom records are sent: not who was not heard for long, not even after news,
+ * since he is elsewhere; nor who never stated anything: he holds what we hold, for all we know. */
 uint64_t neigh_near_mask(const struct mesh *m);
 /* The neighbours that by their own word hear a frame of this one. */
 uint64_t neigh_hearing(const struct mesh *m, const struct neighbour *sender);

@@ -160,8 +160,10 @@ uint64_t neigh_near_mask(const struct mesh *m)
     uint64_t mask = neigh_reach_mask(m);
     for (uint64_t rest = mask; rest; rest &= rest - 1) {
         const struct neighbour *n = &m->neighbours[__builtin_ctzll(rest)];
-        if (m->now_ms - n->heard_ms > RETURN_MS && n->ignored_ms > 0 &&
-            m->now_ms - n->ignored_ms > QUIET_UNITS * m->unit_ms)
+        bool away = m->now_ms - n->heard_ms > RETURN_MS && n->ignored_ms > 0 &&
+                    m->now_ms - n->ignored_ms > QUIET_UNITS * m->unit_ms;
+        bool stranger = !n->links_known && !n->summary_known;
+        if (away || stranger)
             mask &= ~neigh_bit(m, n);
     }
     return mask;

@@ -234,15 +234,20 @@ static bool helped_within(struct net *net, uint64_t minutes)
     return relayed_us(3, from_us) > 0;
 }
 
-static struct net *one_lacks(uint64_t seed, const struct says *statement)
+static void bring(struct net *net, uint8_t seq)
 {
     uint8_t record[RECORD_LEN_MAX];
+    say(net, &(struct says){ .sender = 3, .count = seq, .record = record,
+                             .record_len = sign_report(net, 3, seq, record) });
+}
+
+static struct net *one_lacks(uint64_t seed, const struct says *statement)
+{
     struct net *net = alone(seed);
     run_for(net, MINUTE_US);
     say(net, statement);
     run_for(net, MINUTE_US);
-    say(net, &(struct says){ .sender = 3, .count = 1, .record = record,
-                             .record_len = sign_report(net, 3, 1, record) });
+    bring(net, 1);
     return net;
 }
 
@@ -305,6 +310,54 @@ static void test_mesh_links_lacking_us_are_not_believed_for_ever(void **state)
     }
 }
 
+/* A forger's senders cost nothing: only who states something is helped. */
+static void test_mesh_links_a_mere_name_is_not_helped(void **state)
+{
+    static const struct says name = { .sender = 2, .count = 1, .links = { END } };
+    static const struct says listing = { .sender = 2, .count = 2, .lists = true,
+                                         .links = { { SELF, 3 }, END } };
+    (void)state;
+    for (uint64_t seed = 1; seed <= SEED_COUNT; seed++) {
+        struct net *net = alone(seed);
+        bring(net, 1);
+        run_for(net, MINUTE_US);
+        say(net, &name); /* with the digest of an empty store */
+        bring(net, 2);
+        assert_false(helped_within(net, 20));
+        say(net, &listing);
+        assert_true(helped_within(net, 15));
+        net_free(net);
+    }
+}
+
+/* Whom eight records sent did not reach is believed to be deaf to us, until he lists us. */
+static void test_mesh_links_who_lacks_what_was_sent_is_deaf(void **state)
+{
+    static const struct says deaf = { .sender = 2, .count = 1, .lists = true,
+                                      .links = { { 7, 3 }, END } };
+    static const struct frame_entry nothing = { .log = 3 * LANE_COUNT };
+    (void)state;
+    for (uint64_t seed = 1; seed <= SEED_COUNT; seed++) {
+        struct net *net = alone(seed);
+        uint8_t count = 2;
+        say(net, &deaf);
+        run_for(net, TRUST_MIN * MINUTE_US);
+        for (uint8_t seq = 1; seq <= 8; seq++) {
+            bring(net, seq);
+            say(net, &(struct says){ .sender = 2, .count = count++, .links = { END } });
+            assert_true(helped_within(net, 20));
+        }
+        run_for(net, 5 * MINUTE_US);
+        say(net, &(struct says){ .sender = 2, .count = count++, .links = { END },
+                                 .entry = &nothing });
+        assert_false(helped_within(net, 20));
+        say(net, &(struct says){ .sender = 2, .count = count++, .lists = true,
+                                 .links = { { SELF, 3 }, END } });
+        assert_true(helped_within(net, 20));
+        net_free(net);
+    }
+}
+
 /* Who is behind the hill is not helped in vain, but as soon as he is heard again. */
 static void test_mesh_links_the_absent_are_helped_when_they_are_back(void **state)
 {
@@ -313,13 +366,11 @@ static void test_mesh_links_the_absent_are_helped_when_they_are_back(void **stat
     static const struct says back = { .sender = 2, .count = 2, .links = { END } };
     (void)state;
     for (uint64_t seed = 1; seed <= SEED_COUNT; seed++) {
-        uint8_t record[RECORD_LEN_MAX];
         struct net *net = alone(seed);
         run_for(net, MINUTE_US);
         say(net, &listing);
         for (uint8_t i = 1; i <= 3; i++) {
-            say(net, &(struct says){ .sender = 3, .count = i, .record = record,
-                                     .record_len = sign_report(net, 3, i, record) });
+            bring(net, i);
             /* An hour without news says nothing about anybody, half an hour after some does. */
             assert_true(helped_within(net, 60) == (i < 3));
             run_for(net, i == 1 ? 0 : ABSENT_MIN * MINUTE_US);
@@ -478,6 +529,8 @@ int main(void)
         cmocka_unit_test(test_mesh_links_tell_how_much_of_a_neighbour_is_heard),
         cmocka_unit_test(test_mesh_links_lacking_us_mean_no_help_until_listed),
         cmocka_unit_test(test_mesh_links_lacking_us_are_not_believed_for_ever),
+        cmocka_unit_test(test_mesh_links_a_mere_name_is_not_helped),
+        cmocka_unit_test(test_mesh_links_who_lacks_what_was_sent_is_deaf),
         cmocka_unit_test(test_mesh_links_the_absent_are_helped_when_they_are_back),
         cmocka_unit_test(test_mesh_links_who_covers_more_goes_first),
         cmocka_unit_test(test_mesh_links_end_a_relay_that_another_has_made),
