@@ -88,6 +88,8 @@ enum {
     RECOVER_WAIT_MS = 900000,  /* for the next, once one came back: a relay may wait for its turn */
     RETRY_MS = 1000,           /* after a store that failed */
 
+    PACE_MS = 240000,          /* an author's urgent records, one each so long on the average: */
+    PACE_COUNT = 16,           /* each further so many at once cost a class */
     GIVE_UP_MS = 86400000,     /* what a gateway has is asked for so long, by who has room */
     SHARE_PARTS = 8,           /* of a full store no author keeps more than such a part */
 };
@@ -122,6 +124,7 @@ struct log {
     uint64_t changed_ms;
     uint64_t stated_ms;  /* when we last told what we hold of it */
     uint64_t hole_ms;    /* since when we know that we lack something; 0: nothing known */
+    uint64_t paced_ms;   /* when its urgent records would have come at their average pace */
     uint64_t claimed_ms; /* local author: when we learned that more of it exists than we hold */
     uint32_t held;       /* durable without a gap up to here; superseding lane: the newest */
     uint32_t top;        /* highest durable number */
@@ -282,6 +285,8 @@ bool table_holds(const struct mesh *m, const struct log *log, uint32_t seq);
 uint32_t table_next_held(const struct mesh *m, const struct log *log, uint32_t after);
 /* A pending slot, in the hash but not held.  Ask evict_find() before. */
 uint32_t table_add(struct mesh *m, struct log *log, const struct record_view *view);
+/* The class in which a new record of this log is served; counts it against its author's pace. */
+uint8_t table_class(const struct mesh *m, struct log *log, uint8_t priority);
 void table_forget(struct mesh *m, uint32_t index);
 /* The store said yes: the record now is held. */
 void table_commit(struct mesh *m, uint32_t index);

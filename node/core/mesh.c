@@ -393,6 +393,7 @@ int mesh_submit(struct mesh *m, uint64_t now_ms, const struct record_draft *draf
     struct queued_event *q = core_queue_event(m, MESH_EV_STORE);
     if (!q)
         return MESH_EAGAIN;
+    v.priority = table_class(m, log, v.priority);
     q->slot = table_add(m, log, &v);
     q->ev.ref = d.ref;
     q->ev.own = true;

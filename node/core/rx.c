@@ -133,6 +133,7 @@ enum mesh_verdict rx_record(struct mesh *m, const uint8_t *bytes, size_t len,
         return MESH_RX_SETTLED;
     }
     uint32_t victim;
+    v.priority = table_class(m, log, v.priority);
     if (!evict_find(m, log, v.priority, v.ref.seq, &victim))
         return MESH_RX_FULL;
     struct queued_event *q = stage(m, MESH_EV_STORE, &v, from);

@@ -161,6 +161,19 @@ uint32_t table_add(struct mesh *m, struct log *log, const struct record_view *vi
     return i;
 }
 
+uint8_t table_class(const struct mesh *m, struct log *log, uint8_t priority)
+{
+    if (priority == PRIORITY_ROUTINE || log->lane != 0 || log->author == AUTHOR_ROOT)
+        return priority;
+    if (log->paced_ms < m->now_ms)
+        log->paced_ms = m->now_ms;
+    uint64_t cost = (log->paced_ms - m->now_ms) / (PACE_COUNT * PACE_MS);
+    /* It costs no more than it may: a flood must not be paid for long after it ended. */
+    if (cost < PRIORITY_COUNT)
+        log->paced_ms += PACE_MS;
+    return cost < priority ? (uint8_t)(priority - cost) : PRIORITY_ROUTINE;
+}
+
 static void order_append(struct mesh *m, uint32_t i)
 {
     struct slot *s = &m->slots[i];

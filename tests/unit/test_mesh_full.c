@@ -371,6 +371,30 @@ static void test_mesh_full_store_comes_to_rest(void **state)
     assert_int_equal(rig.count, CAP);
 }
 
+/* How urgent a node takes a record to be shows in what it pushes out for it. */
+static void test_mesh_author_who_cries_wolf_is_heard_as_less_urgent(void **state)
+{
+    enum { HOUR_MS = 3600000, PACE_COUNT = 16 };
+    (void)state;
+    for (uint32_t seq = 1; seq <= PACE_COUNT; seq++) {
+        assert_int_equal(hear(FIRST + 9, seq, PRIORITY_DAMAGE), MESH_RX_NEW);
+        if (seq % 8 == 0)
+            acknowledge(FIRST + 9, seq);
+    }
+    for (uint32_t seq = 1; seq <= 4; seq++)
+        for (uint16_t i = 0; i < 9; i++)
+            assert_int_equal(hear((uint16_t)(FIRST + i), seq, PRIORITY_ROUTINE), MESH_RX_NEW);
+    while (hear(FIRST + 10, 1 + rig.settled[0], PRIORITY_ROUTINE) == MESH_RX_NEW)
+        rig.settled[0]++;
+    rig.settled[0] = 0;
+    /* A call of somebody else pushes routine out; his does not, until he was quiet for a while. */
+    assert_int_equal(hear(FIRST + 11, 2, PRIORITY_DAMAGE), MESH_RX_NEW);
+    assert_int_equal(hear(FIRST + 9, PACE_COUNT + 2, PRIORITY_DAMAGE), MESH_RX_FULL);
+    assert_int_equal(hear(FIRST + 9, PACE_COUNT + 2, PRIORITY_RESCUE), MESH_RX_NEW);
+    rig.now_ms += 2 * HOUR_MS;
+    assert_int_equal(hear(FIRST + 9, PACE_COUNT + 3, PRIORITY_DAMAGE), MESH_RX_NEW);
+}
+
 /* ---- own records, and a gateway's ------------------------------------------------------- */
 
 static void test_mesh_own_records_stay(void **state)
@@ -569,6 +593,7 @@ int main(void)
         FULL_TEST(test_mesh_author_who_floods_pushes_out_only_himself),
         FULL_TEST(test_mesh_full_store_takes_what_closes_a_gap),
         FULL_TEST(test_mesh_full_store_comes_to_rest),
+        FULL_TEST(test_mesh_author_who_cries_wolf_is_heard_as_less_urgent),
         FULL_TEST(test_mesh_own_records_stay),
         FULL_TEST(test_mesh_own_records_leave_room_for_others),
         FULL_TEST(test_mesh_gateway_keeps_what_it_acknowledged),
