@@ -4,7 +4,7 @@ enum {
     VERSION_SHIFT = 5,
     FLAG_MASK = 0x1f,
     FLAG_RESERVED = FLAG_MASK & ~(FRAME_FLAG_SUMMARY | FRAME_FLAG_WHOLE | FRAME_FLAG_LINKS |
-                                  FRAME_FLAG_FULL),
+                                  FRAME_FLAG_MIX | FRAME_FLAG_FULL),
     QUALITY_BITS = 2,
     HELD_MAX = RECORD_SEQ_MAX,
 };
@@ -81,6 +81,28 @@ static bool decode_summary(struct bytes_reader *r, struct frame_view *v)
     return true;
 }
 
+static bool decode_mix(struct bytes_reader *r, struct frame_view *v)
+{
+    uint8_t longest_len = 0;
+    v->mix_count = read_u8(r);
+    if (r->failed || v->mix_count < 2 || v->mix_count > FRAME_MIX_COUNT_MAX)
+        return false;
+    for (uint8_t i = 0; i < v->mix_count; i++) {
+        struct frame_mixed *x = &v->mixed[i];
+        x->log = (uint32_t)read_varint(r, FRAME_LOG_MAX);
+        x->seq = (uint32_t)read_varint(r, HELD_MAX);
+        x->len = read_u8(r);
+        for (uint8_t k = 0; k < i; k++)
+            if (v->mixed[k].log == x->log && v->mixed[k].seq == x->seq)
+                return false;
+        if (r->failed || x->len == 0 || x->seq == 0)
+            return false;
+        longest_len = x->len > longest_len ? x->len : longest_len;
+    }
+    v->mix = read_bytes(r, longest_len);
+    return v->mix != NULL;
+}
+
 int frame_decode(const uint8_t *buf, size_t len, struct frame_view *view_out)
 {
     if (len < FRAME_HEADER_LEN || len > FRAME_LEN_MAX)
@@ -105,6 +127,8 @@ int frame_decode(const uint8_t *buf, size_t len, struct frame_view *view_out)
     if ((v.flags & FRAME_FLAG_LINKS) && !decode_links(&r, &v))
         return FRAME_EFORM;
     if ((v.flags & FRAME_FLAG_SUMMARY) && !decode_summary(&r, &v))
+        return FRAME_EFORM;
+    if ((v.flags & FRAME_FLAG_MIX) && !decode_mix(&r, &v))
         return FRAME_EFORM;
     v.records = r;
     while (bytes_left(&r) > 0) {
@@ -213,6 +237,26 @@ bool frame_add_entry(struct frame_builder *b, const struct frame_entry *entry)
     b->w = w;
     b->entry_log = entry->log;
     ++*b->entry_count;
+    return true;
+}
+
+bool frame_add_mix(struct frame_builder *b, const struct frame_mixed *mixed, uint8_t count,
+                   const uint8_t *bytes)
+{
+    struct bytes_writer w = b->w;
+    uint8_t longest_len = 0;
+    write_u8(&w, count);
+    for (uint8_t i = 0; i < count; i++) {
+        write_varint(&w, mixed[i].log);
+        write_varint(&w, mixed[i].seq);
+        write_u8(&w, mixed[i].len);
+        longest_len = mixed[i].len > longest_len ? mixed[i].len : longest_len;
+    }
+    write_bytes(&w, bytes, longest_len);
+    if (w.failed || count < 2 || count > FRAME_MIX_COUNT_MAX)
+        return false;
+    b->w = w;
+    *b->flags |= FRAME_FLAG_MIX;
     return true;
 }
 

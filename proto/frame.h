@@ -1,7 +1,7 @@
 /* frame.h - what one transmission carries: what I hold, and records.
  *
  *   version and flags  1   bits 5-7 version 1; bit 0 summary, bit 1 the summary is a piece of
- *                          the whole, bit 2 links, bit 3 zero, bit 4 full
+ *                          the whole, bit 2 links, bit 3 a mix, bit 4 full
  *   tag                4   keyed hash of all the rest under the network key (sign.h)
  *   sender             2   node number
  *   digest             3   of everything the sender holds: equal digests, equal holdings
@@ -9,6 +9,7 @@
  *   room               1   if bit 4: 1 + the least class the sender has room for
  *   links              -   if bit 2: the nodes the sender hears, and how well
  *   summary            -   if bit 0: entry count, [if bit 1: from, to], entries
+ *   mix                -   if bit 3: several records in the room of one
  *   records            -   to the end: length 1, record
  *
  * Links are a count and for each node, by rising number, 4 times the step from the one before (the
@@ -19,6 +20,10 @@
  * from the one before), held x 2 + more, and if `more` is set a count of runs, each run the
  * length of a gap and the length of what is held behind it.  Bit 1 says that logs numbered from
  * `from` to `to` that are not listed are empty at the sender.
+ *
+ * A mix is a count, for each record its log number, number and length, and then as many bytes as
+ * the longest has: all of them, each filled up with zeros, added by exclusive or.  Who holds all
+ * but one of them gets that one (Ahlswede et al. 2000; Katti et al. 2006).
  *
  * Pure functions over the caller's buffers.  frame_decode() walks the whole frame before it says
  * yes, so the iterators afterwards cannot fail.
@@ -33,7 +38,9 @@ enum {
     FRAME_FLAG_SUMMARY = 0x01,
     FRAME_FLAG_WHOLE = 0x02,
     FRAME_FLAG_LINKS = 0x04,
+    FRAME_FLAG_MIX = 0x08,
     FRAME_FLAG_FULL = 0x10,
+    FRAME_MIX_COUNT_MAX = 4,
     FRAME_ROOM_MIN = 2, /* all but routine */
     FRAME_ROOM_MAX = 5, /* nothing */
     FRAME_LINK_COUNT_MAX = 48,
@@ -66,6 +73,11 @@ struct frame_link {
     uint8_t quality; /* 0..FRAME_QUALITY_MAX */
 };
 
+struct frame_mixed {
+    uint32_t log, seq;
+    uint8_t len;
+};
+
 struct frame_view {
     uint8_t flags, count;
     uint16_t sender;
@@ -81,6 +93,9 @@ struct frame_view {
     uint32_t whole_from, whole_to; /* with FRAME_FLAG_WHOLE */
     struct bytes_reader entries;   /* iterate with frame_next_entry() */
     uint32_t entry_log;            /* iterator's memory */
+    uint8_t mix_count;             /* 0 or at least 2 */
+    struct frame_mixed mixed[FRAME_MIX_COUNT_MAX];
+    const uint8_t *mix;            /* as long as the longest of them */
     struct bytes_reader records;   /* iterate with frame_next_record() */
 };
 
@@ -89,8 +104,8 @@ bool frame_next_link(struct frame_view *v, struct frame_link *link_out);
 bool frame_next_entry(struct frame_view *v, struct frame_entry *entry_out);
 bool frame_next_record(struct frame_view *v, const uint8_t **record_out, size_t *len_out);
 
-/* Builder: begin, [room], [links], [summary], records, finish; the caller then puts the tag at
- * buf + 1. */
+/* Builder: begin, [room], [links], [summary], [mix], records, finish; the caller then puts the tag
+ * at buf + 1. */
 struct frame_builder {
     struct bytes_writer w;
     uint8_t *flags, *entry_count;
@@ -109,6 +124,10 @@ bool frame_add_links(struct frame_builder *b, const struct frame_link *links, si
 void frame_begin_summary(struct frame_builder *b, bool whole, uint32_t from, uint32_t to);
 /* Appends an entry (rising log numbers).  False, and nothing written, if it does not fit. */
 bool frame_add_entry(struct frame_builder *b, const struct frame_entry *entry);
+/* Appends the sum of `count` records, `bytes` as long as the longest, before any record.  False,
+ * and nothing written, if it does not fit. */
+bool frame_add_mix(struct frame_builder *b, const struct frame_mixed *mixed, uint8_t count,
+                   const uint8_t *bytes);
 /* Appends a record.  False, and nothing written, if it does not fit. */
 bool frame_add_record(struct frame_builder *b, const uint8_t *record, size_t len);
 size_t frame_finish(struct frame_builder *b);

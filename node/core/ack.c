@@ -107,7 +107,7 @@ static int part_submit(struct mesh *m, const struct part *p, uint32_t part_index
     struct record_draft draft = {
         .ref = { .author = m->cfg.node, .lane = record_lane(kind) },
         .kind = kind,
-        .priority = PRIORITY_EVACUATION,
+        .priority = m->ack_urgent ? PRIORITY_EVACUATION : PRIORITY_DAMAGE,
         .clock_set = m->clock_set,
         .created_min = m->created_min,
         .body = body,
@@ -162,6 +162,7 @@ void ack_advance(struct mesh *m)
             m->ack_gap_ms = least_ms;
         m->ack_due_ms = MESH_NEVER;
         m->ack_last_ms = m->now_ms;
+        m->ack_urgent = false;
     } else {
         m->ack_due_ms = m->now_ms + (err == MESH_EAGAIN ? 1 : RETRY_MS);
     }
@@ -182,6 +183,8 @@ void ack_on_commit(struct mesh *m, const struct slot *s)
     if (!m->cfg.gateway || log->lane != 0 || log->author == m->cfg.node)
         return;
     bool rescue = s->priority == PRIORITY_RESCUE;
+    if (s->priority >= PRIORITY_EVACUATION)
+        m->ack_urgent = true;
     uint64_t due_ms = m->now_ms + (rescue ? ACK_WAIT_RESCUE_UNITS : ACK_WAIT_UNITS) * m->unit_ms;
     uint64_t gap_ms = rescue ? ACK_GAP_RESCUE_UNITS * m->unit_ms : m->ack_gap_ms;
     if (m->ack_last_ms > 0 && due_ms < m->ack_last_ms + gap_ms)

@@ -4,7 +4,8 @@
  * rx.c      frames and records heard                tx.c     what goes into the next frame
  * turn.c    which records to relay, and when        trickle.c  frames without records
  * ledger.c  airtime over the sliding window         ack.c    a gateway's acknowledgements
- * evict.c   a full store                          mesh.c   the public calls, the order of work
+ * mix.c     several records in the room of one       evict.c  a full store
+ * mesh.c    the public calls, the order of work
  */
 #ifndef KENG_NODE_CORE_INTERNAL_H
 #define KENG_NODE_CORE_INTERNAL_H
@@ -24,6 +25,8 @@ enum {
     ACK_PART_COUNT = RECORD_ACK_LAST - RECORD_ACK_FIRST + 1,
     UNCONFIRMED_COUNT_MAX = 32, /* own records nobody is known to hold yet, most urgent kept */
     FRAME_RECORD_COUNT_MAX = 8,
+    MIX_KEPT_COUNT = 64,       /* mixes heard that cannot be taken apart yet */
+    MIX_ENTRY_LEN_MAX = 9,     /* a record's log number, number and length in a mix */
 
     /* Timers in units of one full frame's airtime, so that every radio setting has its own pace.
      * node/DESIGN.md says how each was chosen, proto/PROTOCOL.md lists them. */
@@ -35,10 +38,13 @@ enum {
     TRICKLE_MAX_DIFFERENT_MS = 240000, /* while somebody around is known to differ */
     TRICKLE_CONSISTENT = 1,    /* digests like ours heard before ours is needless */
     QUIET_UNITS = 240,         /* while news comes in, its frames tell what there is to tell */
-    HOLE_UNITS = 600,          /* how long a known gap may wait to be told beside records */
+    HOLE_UNITS = 900,          /* how long a known gap may wait to be told beside records */
+    HOLE_QUIET_UNITS = 8,      /* the same when nothing new comes in */
     HOLE_GAP_MS_MAX = 1200000, /* asking again for it doubles up to this while nothing helps */
     HELLO_UNITS = 16,          /* between two greetings of strangers; doubles */
     STRANGER_MS = 60000,       /* how long after it was heard a stranger is greeted */
+    GREET_COUNT = 2,           /* so often: the first may be lost */
+    LIFE_MS = 1200000,         /* who took something in speaks once in so long, or counts as away */
     RETURN_MS = 1800000,       /* who was not heard for so long may have been elsewhere */
     SILENCE_MS = 7200000,      /* who has said nothing for so long speaks, needless or not */
     WHOLE_AFTER_ROUNDS = 2,    /* brief summaries since a reset before the whole is told */
@@ -63,9 +69,10 @@ enum {
     NEIGHBOUR_ALIVE_MS = 2 * SILENCE_MS + TRICKLE_MAX_MS,
 
     /* Relays: whose turn it is. */
-    SLOT_UNITS = 3,            /* between the turns of relays that reach the same neighbours */
     TURN_COUNT_MAX = 8,
-    FEW_COUNT = 5,             /* a relay that helps fewer waits for a word of them */
+    FEW_COUNT = 12,            /* a relay that helps fewer waits for a word of them */
+    SPENT_UNITS = 12,          /* longer for who has spent his whole hour */
+    FEW_FACTOR_MAX = 4,
     UNSPOKEN_UNITS = 40,       /* looking again whether they have spoken */
     UNSPOKEN_MS_MAX = 600000,  /* how long at most */
     HELPER_COUNT_MAX = 3,      /* so many others who may help them are many */
@@ -74,10 +81,13 @@ enum {
     HEARD_ENOUGH = 1,          /* further copies before those without stated links have it too */
     STALE_UNITS = 4,           /* a frame may have waited so long in a modem before it was sent */
 
-    /* Own records that nobody is known to hold are repeated: after, doubling, so often. */
-    SHOUT_UNITS = 16,
+    /* Own records that nobody is known to hold, and urgent ones of others that nobody is known to
+     * have taken on, are repeated: after, doubling, so often. */
+    SHOUT_UNITS = 8,
     SHOUT_ROUTINE_UNITS = 100,
     SHOUT_COUNT_MAX = 5,
+    SHOUT_SPREAD_UNITS = 12,   /* of many at once: wider waiting for each other one */
+    SHOUT_SPREAD_UNITS_MAX = 48,
 
     ACK_WAIT_UNITS = 12,       /* collect before acknowledging */
     ACK_WAIT_RESCUE_UNITS = 1,
@@ -163,6 +173,7 @@ struct neighbour {
     uint8_t quality; /* share of its frames that we hear, of 255 */
     uint8_t link_count;
     uint8_t vain_count; /* records we sent, and it still states to lack, since it last gained one */
+    uint8_t greeted; /* wholes we have sent since it turned up */
     bool used, summary_known;
     bool links_known; /* it has stated whom it hears */
     bool hears_us;
@@ -182,7 +193,8 @@ struct trickle {
     uint32_t rounds;      /* times it fired with a difference around, since the last reset */
     uint32_t since_whole; /* the same, since the whole was last told */
     uint32_t consistent_count;
-    uint64_t covered;     /* neighbours that by their own word heard one of those */
+    uint64_t covered_digest; /* ours when these were noted: */
+    uint64_t covered, covered_twice; /* neighbours that should have heard it, from us or others */
     bool fired;
 };
 
@@ -200,14 +212,34 @@ struct tx {
     uint64_t blocked_until_ms; /* no airtime until then for classes below: */
     uint8_t blocked_below;
     struct mesh_tx frame;
+    uint64_t digest;      /* that the frame states */
+    uint64_t waiting;     /* neighbours whom its mix does not help at once */
     uint8_t slot_count;
     uint32_t slots[FRAME_RECORD_COUNT_MAX]; /* records in the frame */
     uint32_t seqs[FRAME_RECORD_COUNT_MAX];  /* a slot may be reused while the frame is on air */
 };
 
+/* A mix as it was heard. */
+struct kept_mix {
+    uint16_t node; /* who sent it */
+    uint8_t count; /* 0: free */
+    struct frame_mixed mixed[FRAME_MIX_COUNT_MAX];
+    uint8_t sum[RECORD_LEN_MAX];
+};
+
+/* A mix in the making; before partners were found, a single record. */
+struct mix_draft {
+    uint64_t by;      /* neighbours helped: each lacks one of the records and holds the others */
+    uint64_t waiting; /* those who lack more than one */
+    uint8_t count, len;
+    uint32_t slots[FRAME_MIX_COUNT_MAX];
+    uint8_t sum[RECORD_LEN_MAX];
+};
+
 struct unconfirmed {
     uint32_t slot, seq;
     uint64_t again_ms;
+    uint64_t helped; /* a relay: the neighbours it was for; own: all ones */
 };
 
 struct mesh {
@@ -236,13 +268,17 @@ struct mesh {
 
     struct neighbour neighbours[MESH_NEIGHBOUR_COUNT_MAX];
     struct queued_event events[EVENT_COUNT];
+    struct kept_mix mixes[MIX_KEPT_COUNT];
+    uint8_t mix_next;
     struct unconfirmed unconfirmed[UNCONFIRMED_COUNT_MAX];
     uint32_t unconfirmed_count;
 
     struct trickle trickle;
     uint64_t hole_again_ms, hole_gap_ms; /* when to ask again for what is known to be missing */
+    uint64_t air_ms;       /* when a record was last on air around here, new or not */
     uint64_t news_ms;      /* when something new was last taken in */
-    uint64_t sent_ms;      /* when we last sent a frame */
+    uint64_t sent_ms;      /* when we last sent a frame, */
+    uint64_t sent_digest;  /* and what it stated */
     uint64_t links_gap_ms;
     uint64_t hello_gap_ms; /* until strangers are greeted again */
     uint64_t links_ms;     /* when we last stated our links */
@@ -260,6 +296,7 @@ struct mesh {
     uint32_t created_min; /* the claim of time in records the core makes itself */
     bool clock_set;
     uint64_t ack_due_ms, ack_last_ms, ack_gap_ms;
+    bool ack_urgent; /* something that cannot wait was taken in since the last */
     uint64_t ack_hash[ACK_PART_COUNT];
 };
 
@@ -296,6 +333,7 @@ bool table_is_gateway(const struct mesh *m, uint16_t author);
 uint32_t table_digest24(const struct mesh *m, uint16_t sender);
 
 /* neigh.c */
+struct neighbour *neigh_find(struct mesh *m, uint16_t node);
 struct neighbour *neigh_heard(struct mesh *m, const struct frame_view *frame,
                               const struct mesh_rx_meta *meta);
 uint64_t neigh_bit(const struct mesh *m, const struct neighbour *n);
@@ -314,11 +352,15 @@ size_t neigh_links(struct mesh *m, struct frame_link out[FRAME_LINK_COUNT_MAX]);
 bool neigh_links_changed(const struct mesh *m);
 void neigh_links_stated(struct mesh *m);
 void neigh_on_summary(struct mesh *m, struct neighbour *n, struct frame_view *frame);
+/* These heard a frame with our digest. */
+void neigh_covered(struct mesh *m, uint64_t nodes);
 void neigh_on_digest(struct mesh *m, struct neighbour *n, uint32_t digest24);
 /* Was the digest it last stated ours as we are now? */
+/* We have told all that we hold: whoever has lately turned up, and heard us, knows it. */
+void neigh_greeted(struct mesh *m);
 bool neigh_in_sync(const struct mesh *m, const struct neighbour *n);
-/* Something new is here: who says nothing to it? */
-void neigh_on_news(struct mesh *m);
+/* This is new here: of those who did not bring it, who says nothing to it? */
+void neigh_on_news(struct mesh *m, const struct slot *s);
 /* After our holdings changed: who turns out to hold just the same? */
 void neigh_recheck(struct mesh *m);
 /* Which of the living are believed to lack this record? */
@@ -345,8 +387,18 @@ void evict_advance(struct mesh *m);
 
 /* rx.c */
 bool rx_role_allows(const struct mesh_author *a, uint8_t kind);
+/* A copy of a record held here was on air, sent by this neighbour. */
+void rx_note_copy(struct mesh *m, struct slot *s, const struct neighbour *from);
 enum mesh_verdict rx_record(struct mesh *m, const uint8_t *bytes, size_t len,
                             struct neighbour *from);
+
+/* mix.c */
+/* A frame with a mix was heard: was there something new in it? */
+bool mix_heard(struct mesh *m, const struct frame_view *v, struct neighbour *from);
+/* Something became durable: can a mix heard before be taken apart now? */
+void mix_retry(struct mesh *m);
+/* Adds to a single record others that help other neighbours, room_len the bytes to spare. */
+void mix_add_partners(struct mesh *m, struct mix_draft *d, uint64_t reach, size_t room_len);
 
 /* tx.c */
 void tx_advance(struct mesh *m);
@@ -362,7 +414,8 @@ uint64_t tx_next_deadline(const struct mesh *m);
 bool turn_slot_current(const struct mesh *m, uint32_t index, uint32_t seq);
 void turn_unconfirmed_add(struct mesh *m, uint32_t index);
 void turn_unconfirmed_advance(struct mesh *m);
-void turn_unconfirmed_sent(struct mesh *m, uint32_t index);
+/* It was sent, for these neighbours: it is repeated unless one of them shows that it holds it. */
+void turn_unconfirmed_sent(struct mesh *m, uint32_t index, uint64_t helped);
 /* Is this an own record of that priority, to be sent whoever is believed to lack it? */
 bool turn_shouts(const struct mesh *m, const struct unconfirmed *u, uint32_t priority);
 /* Before turn_next_wanted(), whenever beliefs may have changed. */

@@ -98,7 +98,6 @@ int mesh_init(void *storage, size_t storage_len, const struct mesh_config *cfg, 
     for (int i = 0; i < MIXES_AT_START; i++)
         core_random(m);
     m->unit_ms = lora_airtime_us(&cfg->lora, cfg->mtu_len) / 1000 + 1;
-    m->hole_gap_ms = HOLE_UNITS * m->unit_ms;
     m->links_gap_ms = LINKS_GAP_UNITS * m->unit_ms;
     m->hello_gap_ms = HELLO_UNITS * m->unit_ms;
     m->next_event_id = m->next_tx_id = 1;
@@ -206,7 +205,7 @@ static void stored(struct mesh *m, const struct queued_event *q, bool durable)
     table_commit(m, q->slot);
     if (q->ev.own || q->ev.from_node != AUTHOR_NONE) {
         m->news_ms = m->now_ms; /* what came from a file says nothing about the air */
-        neigh_on_news(m);
+        neigh_on_news(m, &m->slots[q->slot]);
     }
     const struct slot *s = &m->slots[q->slot];
     if (record_is_ack(s->kind)) {
@@ -224,6 +223,7 @@ static void stored(struct mesh *m, const struct queued_event *q, bool durable)
     }
     ack_on_commit(m, s);
     tx_record_committed(m, q->slot, q->ev.own);
+    mix_retry(m);
     neigh_recheck(m);
 }
 

@@ -35,7 +35,7 @@ static struct neighbour *replace_oldest(struct mesh *m)
     return oldest;
 }
 
-static struct neighbour *find_neighbour(struct mesh *m, uint16_t node)
+struct neighbour *neigh_find(struct mesh *m, uint16_t node)
 {
     for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++)
         if (m->neighbours[i].used && m->neighbours[i].node == node)
@@ -69,7 +69,7 @@ void neigh_on_links(struct mesh *m, struct neighbour *n, struct frame_view *fram
             n->hears_us = true;
             n->vain_count = 0;
         }
-        const struct neighbour *other = find_neighbour(m, link.node);
+        const struct neighbour *other = neigh_find(m, link.node);
         if (other && link.quality >= QUALITY_RELIED)
             n->hears |= neigh_bit(m, other);
     }
@@ -77,9 +77,8 @@ void neigh_on_links(struct mesh *m, struct neighbour *n, struct frame_view *fram
 }
 
 /* Each frame carries its sender's running count: the gaps are what we did not hear. */
-static void note_count(struct neighbour *n, uint8_t count, bool is_new)
+static void note_count(struct neighbour *n, uint8_t step, uint8_t count, bool is_new)
 {
-    uint8_t step = (uint8_t)(count - n->count);
     n->count = count;
     if (is_new) {
         n->quality = QUALITY_START;
@@ -172,7 +171,7 @@ uint64_t neigh_near_mask(const struct mesh *m)
 struct neighbour *neigh_heard(struct mesh *m, const struct frame_view *frame,
                               const struct mesh_rx_meta *meta)
 {
-    struct neighbour *n = find_neighbour(m, frame->sender);
+    struct neighbour *n = neigh_find(m, frame->sender);
     bool is_new = !n;
     if (!n) {
         n = replace_oldest(m);
@@ -187,10 +186,13 @@ struct neighbour *neigh_heard(struct mesh *m, const struct frame_view *frame,
         read_lists(m, n);
         m->hello_gap_ms = HELLO_UNITS * m->unit_ms;
     }
-    note_count(n, frame->count, is_new);
-    if (!is_new && m->now_ms - n->heard_ms > RETURN_MS) {
-        /* Back from elsewhere, with what is to be had there: greeted like a stranger. */
+    uint8_t step = (uint8_t)(frame->count - n->count);
+    note_count(n, step, frame->count, is_new);
+    if (!is_new && step != 1 && m->now_ms - n->heard_ms > RETURN_MS) {
+        /* It spoke where we did not hear it: back from elsewhere, with what is to be had there, it
+         * is greeted like a stranger. */
         n->summary_known = false;
+        n->greeted = 0;
         m->hello_gap_ms = HELLO_UNITS * m->unit_ms;
     }
     n->heard_ms = m->now_ms;
@@ -373,6 +375,15 @@ void neigh_on_summary(struct mesh *m, struct neighbour *n, struct frame_view *fr
     m->need_dirty = true;
 }
 
+void neigh_greeted(struct mesh *m)
+{
+    for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++) {
+        struct neighbour *n = &m->neighbours[i];
+        if (n->used && n->greeted < GREET_COUNT && m->now_ms - n->heard_ms < RETURN_MS)
+            n->greeted++;
+    }
+}
+
 bool neigh_in_sync(const struct mesh *m, const struct neighbour *n)
 {
     return n->digest == table_digest24(m, n->node);
@@ -397,10 +408,10 @@ static void note_sync(struct mesh *m, struct neighbour *n)
     m->stats.state_changes++;
 }
 
-void neigh_on_news(struct mesh *m)
+void neigh_on_news(struct mesh *m, const struct slot *s)
 {
     for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++)
-        if (m->neighbours[i].ignored_ms == 0)
+        if (m->neighbours[i].ignored_ms == 0 && !(s->confirmed & 1ull << i))
             m->neighbours[i].ignored_ms = m->now_ms;
 }
 
@@ -411,6 +422,16 @@ void neigh_recheck(struct mesh *m)
             note_sync(m, &m->neighbours[i]);
 }
 
+void neigh_covered(struct mesh *m, uint64_t nodes)
+{
+    struct trickle *t = &m->trickle;
+    if (t->covered_digest != m->digest)
+        t->covered = t->covered_twice = 0;
+    t->covered_digest = m->digest;
+    t->covered_twice |= t->covered & nodes;
+    t->covered |= nodes;
+}
+
 void neigh_on_digest(struct mesh *m, struct neighbour *n, uint32_t digest24)
 {
     uint32_t before = n->digest;
@@ -418,7 +439,7 @@ void neigh_on_digest(struct mesh *m, struct neighbour *n, uint32_t digest24)
     if (neigh_in_sync(m, n)) {
         note_sync(m, n);
         m->trickle.consistent_count++;
-        m->trickle.covered |= neigh_hearing(m, n);
+        neigh_covered(m, neigh_hearing(m, n));
     } else if (n->room == 0 && m->room == 0 &&
                (digest24 != before || m->digest != m->reset_digest)) {
         /* Something changed since we last compared: exchange summaries soon.  The same difference

@@ -47,9 +47,10 @@ static struct queued_event *stage(struct mesh *m, enum mesh_event_type type,
 /* Who sends a record holds it, and who by its own word hears the sender very likely holds it now.
  * Of those who have not said yet whom they hear, we believe it once enough different nodes said it;
  * summaries mend what is missing. */
-static void note_copy(struct mesh *m, struct slot *s, const struct neighbour *from)
+void rx_note_copy(struct mesh *m, struct slot *s, const struct neighbour *from)
 {
     uint8_t index = (uint8_t)(from - m->neighbours);
+    m->air_ms = m->now_ms;
     s->confirmed |= neigh_bit(m, from);
     s->told |= neigh_hearing(m, from);
     s->said_ms = (uint32_t)m->now_ms;
@@ -71,7 +72,7 @@ static enum mesh_verdict known_record(struct mesh *m, struct log *log, uint32_t 
     if (s->sig_prefix == load32_be(v->sig)) {
         if (from) {
             m->stats.state_changes += log->local && !(s->confirmed & neigh_bit(m, from));
-            note_copy(m, s, from);
+            rx_note_copy(m, s, from);
         }
         m->need_dirty = true;
         return MESH_RX_DUPLICATE;
@@ -144,7 +145,7 @@ enum mesh_verdict rx_record(struct mesh *m, const uint8_t *bytes, size_t len,
     evict_begin(m, q, victim);
     m->slots[q->slot].heard_from = MESH_NEIGHBOUR_COUNT_MAX;
     if (from)
-        note_copy(m, &m->slots[q->slot], from);
+        rx_note_copy(m, &m->slots[q->slot], from);
     return MESH_RX_NEW;
 }
 
@@ -186,7 +187,7 @@ enum mesh_verdict mesh_on_frame(struct mesh *m, uint64_t now_ms, const uint8_t *
         neigh_on_links(m, n, &v);
     if (v.flags & FRAME_FLAG_SUMMARY)
         neigh_on_summary(m, n, &v);
-    bool news = false;
+    bool news = (v.flags & FRAME_FLAG_MIX) && mix_heard(m, &v, n);
     const uint8_t *record;
     size_t record_len;
     while (frame_next_record(&v, &record, &record_len)) {

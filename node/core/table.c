@@ -248,7 +248,7 @@ void table_commit(struct mesh *m, uint32_t index)
     while (log->lane == 0 && table_holds(m, log, log->held + 1))
         log->held++;
     if (log->hole_ms > 0)
-        m->hole_gap_ms = HOLE_UNITS * m->unit_ms; /* asking helps */
+        m->hole_gap_ms = 0; /* asking helps */
     if (log->known <= log->held)
         log->hole_ms = 0;
     else if (log->hole_ms == 0)

@@ -9,7 +9,8 @@ static void trickle_begin(struct mesh *m, uint64_t interval_ms)
     t->fire_ms = m->now_ms + core_between(m, interval_ms / 2, interval_ms);
     t->end_ms = m->now_ms + interval_ms;
     t->consistent_count = 0;
-    t->covered = 0;
+    if (interval_ms >= TRICKLE_MAX_MS)
+        t->covered = t->covered_twice = 0; /* whoever still has not spoken may have missed it */
     t->fired = false;
 }
 
@@ -27,36 +28,53 @@ void trickle_reset(struct mesh *m)
         trickle_begin(m, trickle_min_ms(m));
 }
 
-/* Has anybody spoken since things became quiet who does not hold what we hold, although he could?
- */
+/* Do we differ by what we are about to send it?  What we sent already may have been lost. */
+static bool explained(const struct mesh *m, const struct neighbour *n)
+{
+    uint64_t bit = neigh_bit(m, n);
+    for (uint16_t i = 0; i < m->log_count; i++)
+        for (uint32_t seq = n->held[i]; seq < m->logs[i].held;) {
+            uint32_t index = table_find(m, &m->logs[i], ++seq);
+            if (index != SLOT_NONE && neigh_lacking(m, &m->slots[index], bit))
+                return true;
+        }
+    return false;
+}
+
+/* Has anybody spoken since things became quiet who does not hold what we hold?  What it said before
+ * records were on air here may be made good by them, and who is full cannot. */
 static bool differs(const struct mesh *m, uint64_t alive)
 {
     for (uint64_t rest = alive; rest; rest &= rest - 1) {
         const struct neighbour *n = &m->neighbours[__builtin_ctzll(rest)];
-        if (n->heard_ms >= m->news_ms && n->room == 0 && !neigh_in_sync(m, n))
+        if (n->heard_ms >= m->news_ms && n->heard_ms >= m->air_ms && n->room == 0 &&
+            !neigh_in_sync(m, n) && !explained(m, n))
             return true;
     }
     return false;
 }
 
-/* Is there somebody whom we may reach, who was not like us when we last heard him, and who heard
- * nothing like ours from others?  Two halves of a line, each agreed within, are silent to
- * each other otherwise. */
-static bool somebody_untold(const struct mesh *m)
+/* Is there somebody whom we may reach, who was not like us when we last heard him, and who since
+ * our last change did not twice hear something like ours?  Two halves of a line, each agreed
+ * within, are silent to each other otherwise. */
+static bool somebody_untold(struct mesh *m)
 {
-    for (uint64_t rest = neigh_reach_mask(m) & ~m->trickle.covered; rest; rest &= rest - 1)
-        if (!neigh_in_sync(m, &m->neighbours[__builtin_ctzll(rest)]))
+    neigh_covered(m, 0);
+    for (uint64_t rest = neigh_reach_mask(m) & ~m->trickle.covered_twice; rest; rest &= rest - 1) {
+        const struct neighbour *n = &m->neighbours[__builtin_ctzll(rest)];
+        if (!neigh_in_sync(m, n) && !explained(m, n))
             return true;
+    }
     return false;
 }
 
 /* Do we know, long enough for it to have come by itself, of something that we lack? */
-static bool hole_aged(const struct mesh *m)
+static bool hole_aged(const struct mesh *m, uint64_t units)
 {
     if (m->room > 0)
         return false; /* we may have let go of it ourselves, and could not take it */
     for (uint16_t i = 0; i < m->log_count; i++)
-        if (m->logs[i].hole_ms > 0 && m->now_ms - m->logs[i].hole_ms > HOLE_UNITS * m->unit_ms)
+        if (m->logs[i].hole_ms > 0 && m->now_ms - m->logs[i].hole_ms > units * m->unit_ms)
             return true;
     return false;
 }
@@ -66,7 +84,7 @@ static bool stranger_around(const struct mesh *m)
 {
     for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++) {
         const struct neighbour *n = &m->neighbours[i];
-        if (n->used && !n->summary_known && !neigh_in_sync(m, n) &&
+        if (n->used && !n->summary_known && n->greeted < GREET_COUNT && !neigh_in_sync(m, n) &&
             m->now_ms - n->heard_ms < STRANGER_MS)
             return true;
     }
@@ -89,23 +107,30 @@ static bool summary_due(struct mesh *m)
         t->rounds = WHOLE_AFTER_ROUNDS + 1;
         return true;
     }
-    if (m->hole_again_ms <= m->now_ms && hole_aged(m)) {
+    bool busy = m->news_ms > 0 && m->now_ms - m->news_ms < QUIET_UNITS * m->unit_ms;
+    uint64_t patience = busy ? HOLE_UNITS : HOLE_QUIET_UNITS;
+    if (m->hole_again_ms <= m->now_ms && hole_aged(m, patience)) {
         /* While nothing helps, ask less and less: nobody around may have it, or have airtime. */
-        m->hole_again_ms = m->now_ms + core_between(m, m->hole_gap_ms / 2, m->hole_gap_ms);
-        m->hole_gap_ms = m->hole_gap_ms * 2 < HOLE_GAP_MS_MAX ? m->hole_gap_ms * 2
-                                                               : HOLE_GAP_MS_MAX;
+        uint64_t gap_ms = m->hole_gap_ms > patience * m->unit_ms ? m->hole_gap_ms
+                                                                 : patience * m->unit_ms;
+        m->hole_again_ms = m->now_ms + core_between(m, gap_ms / 2, gap_ms);
+        m->hole_gap_ms = gap_ms * 2 < HOLE_GAP_MS_MAX ? gap_ms * 2 : HOLE_GAP_MS_MAX;
         return true;
     }
-    uint64_t patience = m->links_ms == 0 ? LINKS_FIRST_UNITS : LINKS_UNITS;
+    patience = m->links_ms == 0 ? LINKS_FIRST_UNITS : LINKS_UNITS;
     if (m->links_changed_ms > 0 && (m->links_ms == 0 || m->links_left == LINKS_REPEAT) &&
         m->now_ms - m->links_changed_ms > patience * m->unit_ms)
         return true;
-    if (m->news_ms > 0 && m->now_ms - m->news_ms < QUIET_UNITS * m->unit_ms)
+    if (m->sent_digest != m->digest && m->now_ms - m->sent_ms > LIFE_MS)
+        return true;
+    if (busy)
         return false;
     t->rounds = different ? t->rounds + 1 : 0;
     t->since_whole = different ? t->since_whole + 1 : 0;
-    return different || t->consistent_count < TRICKLE_CONSISTENT || somebody_untold(m) ||
-           m->now_ms - m->sent_ms > SILENCE_MS;
+    /* Those who differ by what is on its way to them make no noise; a sign of life comes later. */
+    bool alone = t->consistent_count < TRICKLE_CONSISTENT &&
+                 (t->interval_ms >= TRICKLE_MAX_DIFFERENT_MS || m->news_ms == 0);
+    return different || alone || somebody_untold(m) || m->now_ms - m->sent_ms > SILENCE_MS;
 }
 
 void trickle_advance(struct mesh *m)

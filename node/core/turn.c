@@ -6,6 +6,9 @@
 
 /* Waiting, in units, while neighbours have not said whom they hear: chance instead of turns. */
 static const uint32_t WAIT_UNITS[PRIORITY_COUNT] = { 10, 6, 3, 1 };
+/* Between the turns of relays that reach the same neighbours: those who cannot hear each other
+ * should have heard of it from those between them. */
+static const uint32_t SLOT_UNITS[PRIORITY_COUNT] = { 12, 12, 3, 3 };
 /* Waiting of a relay that would help few. */
 static const uint32_t FEW_UNITS[PRIORITY_COUNT] = { 160, 120, 8, 1 };
 
@@ -17,14 +20,14 @@ bool turn_slot_current(const struct mesh *m, uint32_t index, uint32_t seq)
     return (s->flags & (SLOT_USED | SLOT_PENDING)) == SLOT_USED && s->seq == seq;
 }
 
-/* ---- own records nobody is known to hold -------------------------------------- */
+/* ---- records that nobody is known to have got -------------------------------------- */
 
 static void unconfirmed_remove(struct mesh *m, uint32_t at)
 {
     m->unconfirmed[at] = m->unconfirmed[--m->unconfirmed_count];
 }
 
-void turn_unconfirmed_add(struct mesh *m, uint32_t index)
+static void unconfirmed_put(struct mesh *m, uint32_t index, uint64_t helped)
 {
     uint32_t at = m->unconfirmed_count;
     if (at == UNCONFIRMED_COUNT_MAX) {
@@ -38,35 +41,51 @@ void turn_unconfirmed_add(struct mesh *m, uint32_t index)
         m->unconfirmed_count++;
     }
     m->unconfirmed[at] = (struct unconfirmed){ .slot = index, .seq = m->slots[index].seq,
-                                               .again_ms = MESH_NEVER };
+                                               .again_ms = MESH_NEVER, .helped = helped };
+}
+
+void turn_unconfirmed_add(struct mesh *m, uint32_t index)
+{
+    unconfirmed_put(m, index, UINT64_MAX);
 }
 
 void turn_unconfirmed_advance(struct mesh *m)
 {
     for (uint32_t i = m->unconfirmed_count; i-- > 0;) {
         struct unconfirmed *u = &m->unconfirmed[i];
-        const struct slot *s = &m->slots[u->slot];
-        if (!turn_slot_current(m, u->slot, u->seq) || s->confirmed ||
+        struct slot *s = &m->slots[u->slot];
+        if (!turn_slot_current(m, u->slot, u->seq) || (s->confirmed & u->helped) ||
             s->seq <= m->logs[s->log].acked || s->sent_count >= SHOUT_COUNT_MAX) {
             unconfirmed_remove(m, i);
         } else if (u->again_ms <= m->now_ms) {
             u->again_ms = MESH_NEVER;
-            m->slots[u->slot].flags |= SLOT_SHOUT;
             m->need_dirty = true;
+            if (m->logs[s->log].local) {
+                s->flags |= SLOT_SHOUT;
+            } else {
+                s->told &= ~u->helped;
+                s->ready_ms = 0;
+            }
         }
     }
 }
 
-void turn_unconfirmed_sent(struct mesh *m, uint32_t index)
+void turn_unconfirmed_sent(struct mesh *m, uint32_t index, uint64_t helped)
 {
-    for (uint32_t i = 0; i < m->unconfirmed_count; i++)
-        if (m->unconfirmed[i].slot == index) {
-            /* Nobody may have had airtime to carry it on: only a call for rescue cannot wait. */
-            uint64_t units = m->slots[index].priority == PRIORITY_RESCUE ? SHOUT_UNITS
-                                                                        : SHOUT_ROUTINE_UNITS;
-            uint64_t wait_ms = (units * m->unit_ms) << m->slots[index].sent_count;
-            m->unconfirmed[i].again_ms = m->now_ms + core_between(m, wait_ms / 2, wait_ms);
-        }
+    const struct slot *s = &m->slots[index];
+    uint32_t i = 0;
+    while (i < m->unconfirmed_count && m->unconfirmed[i].slot != index)
+        i++;
+    if (i == m->unconfirmed_count) {
+        if (s->priority < PRIORITY_RESCUE || m->logs[s->log].local || helped == 0 ||
+            s->sent_count >= SHOUT_COUNT_MAX || m->unconfirmed_count == UNCONFIRMED_COUNT_MAX)
+            return;
+        unconfirmed_put(m, index, helped);
+    }
+    /* Nobody may have had airtime to carry it on: only a call for rescue cannot wait. */
+    uint64_t units = s->priority == PRIORITY_RESCUE ? SHOUT_UNITS : SHOUT_ROUTINE_UNITS;
+    uint64_t wait_ms = (units * m->unit_ms) << s->sent_count;
+    m->unconfirmed[i].again_ms = m->now_ms + core_between(m, wait_ms / 2, wait_ms);
 }
 
 /* ---- what is worth sending ------------------------------------------------------- */
@@ -126,9 +145,6 @@ static uint32_t turn_of(const struct mesh *m, const struct slot *s, uint64_t by,
                                                core_mix(salt << 16 | n->node) < our_tie)))
             before++;
     }
-    /* Who has spent much of his hour lets others go first. */
-    if (m->cfg.duty_budget_ms > 0)
-        before += ledger_spent_ms(m) * 4 / m->cfg.duty_budget_ms;
     return before < TURN_COUNT_MAX ? before : TURN_COUNT_MAX;
 }
 
@@ -175,6 +191,27 @@ bool turn_better_wait(struct mesh *m, struct slot *s, uint64_t by)
     return true;
 }
 
+/* The fewer it helps, the longer it may wait. */
+static uint64_t few_factor(uint64_t count)
+{
+    uint64_t factor = (FEW_COUNT - count) / count;
+    return factor < FEW_FACTOR_MAX ? factor : FEW_FACTOR_MAX;
+}
+
+/* A single report goes out at once; of many at once each keeps the air free for what comes back. */
+static uint64_t shout_window_units(const struct mesh *m, const struct slot *s)
+{
+    uint64_t units = 1;
+    if (s->priority >= PRIORITY_EVACUATION)
+        return units;
+    for (uint32_t i = 0; i < m->unconfirmed_count; i++) {
+        const struct slot *other = &m->slots[m->unconfirmed[i].slot];
+        if (other != s && (other->flags & SLOT_SHOUT) && units < SHOUT_SPREAD_UNITS_MAX)
+            units += SHOUT_SPREAD_UNITS;
+    }
+    return units;
+}
+
 static uint64_t draw_turn(struct mesh *m, const struct slot *s, uint64_t by, uint64_t alive)
 {
     /* Two who cannot hear each other, asked by the same frame, would collide for ever within a
@@ -182,17 +219,20 @@ static uint64_t draw_turn(struct mesh *m, const struct slot *s, uint64_t by, uin
     uint64_t again = s->sent_count < SPREAD_COUNT_MAX ? s->sent_count : SPREAD_COUNT_MAX;
     uint64_t window_ms = (1 + SPREAD_UNITS * again) * m->unit_ms;
     if (s->flags & SLOT_SHOUT)
-        return m->now_ms + core_between(m, 0, window_ms);
+        return m->now_ms + core_between(m, 0, window_ms * shout_window_units(m, s));
     bool strangers = false;
     for (uint64_t rest = by; rest; rest &= rest - 1)
         strangers = strangers || !m->neighbours[__builtin_ctzll(rest)].links_known;
     if (strangers)
         window_ms += WAIT_UNITS[s->priority] * m->unit_ms;
-    uint64_t turn_ms = turn_of(m, s, by, alive) * SLOT_UNITS * m->unit_ms;
+    uint64_t turn_ms = turn_of(m, s, by, alive) * SLOT_UNITS[s->priority] * m->unit_ms;
+    /* Who has spent much of his hour lets others go first. */
+    if (m->cfg.duty_budget_ms > 0)
+        turn_ms += SPENT_UNITS * m->unit_ms * ledger_spent_ms(m) / m->cfg.duty_budget_ms;
     /* A single neighbour may well have it from somebody whom we do not hear: it will show. */
     uint64_t count = (uint64_t)__builtin_popcountll(by);
     if (helps_few(m, by))
-        window_ms += FEW_UNITS[s->priority] * m->unit_ms * (FEW_COUNT - count) / count *
+        window_ms += FEW_UNITS[s->priority] * m->unit_ms * few_factor(count) *
                      other_helpers(m, by) / HELPER_COUNT_MAX;
     return m->now_ms + turn_ms + core_between(m, window_ms / 4, window_ms);
 }

@@ -29,7 +29,8 @@ struct draft {
     uint8_t bytes[FRAME_LEN_MAX]; /* the chosen records, one after the other */
     uint8_t lens[FRAME_RECORD_COUNT_MAX];
     size_t len;                   /* of the records with their length bytes */
-    uint8_t priority;
+    uint8_t count, priority;
+    struct mix_draft mix;         /* the first of them, and what goes with it */
 };
 
 static bool class_allowed(const struct mesh *m, uint32_t class, size_t frame_len)
@@ -86,6 +87,8 @@ static bool choose(struct mesh *m, struct draft *d, uint32_t index, uint64_t by)
     memcpy(d->bytes + (d->len - m->tx.slot_count), m->scratch, s->len);
     d->lens[m->tx.slot_count] = s->len;
     d->len += 1u + s->len;
+    if (m->tx.slot_count == 0)
+        d->mix = (struct mix_draft){ .by = by, .count = 1, .len = s->len, .slots = { index } };
     m->tx.seqs[m->tx.slot_count] = s->seq;
     m->tx.slots[m->tx.slot_count++] = index;
     if (s->priority > d->priority)
@@ -106,6 +109,42 @@ static void choose_of_priority(struct mesh *m, struct draft *d, uint32_t priorit
     while ((i = turn_next_wanted(m, i, reach, &by)) != SLOT_NONE &&
            m->tx.slot_count < FRAME_RECORD_COUNT_MAX && choose(m, d, i, by))
         i = m->slots[i].order_next;
+}
+
+/* Looks for records that other neighbours lack, to go in the room of the first. */
+static void mix(struct mesh *m, struct draft *d, uint64_t reach)
+{
+    size_t frame_len = FRAME_HEADER_LEN + d->len + MIX_ENTRY_LEN_MAX;
+    d->count = m->tx.slot_count;
+    if (d->count == 0 || m->cfg.mtu_len < frame_len)
+        return;
+    memcpy(d->mix.sum, d->bytes, d->lens[0]);
+    mix_add_partners(m, &d->mix, reach, m->cfg.mtu_len - frame_len);
+    m->tx.waiting = d->mix.waiting;
+    if (d->mix.count == 1)
+        return;
+    d->len += 1u + (d->mix.len - d->lens[0]) + (d->mix.count - 1u) * MIX_ENTRY_LEN_MAX;
+    for (uint8_t i = 1; i < d->mix.count && m->tx.slot_count < FRAME_RECORD_COUNT_MAX; i++) {
+        const struct slot *s = &m->slots[d->mix.slots[i]];
+        m->tx.seqs[m->tx.slot_count] = s->seq;
+        m->tx.slots[m->tx.slot_count++] = d->mix.slots[i];
+        if (s->priority > d->priority)
+            d->priority = s->priority;
+    }
+}
+
+static void write_mix(const struct mesh *m, struct frame_builder *b, const struct mix_draft *d)
+{
+    struct frame_mixed mixed[FRAME_MIX_COUNT_MAX];
+    for (uint8_t i = 0; i < d->count; i++) {
+        const struct slot *s = &m->slots[d->slots[i]];
+        const struct log *log = &m->logs[s->log];
+        mixed[i] = (struct frame_mixed){ .log = (uint32_t)log->author * LANE_COUNT + log->lane,
+                                         .seq = s->seq, .len = s->len };
+    }
+    bool fits = frame_add_mix(b, mixed, d->count, d->sum);
+    assert(fits);
+    (void)fits;
 }
 
 static void entry_of(const struct mesh *m, const struct log *log, struct frame_entry *e)
@@ -228,18 +267,26 @@ static size_t compose(struct mesh *m, const struct draft *d)
     if (b.entry_count || m->want_summary)
         m->stats.tx_summaries++;
     size_t at = 0;
-    for (uint8_t i = 0; i < m->tx.slot_count; i++) {
+    uint8_t i = 0;
+    if (d->mix.count > 1) {
+        write_mix(m, &b, &d->mix);
+        at = d->lens[i++];
+    }
+    for (; i < d->count; i++) {
         frame_add_record(&b, d->bytes + at, d->lens[i]);
         at += d->lens[i];
     }
+    m->tx.digest = m->digest;
     size_t len = frame_finish(&b);
     assert(len > 0);
     if (!m->want_whole || whole) {
         /* A whole that did not fit beside records is still owed; its next pieces follow. */
         m->want_whole = whole && m->whole_from != 0;
         m->want_summary = m->want_whole;
-        if (whole)
+        if (whole) {
             m->trickle.since_whole = 0;
+            neigh_greeted(m);
+        }
     }
     uint8_t tag[FRAME_TAG_LEN];
     m->cfg.outside.tag(m->cfg.outside.ctx, m->tx.frame.bytes, 1,
@@ -276,10 +323,12 @@ static void build(struct mesh *m)
     struct draft d = { .priority = PRIORITY_DAMAGE };
     m->tx.due_ms = MESH_NEVER;
     m->tx.slot_count = 0;
+    m->tx.waiting = 0;
     turn_find_floors(m, reach);
     for (uint32_t p = PRIORITY_COUNT; p-- > 0;)
         if (tx_blocked_until_ms(m, CLASS_RECORD + p) <= m->now_ms)
             choose_of_priority(m, &d, p, reach);
+    mix(m, &d, reach);
     bool summary = m->want_summary && tx_blocked_until_ms(m, CLASS_STATEMENT) <= m->now_ms;
     if (m->tx.slot_count == 0 && summary &&
         !class_allowed(m, CLASS_STATEMENT, m->cfg.mtu_len)) {
@@ -320,6 +369,11 @@ void tx_on_done(struct mesh *m, enum mesh_tx_result result)
     } else {
         uint64_t reach = neigh_near_mask(m);
         m->sent_ms = m->now_ms;
+        m->sent_digest = m->tx.digest;
+        if (m->tx.slot_count > 0)
+            m->air_ms = m->now_ms;
+        if (m->tx.digest == m->digest)
+            neigh_covered(m, reach);
         m->stats.tx_frames++;
         m->stats.tx_bytes += f->len;
         m->stats.tx_airtime_us += f->airtime_us;
@@ -328,13 +382,14 @@ void tx_on_done(struct mesh *m, enum mesh_tx_result result)
             if (!turn_slot_current(m, index, m->tx.seqs[i]))
                 continue;
             struct slot *s = &m->slots[index];
-            s->told |= reach;
+            uint64_t helped = neigh_lacking(m, s, reach);
+            s->told |= reach & ~m->tx.waiting;
             s->ready_ms = 0;
             s->said_ms = (uint32_t)m->now_ms;
             s->flags &= (uint8_t)~SLOT_SHOUT;
             if (s->sent_count < UINT8_MAX)
                 s->sent_count++;
-            turn_unconfirmed_sent(m, index);
+            turn_unconfirmed_sent(m, index, helped);
             m->stats.tx_records++;
         }
     }

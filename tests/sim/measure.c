@@ -429,6 +429,9 @@ void measure_explain(const struct measure *m, FILE *out)
             100 * (double)w->header_bytes / bytes, 100 * (double)w->links_bytes / bytes,
             100 * (double)w->summary_bytes / bytes, 100 * (double)w->report_bytes / bytes,
             100 * (double)w->ack_bytes / bytes, 100 * (double)w->other_bytes / bytes);
+    fprintf(out, "mixes: frames %.2f per report, records in them %.2f, %.1f %% of the bytes\n",
+            (double)w->mixed_frames / reports, (double)w->mixed_records / reports,
+            100 * (double)w->mixed_bytes / bytes);
     fprintf(out, "records heard: new %llu, known already %llu\n", (unsigned long long)w->heard_new,
             (unsigned long long)w->heard_again);
     if (m->core_len_max > 0)

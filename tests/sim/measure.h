@@ -41,6 +41,7 @@ struct measure_node {
 /* Where frames and bytes went: for those who want to spend fewer. */
 struct measure_waste {
     uint64_t control_frames, report_sends, ack_sends, other_sends;
+    uint64_t mixed_frames, mixed_records, mixed_bytes;
     uint64_t summary_bytes, links_bytes, report_bytes, ack_bytes, other_bytes, header_bytes;
     uint64_t heard_new, heard_again; /* receptions of records, by what they were worth */
 };

@@ -122,6 +122,10 @@ static void trace_frame(struct run *run, const struct net_node *n, uint64_t star
     while (frame_next_entry(&v, &e) && at + 48 < sizeof text)
         at += (size_t)snprintf(text + at, sizeof text - at, " s%u.%u:%u%s", e.log / LANE_COUNT,
                                e.log % LANE_COUNT, e.held, e.run_count ? "+" : "");
+    for (uint8_t i = 0; i < v.mix_count && at + 48 < sizeof text; i++)
+        at += (size_t)snprintf(text + at, sizeof text - at, " m%u.%u.%u",
+                               v.mixed[i].log / LANE_COUNT, v.mixed[i].log % LANE_COUNT,
+                               v.mixed[i].seq);
     while (frame_next_record(&v, &record, &len) && at + 48 < sizeof text)
         if (record_decode(record, len, &r) == RECORD_OK)
             at += (size_t)snprintf(text + at, sizeof text - at, " r%u.%u.%u", r.ref.author,
@@ -155,7 +159,17 @@ static void count_waste(struct measure_waste *w, const struct frame_view *view, 
             continue;
         links_len = 1 + (size_t)(v.links.at - list);
     }
-    w->control_frames += count == 0;
+    if (v.mix_count > 0) {
+        w->mixed_frames++;
+        w->mixed_records += v.mix_count;
+        uint8_t longest_len = 0;
+        for (uint8_t i = 0; i < v.mix_count; i++)
+            if (v.mixed[i].len > longest_len)
+                longest_len = v.mixed[i].len;
+        w->mixed_bytes += longest_len;
+        rest -= longest_len;
+    }
+    w->control_frames += count == 0 && v.mix_count == 0;
     w->links_bytes += links_len;
     w->header_bytes += FRAME_HEADER_LEN;
     w->summary_bytes += rest - links_len;

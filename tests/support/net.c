@@ -719,6 +719,31 @@ static void order_answered(struct net_node *n, const struct mesh_event *ev, bool
 
 /* ---- sending ------------------------------------------------------------------------- */
 
+/* A mix must be the sum of records that are in its sender's store. */
+static void check_mix(struct net_node *n, const struct frame_view *v)
+{
+    uint8_t sum[RECORD_LEN_MAX] = { 0 };
+    uint8_t len = 0;
+    for (uint8_t i = 0; i < v->mix_count; i++) {
+        const struct frame_mixed *x = &v->mixed[i];
+        struct record_ref ref = { .author = (uint16_t)(x->log / LANE_COUNT),
+                                  .lane = (uint8_t)(x->log % LANE_COUNT), .seq = x->seq };
+        const struct net_row *row = net_find(&n->rows, &ref);
+        if (!row && ref.lane != 0)
+            row = net_find(&n->net->truth, &ref);
+        if (!row || row->len != x->len) {
+            breach(n->net, "node %u mixes %u.%u.%u, which is not in its store", n->number,
+                   ref.author, ref.lane, ref.seq);
+            return;
+        }
+        for (size_t k = 0; k < row->len; k++)
+            sum[k] ^= row->bytes[k];
+        len = x->len > len ? x->len : len;
+    }
+    if (memcmp(sum, v->mix, len) != 0)
+        breach(n->net, "node %u sends a mix that is not the sum of its records", n->number);
+}
+
 static void check_frame(struct net_node *n)
 {
     struct net *net = n->net;
@@ -747,10 +772,12 @@ static void check_frame(struct net_node *n)
         net->record_bytes += len + 1;
         count++;
     }
+    if (v.mix_count > 0)
+        check_mix(n, &v);
     net->frames++;
     net->frame_bytes += n->tx.len;
-    net->records_sent += count;
-    net->record_frames += count > 0;
+    net->records_sent += count + v.mix_count;
+    net->record_frames += count + v.mix_count > 0;
 }
 
 /* Every window that ends with this frame. */
