@@ -94,6 +94,7 @@ int bundle_trust(struct ledger *l, const char *path, int64_t now_ms, int64_t *co
     if (result == 0)
         result = db_commit(l->db);
     struct ledger_batch_result put = { .count = 0 };
+    l->via = DB_VIA_FILE;
     if (result == 0)
         result = ledger_put_batch(l, bytes, len, now_ms, true, &put, &sig_ok);
     if (result == 0) {

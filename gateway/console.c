@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "gateway/assets.h"
+#include "gateway/words.h"
 #include "proto/report.h"
 
 enum {
@@ -18,14 +19,13 @@ enum {
     STATUS_METHOD = 405,
     STATUS_MISDIRECTED = 421,
     STATUS_UNAVAILABLE = 503,
-    PAGE_MAX = 100000,
+    MS_PER_HOUR = 3600 * 1000,
     STREAM_RETRY_MS = 3000,
 };
 
 static const char HTML[] = "text/html; charset=utf-8";
 
-/* A plain decimal number up to max, or fallback. */
-static int64_t parse_number(const char *text, int64_t max, int64_t fallback)
+int64_t console_number(const char *text, int64_t max, int64_t fallback)
 {
     if (!text || *text < '0' || *text > '9')
         return fallback;
@@ -48,6 +48,13 @@ static enum language choose_language(const struct http_request *request)
     return language;
 }
 
+static int64_t wall_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 static struct console_view make_view(struct console *c, const struct http_request *request,
                                      int64_t now_ms)
 {
@@ -57,19 +64,33 @@ static struct console_view make_view(struct console *c, const struct http_reques
         .language = choose_language(request),
         .live = !http_query(request, "static"),
         .now_ms = now_ms,
-        .page = (uint32_t)parse_number(http_query(request, "page"), PAGE_MAX, 0),
+        .arrival = console_number(http_query(request, "arrival"), INT64_MAX, 0),
     };
+    struct strbuf folded = { .text = NULL };
+    const char *words = http_query(request, "words"), *from = http_query(request, "from");
+    int64_t hours = console_number(http_query(request, "hours"), 24 * 365, 0);
+    unsigned below_rank = DB_RANK_MAX;
+    long long below_arrival = INT64_MAX;
+    if (from && sscanf(from, "%3u.%18lld", &below_rank, &below_arrival) != 2)
+        below_rank = DB_RANK_MAX;
+    snprintf(view.words, sizeof view.words, "%s", words ? words : "");
+    words_fold(view.words, &folded);
+    snprintf(view.folded, sizeof view.folded, "%s", folded.text ? folded.text : "");
+    strbuf_free(&folded);
+    view.wall_ms = wall_ms();
     view.filter = (struct db_list_filter){
-        .commune = parse_number(http_query(request, "commune"), INT32_MAX, 0),
-        .village = parse_number(http_query(request, "village"), REPORT_VILLAGE_MAX, -1),
-        .kind = (unsigned)parse_number(http_query(request, "kind"), RECORD_NOTE, 0),
-        .waiting_only = http_query(request, "waiting") != NULL,
-        .offset = view.page * CONSOLE_PAGE_COUNT,
+        .commune = console_number(http_query(request, "commune"), INT32_MAX, 0),
+        .village = console_number(http_query(request, "village"), REPORT_VILLAGE_MAX, -1),
+        .kind = (unsigned)console_number(http_query(request, "kind"), RECORD_NOTE, 0),
+        .state = (int)console_number(http_query(request, "state"), REVIEW_JOINED, -1),
+        .priority = (int)console_number(http_query(request, "priority"), PRIORITY_RESCUE, -1),
+        .since_ms = hours > 0 ? view.wall_ms - hours * MS_PER_HOUR : 0,
+        .below_rank = below_rank,
+        .below_arrival = below_arrival,
         .limit = CONSOLE_PAGE_COUNT,
     };
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    view.wall_ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    if (http_query(request, "waiting"))
+        view.filter.state = 0;
     access_form_token(&c->people->access, request->cookie, request->secure, view.token);
     return view;
 }
@@ -131,7 +152,7 @@ static void serve_stream(const struct console_view *view, struct http_answer *an
     answer->stream = true;
     strbuf_putf(&answer->body, "retry: %d\n\n", (int)STREAM_RETRY_MS);
     /* What came in while the page was on its way or the line was down. */
-    if (parse_number(after_text, INT64_MAX, last) < last)
+    if (console_number(after_text, INT64_MAX, last) < last)
         console_event(last, &answer->body);
 }
 
@@ -154,72 +175,17 @@ static bool form_is_ours(const struct console_view *view)
                                          request->secure, token);
 }
 
-/* The page to go back to: only our own root with a query of harmless characters. */
+/* The page to go back to: only a path of our own with a query of harmless characters. */
 void console_go_back(const struct console_view *view, struct http_answer *answer)
 {
     const char *back = http_form(view->request, "back");
-    char location[256] = "/";
-    if (back && back[0] == '?' && strlen(back) < sizeof location - 1 &&
-        back[strspn(back, "?&=_-abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")] ==
-            '\0')
-        snprintf(location, sizeof location, "/%s", back);
+    char location[384] = "/";
+    static const char HARMLESS[] =
+        "/?&=_.%-abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    bool ours = back && (back[0] == '?' || (back[0] == '/' && back[1] != '/'));
+    if (ours && strlen(back) < sizeof location - 1 && back[strspn(back, HARMLESS)] == '\0')
+        snprintf(location, sizeof location, "%s%s", back[0] == '?' ? "/" : "", back);
     see_other(answer, location);
-}
-
-struct found {
-    struct db_record record;
-    bool found;
-};
-
-static int take_record(void *ctx, const struct db_record *record)
-{
-    struct found *f = ctx;
-    f->record = *record;
-    f->record.bytes = NULL;
-    f->record.review_text = "";
-    f->found = true;
-    return 0;
-}
-
-/* Queues a review durably; the loop hands it to the node, whose log it becomes part of. */
-static void handle_review(const struct console_view *view, struct http_answer *answer)
-{
-    struct console *c = view->console;
-    const struct http_request *request = view->request;
-    const char *text = http_form(request, "text");
-    struct found f = { .found = false };
-    int64_t arrival = parse_number(http_form(request, "arrival"), INT64_MAX, 0);
-    struct review review = {
-        .state = (enum review_state)parse_number(http_form(request, "state"), REVIEW_MET, 0),
-        .ref_count = 1,
-    };
-    if (db_record_get(c->ledger->db, arrival, take_record, &f) < 0) {
-        console_message(view, STATUS_UNAVAILABLE, LANG_ERR_DISK, answer);
-        return;
-    }
-    if (!f.found || f.record.commune != c->own_commune || c->own_commune == 0 ||
-        review.state < REVIEW_SEEN) {
-        console_message(view, STATUS_NOT_FOUND, LANG_ERR_RECORD, answer);
-        return;
-    }
-    uint8_t body[RECORD_BODY_LEN_MAX];
-    review.refs[0] = f.record.ref;
-    review.text_len = text ? strlen(text) : 0;
-    if (review.text_len < sizeof review.text) {
-        memcpy(review.text, text ? text : "", review.text_len + 1);
-    }
-    if (review.text_len >= sizeof review.text || review_encode(&review, body, sizeof body) < 0) {
-        console_message(view, STATUS_BAD_REQUEST, LANG_ERR_TEXT, answer);
-        return;
-    }
-    struct db_outgoing outgoing = { .commune = f.record.commune, .ref = f.record.ref,
-                                    .state = (uint8_t)review.state, .text = review.text };
-    if (db_outgoing_add(c->ledger->db, &outgoing, &outgoing.id) < 0) {
-        console_message(view, STATUS_UNAVAILABLE, LANG_ERR_DISK, answer);
-        return;
-    }
-    c->review_added(c->ctx);
-    console_go_back(view, answer);
 }
 
 bool console_audit(const struct console_view *view, const char *action, const char *object,
@@ -303,7 +269,8 @@ const struct console_route console_routes[] = {
     { HTTP_GET, "/", ACCESS_VIEW, LANG_REPORTS, get_board },
     { HTTP_GET, "/people", ACCESS_ADMIN, LANG_PEOPLE, console_page_people },
     { HTTP_GET, "/events", ACCESS_VIEW, -1, serve_stream },
-    { HTTP_POST, "/review", ACCESS_REVIEW, -1, handle_review },
+    { HTTP_GET, "/record", ACCESS_VIEW, -1, console_page_record },
+    { HTTP_POST, "/review", ACCESS_REVIEW, -1, console_review },
     { HTTP_POST, "/send-now", ACCESS_REVIEW, -1, post_send_now },
     { HTTP_GET, "/login", ACCESS_NOBODY, -1, get_login },
     { HTTP_POST, "/login", ACCESS_NOBODY, -1, post_login },
@@ -353,6 +320,7 @@ void console_handle(struct console *c, const struct http_request *request, int64
         return;
     if (access_refresh(&c->people->access, err) != 0)
         fprintf(stderr, "<3>keng-gateway: %s\n", err);
+    view.filter.words = view.folded; /* the view has its place now */
     view.who = access_who(&c->people->access, request->cookie, request->secure, now_ms);
     dispatch(&view, answer);
 }

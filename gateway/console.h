@@ -21,6 +21,8 @@ enum {
     CONSOLE_TOTALS_ROW_COUNT_MAX = 1500,
     CONSOLE_GAP_COUNT_MAX = 200,
     CONSOLE_STATUS_LEN = 160,
+    CONSOLE_WORDS_LEN = 128,
+    CONSOLE_UNSEEN_MIN = 10, /* a report nobody looked at for so long is marked */
 };
 
 /* The node this gateway serves, as last heard. */
@@ -54,7 +56,7 @@ struct console {
     size_t host_name_count;
     bool enabled; /* false: only the receiver answers */
     void *ctx;
-    void (*review_added)(void *ctx);
+    void (*outgoing_added)(void *ctx);
     void (*send_now)(void *ctx);
 };
 
@@ -83,7 +85,9 @@ struct console_view {
     const struct http_request *request;
     enum language language;
     struct db_list_filter filter;
-    uint32_t page;
+    char words[CONSOLE_WORDS_LEN];  /* as they were typed */
+    char folded[CONSOLE_WORDS_LEN]; /* filter.words */
+    int64_t arrival; /* of the one record a page is about; 0: none */
     const struct access_operator *who; /* NULL: must log in */
     bool live; /* false: ?static=1, no script */
     char token[ACCESS_TOKEN_HEX_LEN];
@@ -94,6 +98,11 @@ void console_page_main(const struct console_view *view, struct strbuf *out);
 enum console_login { CONSOLE_LOGIN_FIRST, CONSOLE_LOGIN_WRONG, CONSOLE_LOGIN_LATER };
 void console_page_login(const struct console_view *view, enum console_login state,
                         struct strbuf *out);
+/* One report with all answers, and an answer to it. */
+void console_page_record(const struct console_view *view, struct http_answer *answer);
+void console_review(const struct console_view *view, struct http_answer *answer);
+/* A plain decimal number from 0 to max, or fallback. */
+int64_t console_number(const char *text, int64_t max, int64_t fallback);
 /* Who may use the console, and the newest of the audit trail. */
 void console_page_people(const struct console_view *view, struct http_answer *answer);
 /* Writes into the audit trail; false: it could not, the answer says so, and nothing may be done. */
@@ -106,8 +115,9 @@ void console_message(const struct console_view *view, unsigned status, enum lang
 void console_go_back(const struct console_view *view, struct http_answer *answer);
 void console_page_message(const struct console_view *view, const char *message,
                           struct strbuf *out);
-/* The present page's address with this language or page number; for links. */
-void console_put_query(const struct console_view *view, enum language language, uint32_t page,
+/* The present page's query with this language; for links and forms.  whole: with the place in the
+ * list, too. */
+void console_put_query(const struct console_view *view, enum language language, bool whole,
                        struct strbuf *out);
 
 #endif

@@ -15,20 +15,22 @@ void page_put_text(const struct page *p, enum lang_text id)
     strbuf_put_html(p->out, page_text(p, id));
 }
 
-void console_put_query(const struct console_view *view, enum language language, uint32_t page,
+void console_put_query(const struct console_view *view, enum language language, bool whole,
                        struct strbuf *out)
 {
+    static const char *const KEPT[] = { "commune", "village", "kind", "state", "priority", "hours",
+                                        "words", "waiting", "arrival", "template" };
     strbuf_putf(out, "?lang=%s", lang_code(language));
-    if (view->filter.commune)
-        strbuf_putf(out, "&amp;commune=%" PRId64, view->filter.commune);
-    if (view->filter.village >= 0)
-        strbuf_putf(out, "&amp;village=%" PRId64, view->filter.village);
-    if (view->filter.kind)
-        strbuf_putf(out, "&amp;kind=%u", view->filter.kind);
-    if (view->filter.waiting_only)
-        strbuf_put(out, "&amp;waiting=1");
-    if (page)
-        strbuf_putf(out, "&amp;page=%u", (unsigned)page);
+    for (size_t i = 0; i < sizeof KEPT / sizeof KEPT[0] && view->request; i++) {
+        const char *value = http_query(view->request, KEPT[i]);
+        if (!value || !*value)
+            continue;
+        strbuf_putf(out, "&amp;%s=", KEPT[i]);
+        strbuf_put_url(out, value);
+    }
+    if (whole && view->filter.below_rank != DB_RANK_MAX)
+        strbuf_putf(out, "&amp;from=%u.%" PRId64, view->filter.below_rank,
+                    view->filter.below_arrival);
     if (!view->live)
         strbuf_put(out, "&amp;static=1");
 }
@@ -54,7 +56,7 @@ void page_put_language_links(const struct console_view *view, struct strbuf *out
     strbuf_put(out, "<nav class=\"lang\">");
     for (int i = 0; i < LANG_COUNT; i++) {
         strbuf_put(out, "<a href=\"");
-        console_put_query(view, (enum language)i, view->page, out);
+        console_put_query(view, (enum language)i, true, out);
         strbuf_putf(out, "\" lang=\"%s\"%s>%s</a>", lang_code((enum language)i),
                     view->language == (enum language)i ? " aria-current=\"true\"" : "", NAMES[i]);
     }
@@ -65,7 +67,8 @@ void page_put_token(const struct console_view *view, struct strbuf *out)
 {
     strbuf_putf(out, "<input type=\"hidden\" name=\"token\" value=\"%s\">"
                      "<input type=\"hidden\" name=\"back\" value=\"", view->token);
-    console_put_query(view, view->language, view->page, out);
+    strbuf_put_html(out, view->request->path);
+    console_put_query(view, view->language, true, out);
     strbuf_put(out, "\">");
 }
 
@@ -206,11 +209,15 @@ void page_put_author(const struct page *p, const struct ledger_commune *commune,
     }
 }
 
+/* Local time to read, UTC for machines and as a hint. */
 void page_put_time(const struct page *p, int64_t unix_ms)
 {
-    char at[LANG_TIME_LEN];
+    char at[LANG_TIME_LEN], utc[LANG_TIME_LEN];
     lang_time(unix_ms, at);
+    lang_time_utc(unix_ms, utc);
+    strbuf_putf(p->out, "<time datetime=\"%s\" title=\"%s\">", utc, utc);
     strbuf_put_html(p->out, at);
+    strbuf_put(p->out, "</time>");
 }
 
 const struct catalogue_item *page_find_item(const struct page *p, uint8_t kind, uint32_t code)

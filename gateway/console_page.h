@@ -12,8 +12,9 @@
 enum { PAGE_QUEUED_COUNT_MAX = 256 };
 
 struct page_queued {
+    int64_t id;
     struct record_ref ref;
-    uint8_t state;
+    uint8_t kind, state;
     char error[CONSOLE_STATUS_LEN]; /* "": on its way */
 };
 
@@ -25,6 +26,8 @@ struct page {
     size_t queued_count;
     size_t shown_count;
     bool many_communes;
+    unsigned last_rank; /* of the report shown last */
+    int64_t last_arrival;
 };
 
 /* Doctype to <body>, and the links that change the language. */
@@ -48,6 +51,19 @@ const struct catalogue_item *page_find_item(const struct page *p, uint8_t kind, 
 void page_put_item_name(const struct page *p, const struct catalogue_item *item, uint32_t code);
 void page_put_value(const struct page *p, const struct catalogue_item *item, int64_t value);
 void page_put_bare_value(const struct page *p, const struct catalogue_item *item, int64_t value);
+
+/* What a form about a report must know of its answers, so that two operators notice each other: the
+ * newest in the log and the newest that waits. */
+struct page_known {
+    int64_t log_arrival, outgoing_id;
+};
+int page_known_get(const struct page *p, int64_t commune, const struct record_ref *ref,
+                   struct page_known *known_out);
+void page_put_known(const struct page *p, int64_t arrival, const struct page_known *known);
+void page_put_review_button(const struct page *p, uint8_t state, const char *class_name);
+/* Who answered: the operator by name where he is ours, else the author. */
+void page_put_reviewer(const struct page *p, const struct ledger_commune *commune, uint16_t author,
+                       uint32_t by);
 
 /* page_report.c.  Both are callbacks with a struct page as ctx. */
 int page_note_queued(void *ctx, const struct db_outgoing *outgoing);

@@ -241,6 +241,8 @@ static void read_record(const struct db_query *q, struct db_record *record_out)
     record_out->review_author = (uint16_t)column_int(q, 18);
     record_out->review_text = column_text(q, 19);
     record_out->position = column_int(q, 20);
+    record_out->via = (uint8_t)column_int(q, 21);
+    record_out->rank = (unsigned)column_int(q, 22);
 }
 
 typedef void (*read_fn)(const struct db_query *q, struct db_record *record_out);
@@ -433,15 +435,19 @@ static void bind_filter(struct db_query *q, const struct db_list_filter *filter)
     bind_int(q, filter->commune);
     bind_int(q, filter->village);
     bind_int(q, filter->kind);
-    bind_int(q, filter->waiting_only);
+    bind_int(q, filter->state);
+    bind_int(q, filter->priority);
+    bind_int(q, filter->since_ms);
+    bind_text(q, filter->words);
 }
 
 int db_record_list(struct db *db, const struct db_list_filter *filter, db_record_fn fn, void *ctx)
 {
     struct db_query q = query_start(db, DB_OP_RECORD_LIST);
     bind_filter(&q, filter);
+    bind_int(&q, filter->below_rank);
+    bind_int(&q, filter->below_arrival);
     bind_int(&q, filter->limit);
-    bind_int(&q, filter->offset);
     return each_record(&q, read_record, fn, ctx);
 }
 
@@ -469,6 +475,88 @@ int db_review_put(struct db *db, const struct db_review *review)
     bind_int(&q, review->seq);
     bind_text(&q, review->text);
     return query_run(&q);
+}
+
+int db_record_note(struct db *db, int64_t arrival, enum db_via via, const char *words)
+{
+    struct db_query q = query_start(db, DB_OP_RECORD_NOTE);
+    bind_int(&q, arrival);
+    bind_int(&q, via);
+    bind_text(&q, words);
+    return query_run(&q);
+}
+
+int db_rank_record(struct db *db, int64_t commune, const struct record_ref *ref)
+{
+    struct db_query q = query_start(db, DB_OP_RANK_OF_RECORD);
+    bind_ref(&q, commune, ref);
+    return query_run(&q);
+}
+
+int db_rank_reviewed_by(struct db *db, int64_t commune, uint16_t reviewer)
+{
+    struct db_query q = query_start(db, DB_OP_RANK_OF_REVIEWER);
+    bind_int(&q, commune);
+    bind_int(&q, reviewer);
+    return query_run(&q);
+}
+
+int db_rank_all(struct db *db)
+{
+    struct db_query q = query_start(db, DB_OP_RANK_OF_ALL);
+    return query_run(&q);
+}
+
+int db_record_heard(struct db *db, int64_t commune, db_heard_fn fn, void *ctx)
+{
+    struct db_query q = query_start(db, DB_OP_RECORD_HEARD);
+    bind_int(&q, commune);
+    int result;
+    while ((result = query_step(&q)) == 1) {
+        struct db_heard heard = {
+            .author = (uint16_t)column_int(&q, 0), .received_ms = column_int(&q, 1),
+            .seq = (uint32_t)column_int(&q, 2), .count = column_int(&q, 3),
+        };
+        int stop = fn(ctx, &heard);
+        if (stop != 0) {
+            query_stop(&q);
+            return stop;
+        }
+    }
+    return result;
+}
+
+int db_record_of_kind(struct db *db, uint8_t kind, int64_t after_arrival, db_record_fn fn,
+                      void *ctx)
+{
+    struct db_query q = query_start(db, DB_OP_RECORD_OF_KIND);
+    bind_int(&q, kind);
+    bind_int(&q, after_arrival);
+    return each_record(&q, read_record, fn, ctx);
+}
+
+int db_review_log_put(struct db *db, int64_t commune, const struct record_ref *ref, int64_t arrival)
+{
+    struct db_query q = query_start(db, DB_OP_REVIEW_LOG_PUT);
+    bind_ref(&q, commune, ref);
+    bind_int(&q, arrival);
+    return query_run(&q);
+}
+
+int db_review_log_last(struct db *db, int64_t commune, const struct record_ref *ref,
+                       int64_t *arrival_out)
+{
+    struct db_query q = query_start(db, DB_OP_REVIEW_LOG_LAST);
+    bind_ref(&q, commune, ref);
+    return query_int(&q, arrival_out);
+}
+
+int db_review_log(struct db *db, int64_t commune, const struct record_ref *ref, db_record_fn fn,
+                  void *ctx)
+{
+    struct db_query q = query_start(db, DB_OP_REVIEW_LOG);
+    bind_ref(&q, commune, ref);
+    return each_record(&q, read_record, fn, ctx);
 }
 
 /* ---- held back, refused, small numbers ---- */
@@ -746,6 +834,9 @@ int db_outgoing_add(struct db *db, const struct db_outgoing *outgoing, int64_t *
     bind_ref(&q, outgoing->commune, &outgoing->ref);
     bind_int(&q, outgoing->state);
     bind_text(&q, outgoing->text);
+    bind_int(&q, outgoing->kind);
+    bind_int(&q, outgoing->priority);
+    bind_blob(&q, outgoing->body, outgoing->body_len);
     return query_int(&q, id_out);
 }
 
@@ -754,7 +845,7 @@ int db_outgoing_list(struct db *db, db_outgoing_fn fn, void *ctx)
     struct db_query q = query_start(db, DB_OP_OUTGOING_LIST);
     int result;
     while ((result = query_step(&q)) == 1) {
-                struct db_outgoing outgoing = {
+        struct db_outgoing outgoing = {
             .id = column_int(&q, 0),
             .commune = column_int(&q, 1),
             .ref = { .author = (uint16_t)column_int(&q, 2),
@@ -763,7 +854,10 @@ int db_outgoing_list(struct db *db, db_outgoing_fn fn, void *ctx)
             .state = (uint8_t)column_int(&q, 5),
             .text = column_text(&q, 6),
             .error = column_text(&q, 7),
+            .kind = (uint8_t)column_int(&q, 8),
+            .priority = (uint8_t)column_int(&q, 9),
         };
+        outgoing.body = column_blob(&q, 10, &outgoing.body_len);
         int stop = fn(ctx, &outgoing);
         if (stop != 0) {
             query_stop(&q);

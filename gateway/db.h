@@ -55,6 +55,9 @@ struct db_commune {
     char name[DB_NAME_LEN]; /* from the newest profile; may be empty */
 };
 
+/* By which way a record came. */
+enum db_via { DB_VIA_UNKNOWN, DB_VIA_NODE, DB_VIA_WIRE, DB_VIA_FILE };
+
 struct db_record {
     int64_t arrival; /* rises with every record stored here; never reused */
     int64_t commune;
@@ -76,6 +79,8 @@ struct db_record {
     uint8_t review_state;
     uint16_t review_author;
     const char *review_text;
+    uint8_t via;   /* enum db_via */
+    unsigned rank; /* of a report, on the board: higher is first */
 };
 
 /* where: a file's path, made if it is not there, or postgresql://... as libpq takes it. */
@@ -128,18 +133,57 @@ int db_record_rehome(struct db *db, int64_t commune, uint16_t author, uint32_t v
 int db_record_get(struct db *db, int64_t arrival, db_record_fn fn, void *ctx);
 int db_record_last_arrival(struct db *db, int64_t *arrival_out);
 
-/* What the console lists: not yet reviewed first, urgent before others, then newest first. */
+/* What the console lists: by rank, then newest first. */
+enum { DB_RANK_MAX = 255 };
 struct db_list_filter {
     int64_t commune;  /* 0: all */
     int64_t village;  /* -1: all */
     unsigned kind;    /* 0: all reports */
-    bool waiting_only; /* without a review */
-    uint32_t offset, limit;
+    int state;        /* -1: all; 0: without a review; else enum review_state */
+    int priority;     /* -1: all */
+    int64_t since_ms; /* received since; 0: ever */
+    const char *words; /* folded (text of db_record_note); "": any */
+    /* The page begins behind this place: DB_RANK_MAX and INT64_MAX for the first. */
+    unsigned below_rank;
+    int64_t below_arrival;
+    uint32_t limit;
 };
+/* All reports, from the first place on. */
+static inline struct db_list_filter db_list_all(uint32_t limit)
+{
+    return (struct db_list_filter){ .village = -1, .state = -1, .priority = -1, .words = "",
+                                    .below_rank = DB_RANK_MAX, .below_arrival = INT64_MAX,
+                                    .limit = limit };
+}
 int db_record_list(struct db *db, const struct db_list_filter *filter, db_record_fn fn, void *ctx);
 /* Reports that match and of these how many wait for a review. */
 int db_record_count(struct db *db, const struct db_list_filter *filter, int64_t *total_out,
                     int64_t *waiting_out);
+
+/* What the board needs beside a record: by which way it came, and its folded words. */
+int db_record_note(struct db *db, int64_t arrival, enum db_via via, const char *words);
+/* Computes ranks again: of one number, of all that a reviewer spoke of, of all. */
+int db_rank_record(struct db *db, int64_t commune, const struct record_ref *ref);
+int db_rank_reviewed_by(struct db *db, int64_t commune, uint16_t reviewer);
+int db_rank_all(struct db *db);
+/* When each author was last heard, by his log. */
+struct db_heard {
+    uint16_t author;
+    uint32_t seq;
+    int64_t received_ms, count;
+};
+typedef int (*db_heard_fn)(void *ctx, const struct db_heard *heard);
+int db_record_heard(struct db *db, int64_t commune, db_heard_fn fn, void *ctx);
+/* Readable records of one kind, of all communes, in order of arrival. */
+int db_record_of_kind(struct db *db, uint8_t kind, int64_t after_arrival, db_record_fn fn,
+                      void *ctx);
+/* All reviews that speak of a record, oldest first: which record (by arrival) speaks of which. */
+int db_review_log_put(struct db *db, int64_t commune, const struct record_ref *ref,
+                      int64_t arrival);
+int db_review_log_last(struct db *db, int64_t commune, const struct record_ref *ref,
+                       int64_t *arrival_out);
+int db_review_log(struct db *db, int64_t commune, const struct record_ref *ref, db_record_fn fn,
+                  void *ctx);
 
 /* Reviews, as decoded from records of that kind: the newest counts. */
 struct db_review {
@@ -216,13 +260,17 @@ int db_outbox_held(struct db *db, int64_t target, db_record_fn fn, void *ctx);
 typedef int (*db_outbox_refused_fn)(void *ctx, const struct db_record *record, const char *reason);
 int db_outbox_refused(struct db *db, int64_t target, db_outbox_refused_fn fn, void *ctx);
 
-/* Reviews written at the console and not yet in the node's log: durable first, then submitted. */
+/* Reviews and directives written at the console and not yet in the node's log: durable first, then
+ * submitted. */
 struct db_outgoing {
     int64_t id;
     int64_t commune;
-    struct record_ref ref;
+    struct record_ref ref; /* of a review: what it speaks of; with state, for showing it */
     uint8_t state;
     const char *text;
+    uint8_t kind, priority;
+    const uint8_t *body; /* the record's body; none in rows that older programs wrote */
+    size_t body_len;
     const char *error; /* why the node would not take it, or "" */
 };
 typedef int (*db_outgoing_fn)(void *ctx, const struct db_outgoing *outgoing);

@@ -79,6 +79,17 @@ static const struct {
       " commune $INT NOT NULL, source $INT NOT NULL, size $INT NOT NULL, root $BYTES NOT NULL,"
       " created_min $INT NOT NULL, received_ms $INT NOT NULL, covered $INT NOT NULL,"
       " edge $BYTES NOT NULL, PRIMARY KEY (commune, source, size, root))$BY_KEY", NULL },
+    /* What the board sorts and searches by; copies, like village and event. */
+    { 4, "ALTER TABLE record ADD COLUMN rank $INT NOT NULL DEFAULT 0", NULL },
+    { 4, "ALTER TABLE record ADD COLUMN via $INT NOT NULL DEFAULT 0", NULL },
+    { 4, "ALTER TABLE record ADD COLUMN words $TEXT NOT NULL DEFAULT ''", NULL },
+    { 4, "CREATE INDEX record_board ON record (rank, arrival) WHERE kind BETWEEN 1 AND 7", NULL },
+    { 4, "CREATE TABLE review_log ("
+      " commune $INT NOT NULL, author $INT NOT NULL, lane $INT NOT NULL, seq $INT NOT NULL,"
+      " arrival $INT NOT NULL, PRIMARY KEY (commune, author, lane, seq, arrival))$BY_KEY", NULL },
+    { 4, "ALTER TABLE outgoing ADD COLUMN kind $INT NOT NULL DEFAULT 17", NULL },
+    { 4, "ALTER TABLE outgoing ADD COLUMN priority $INT NOT NULL DEFAULT 1", NULL },
+    { 4, "ALTER TABLE outgoing ADD COLUMN body $BYTES", NULL },
 };
 enum { MIGRATION_COUNT = sizeof MIGRATIONS / sizeof MIGRATIONS[0], MIGRATION_LEN_MAX = 8192 };
 

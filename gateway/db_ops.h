@@ -21,8 +21,16 @@
 #define RECORD_SELECT                                                                             \
     "SELECT r.arrival, r.commune, r.author, r.lane, r.seq, r.variant, r.kind, r.priority,"        \
     " r.created_min, r.clock_set, r.received_ms, r.village, r.own_village, r.event, r.drill,"     \
-    " r.readable, r.bytes, v.state, v.reviewer, v.text, r.position FROM record r"                 \
+    " r.readable, r.bytes, v.state, v.reviewer, v.text, r.position, r.via, r.rank FROM record r"  \
     REVIEW_JOIN
+/* What nobody answered stands before what is seen or asked about, and that before what is settled;
+ * within each the urgent first.  States are those of enum review_state. */
+#define RANK_SET                                                                                  \
+    "UPDATE record SET rank = CASE WHEN kind NOT BETWEEN 1 AND 7 THEN 0 ELSE CASE coalesce(("     \
+    "SELECT v.state FROM review v WHERE v.commune = record.commune AND v.author = record.author"  \
+    " AND v.lane = record.lane AND v.seq = record.seq AND NOT EXISTS (SELECT 1 FROM revoked x"    \
+    " WHERE x.commune = v.commune AND x.author = v.reviewer AND v.review_seq >= x.from_seq)), 0)" \
+    " WHEN 0 THEN 8 + priority WHEN 1 THEN 4 + priority WHEN 2 THEN 4 + priority ELSE 0 END END "
 #define RECORD_COLUMNS                                                                            \
     "commune, author, lane, seq, variant, kind, priority, created_min, clock_set, received_ms,"   \
     " village, own_village, event, drill, readable, bytes, position"
@@ -30,7 +38,9 @@
     "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17"
 #define LIST_WHERE                                                                                \
     "WHERE r.kind BETWEEN 1 AND 7 AND (?1 = 0 OR r.commune = ?1) AND (?2 < 0 OR r.village = ?2)"  \
-    " AND (?3 = 0 OR r.kind = ?3) AND (?4 = 0 OR v.state IS NULL) "
+    " AND (?3 = 0 OR r.kind = ?3) AND (?4 < 0 OR coalesce(v.state, 0) = ?4)"                      \
+    " AND (?5 < 0 OR r.priority = ?5) AND r.received_ms >= ?6"                                    \
+    " AND (?7 = '' OR r.words LIKE '%' || ?7 || '%') "
 #define UNANSWERED                                                                                \
     "NOT EXISTS (SELECT 1 FROM answer a WHERE a.target = t.id AND a.arrival = r.arrival) "
 
@@ -96,12 +106,36 @@ OP(RECORD_GET,
 OP(RECORD_LAST,
    "SELECT max(arrival) FROM record")
 OP(RECORD_LIST,
-   RECORD_SELECT LIST_WHERE "ORDER BY v.state IS NOT NULL,"
-   " CASE WHEN v.state IS NULL THEN -r.priority ELSE 0 END,"
-   " r.arrival DESC LIMIT ?5 OFFSET ?6")
+   RECORD_SELECT LIST_WHERE "AND (r.rank < ?8 OR (r.rank = ?8 AND r.arrival < ?9))"
+   " ORDER BY r.rank DESC, r.arrival DESC LIMIT ?10")
 OP(RECORD_COUNT,
    "SELECT count(*), sum(CASE WHEN v.state IS NULL THEN 1 ELSE 0 END) FROM record r"
    REVIEW_JOIN LIST_WHERE)
+OP(RECORD_NOTE,
+   "UPDATE record SET via = ?2, words = ?3 WHERE arrival = ?1")
+OP(RANK_OF_RECORD,
+   RANK_SET "WHERE commune = ?1 AND author = ?2 AND lane = ?3 AND seq = ?4")
+OP(RANK_OF_REVIEWER,
+   RANK_SET "WHERE commune = ?1 AND EXISTS (SELECT 1 FROM review w WHERE w.commune = record.commune"
+   " AND w.author = record.author AND w.lane = record.lane AND w.seq = record.seq"
+   " AND w.reviewer = ?2)")
+OP(RANK_OF_ALL,
+   RANK_SET "WHERE kind BETWEEN 1 AND 7")
+OP(RECORD_HEARD,
+   "SELECT author, max(received_ms), max(seq), count(*) FROM record WHERE commune = ?1"
+   " AND lane = 0 AND variant = 0 GROUP BY author ORDER BY author")
+OP(RECORD_OF_KIND,
+   RECORD_SELECT "WHERE r.kind = ?1 AND r.variant = 0 AND r.readable = 1 AND r.arrival > ?2"
+   " ORDER BY r.arrival")
+OP(REVIEW_LOG_PUT,
+   "INSERT INTO review_log (commune, author, lane, seq, arrival) VALUES (?1, ?2, ?3, ?4, ?5)"
+   " ON CONFLICT DO NOTHING")
+OP(REVIEW_LOG_LAST,
+   "SELECT max(arrival) FROM review_log WHERE commune = ?1 AND author = ?2 AND lane = ?3"
+   " AND seq = ?4")
+OP(REVIEW_LOG,
+   RECORD_SELECT "JOIN review_log l ON l.arrival = r.arrival WHERE l.commune = ?1 AND l.author = ?2"
+   " AND l.lane = ?3 AND l.seq = ?4 ORDER BY r.arrival")
 /* Of one reviewer the higher number counts, of several the one heard last. */
 OP(REVIEW_PUT,
    "INSERT INTO review (commune, author, lane, seq, state, reviewer, review_seq, text)"
@@ -176,10 +210,10 @@ OP(OUTBOX_REFUSED,
    " JOIN record r ON r.arrival = a.arrival WHERE a.target = ?1 AND a.reason IS NOT NULL"
    " ORDER BY r.arrival")
 OP(OUTGOING_ADD,
-   "INSERT INTO outgoing (commune, author, lane, seq, state, text)"
-   " VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING id")
+   "INSERT INTO outgoing (commune, author, lane, seq, state, text, kind, priority, body)"
+   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING id")
 OP(OUTGOING_LIST,
-   "SELECT id, commune, author, lane, seq, state, text, error FROM outgoing"
+   "SELECT id, commune, author, lane, seq, state, text, error, kind, priority, body FROM outgoing"
    " ORDER BY id")
 OP(OUTGOING_ERROR,
    "UPDATE outgoing SET error = ?2 WHERE id = ?1")

@@ -215,23 +215,38 @@ static int on_answer(struct follow *f, const json_t *answer, int64_t now_ms)
     return 0;
 }
 
-/* ---- reviews ---- */
+/* ---- reviews and directives ---- */
 
-struct next_review {
+struct next_outgoing {
     struct db_outgoing outgoing;
     char text[DB_TEXT_LEN_MAX];
+    uint8_t body[RECORD_BODY_LEN_MAX];
     bool found;
 };
 
 static int first_unfailed(void *ctx, const struct db_outgoing *outgoing)
 {
-    struct next_review *next = ctx;
+    struct next_outgoing *next = ctx;
     if (*outgoing->error)
         return 0;
     next->outgoing = *outgoing;
     snprintf(next->text, sizeof next->text, "%s", outgoing->text);
+    if (outgoing->body_len > 0 && outgoing->body_len <= sizeof next->body)
+        memcpy(next->body, outgoing->body, outgoing->body_len);
     next->found = true;
     return 1;
+}
+
+/* An older program left only state and text of a review. */
+static int encode_old_review(struct next_outgoing *next)
+{
+    struct review review = { .state = (enum review_state)next->outgoing.state, .ref_count = 1,
+                             .refs = { next->outgoing.ref } };
+    review.text_len = strlen(next->text);
+    memcpy(review.text, next->text, review.text_len + 1);
+    int len = review_encode(&review, next->body, sizeof next->body);
+    next->outgoing.body_len = len > 0 ? (size_t)len : 0;
+    return len;
 }
 
 /* A number that tells this database from one that was deleted and made again. */
@@ -246,9 +261,9 @@ static int instance_number(struct db *db, int64_t *instance_out)
     return db_meta_set(db, INSTANCE_KEY, *instance_out);
 }
 
-static int submit_review(struct follow *f, int64_t now_ms)
+static int submit_outgoing(struct follow *f, int64_t now_ms)
 {
-    struct next_review next = { .found = false };
+    struct next_outgoing next = { .found = false };
     int64_t instance;
     int result = db_outgoing_list(f->ledger->db, first_unfailed, &next);
     if (result >= 0 && next.found)
@@ -260,21 +275,17 @@ static int submit_review(struct follow *f, int64_t now_ms)
     if (f->reviewer == AUTHOR_NONE)
         return db_outgoing_error(f->ledger->db, next.outgoing.id, "neither an operator nor a "
                                  "gateway is enrolled on this node");
-    struct review review = { .state = (enum review_state)next.outgoing.state, .ref_count = 1,
-                             .refs = { next.outgoing.ref } };
-    review.text_len = strlen(next.text);
-    memcpy(review.text, next.text, review.text_len + 1);
-    uint8_t body[RECORD_BODY_LEN_MAX];
-    int len = review_encode(&review, body, sizeof body);
+    int len = next.outgoing.body_len > 0 ? (int)next.outgoing.body_len : encode_old_review(&next);
     if (len < 0)
         return db_outgoing_error(f->ledger->db, next.outgoing.id, report_strerror(len));
     char hex[2 * RECORD_BODY_LEN_MAX + 1], once[40];
-    sodium_bin2hex(hex, sizeof hex, body, (size_t)len);
+    sodium_bin2hex(hex, sizeof hex, next.body, (size_t)len);
     snprintf(once, sizeof once, "%016llx-%lld", (unsigned long long)instance,
              (long long)next.outgoing.id);
-    (void)ask(f, FOLLOW_SUBMIT, json_pack("{s:s,s:s,s:s,s:i,s:s}", "do", "submit", "kind",
-                                          "review", "body", hex, "author", (int)f->reviewer,
-                                          "once", once), now_ms);
+    (void)ask(f, FOLLOW_SUBMIT, json_pack("{s:s,s:s,s:s,s:s,s:i,s:s}", "do", "submit", "kind",
+                                          record_kind_name(next.outgoing.kind), "priority",
+                                          record_priority_name(next.outgoing.priority), "body",
+                                          hex, "author", (int)f->reviewer, "once", once), now_ms);
     return 0;
 }
 
@@ -292,6 +303,7 @@ static int take_record(struct follow *f, const json_t *record, int64_t *cursor)
         *cursor = arrival;
     if (!c || len > sizeof bytes || !strbuf_parse_hex(hex, bytes, len))
         return 0;
+    f->ledger->via = DB_VIA_NODE;
     int verdict = ledger_put(f->ledger, c, bytes, len, number_of(record, "received_ms", 0));
     return verdict < 0 ? verdict : verdict == LEDGER_NEW;
 }
@@ -365,7 +377,7 @@ int follow_run(struct follow *f, int64_t now_ms)
         return result < 0 ? result : fresh;
     if (now_ms >= f->submit_ms) {
         f->submit_ms = now_ms + FOLLOW_STATUS_MS;
-        result = submit_review(f, now_ms);
+        result = submit_outgoing(f, now_ms);
         if (f->asked == FOLLOW_SUBMIT)
             f->submit_ms = now_ms; /* look for another one right after the answer */
     }

@@ -123,6 +123,7 @@ static int commit(struct import *im)
 static int put_one(struct import *im, struct ledger_commune *c, const struct ledger_checked *k,
                    const uint8_t *bytes, size_t len, uint64_t offset, bool *clean)
 {
+    im->ledger->via = DB_VIA_FILE;
     int verdict = ledger_put_checked(im->ledger, c, k, bytes, len, im->options->now_ms);
     if (verdict < 0)
         return verdict;

@@ -278,7 +278,7 @@ static size_t put_len_max(void *ctx, const char *path)
     return strncmp(path, BATCH_PATH, sizeof BATCH_PATH - 1) == 0 ? BATCH_LEN_MAX : 0;
 }
 
-static void on_review_added(void *ctx)
+static void on_outgoing_added(void *ctx)
 {
     struct gateway *g = ctx;
     if (g->has_node)
@@ -429,7 +429,7 @@ static void set_up_console(struct gateway *g)
         .host_name_count = g->options.host_count,
         .enabled = !g->options.no_console,
         .ctx = g,
-        .review_added = on_review_added,
+        .outgoing_added = on_outgoing_added,
         .send_now = on_send_now,
     };
 }

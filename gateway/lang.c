@@ -85,7 +85,7 @@ const char *lang_priority(enum language language, uint8_t priority)
 
 const char *lang_review(enum language language, uint8_t state)
 {
-    if (state > REVIEW_MET)
+    if (state > REVIEW_JOINED)
         state = 0;
     return lang_text(language, (enum lang_text)(LANG_STATE_WAITING + state));
 }
@@ -102,6 +102,14 @@ void lang_time(int64_t unix_ms, char text_out[static LANG_TIME_LEN])
     time_t local_s = (time_t)(unix_ms / 1000 + VIETNAM_OFFSET_S);
     struct tm tm;
     if (!gmtime_r(&local_s, &tm) || strftime(text_out, LANG_TIME_LEN, "%H:%M %d/%m", &tm) == 0)
+        snprintf(text_out, LANG_TIME_LEN, "?");
+}
+
+void lang_time_utc(int64_t unix_ms, char text_out[static LANG_TIME_LEN])
+{
+    time_t at_s = (time_t)(unix_ms / 1000);
+    struct tm tm;
+    if (!gmtime_r(&at_s, &tm) || strftime(text_out, LANG_TIME_LEN, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
         snprintf(text_out, LANG_TIME_LEN, "?");
 }
 

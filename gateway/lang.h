@@ -47,7 +47,6 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(KIND, "Kind")                                                                                \
     X(ALL_VILLAGES, "All villages")                                                                \
     X(ALL_KINDS, "All kinds")                                                                      \
-    X(ONLY_WAITING, "Only waiting")                                                                \
     X(FILTER, "Filter")                                                                            \
     X(MISSING, "Missing numbers")                                                                  \
     X(MISSING_NONE, "No number is missing.")                                                       \
@@ -96,6 +95,8 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(STATE_APPROVED, "Approved")                                                                  \
     X(STATE_REJECTED, "Rejected")                                                                  \
     X(STATE_MET, "Need met")                                                                       \
+    X(STATE_CORRECTED, "Corrected")                                                                \
+    X(STATE_JOINED, "Joined")                                                                      \
     X(PRIORITY_ROUTINE, "Routine")                                                                 \
     X(PRIORITY_DAMAGE, "Medium")                                                                   \
     X(PRIORITY_EVACUATION, "HIGH")                                                                 \
@@ -112,7 +113,40 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(ROLE_NODE, "node")                                                                           \
     X(ROLE_GATEWAY, "gateway")                                                                     \
     X(ROLE_OPERATOR, "operator")                                                                   \
-    X(NEWER, "Newer")                                                                              \
+    X(NEWEST, "Newest")                                                                            \
+    X(STATE, "State")                                                                              \
+    X(ALL_STATES, "Any state")                                                                     \
+    X(PRIORITY, "Priority")                                                                        \
+    X(ALL_PRIORITIES, "Any priority")                                                              \
+    X(TIME, "Received within")                                                                     \
+    X(ALL_TIMES, "Ever")                                                                           \
+    X(HOURS, "hours")                                                                              \
+    X(MINUTES, "minutes")                                                                          \
+    X(WORDS, "Words")                                                                              \
+    X(OPEN, "Open")                                                                                \
+    X(UNSEEN, "nobody has looked for")                                                             \
+    X(VIA_NODE, "by radio")                                                                        \
+    X(VIA_WIRE, "by network")                                                                      \
+    X(VIA_FILE, "by file")                                                                         \
+    X(ANSWERS, "Answers so far")                                                                   \
+    X(ANSWERS_NONE, "Nobody has answered yet.")                                                    \
+    X(CORRECT, "Correct figures")                                                                  \
+    X(CORRECT_RULE,                                                                                \
+      "The author's figures stay in his signed report; these stand in their place.")               \
+    X(CORRECT_WHY, "Why (short)")                                                                  \
+    X(JOIN, "The same as another report")                                                          \
+    X(JOIN_OTHER, "Another number")                                                                \
+    X(JOIN_NONE, "Nothing looks alike; number of the report that stays")                           \
+    X(SAME_FIGURES, "same figures")                                                                \
+    X(SAME_PLACE, "same place")                                                                    \
+    X(SAME_WORDS, "same words")                                                                    \
+    X(SAME_TIME, "at the same time")                                                               \
+    X(ERR_FIGURES, "No figure was changed, or one cannot be read.")                                \
+    X(ERR_JOIN, "There is no such report, or it is joined to another itself.")                     \
+    X(ERR_REASON, "Say why it is rejected.")                                                       \
+    X(ERR_OUTDATED,                                                                                \
+      "Somebody answered meanwhile, see below. Nothing was sent; press again if it still "         \
+      "holds.")                                                                                    \
     X(OLDER, "Older")                                                                              \
     X(LOGIN, "Log in")                                                                             \
     X(LOGOUT, "Log out")                                                                           \
@@ -172,6 +206,8 @@ const char *lang_role(enum language language, unsigned role);
 /* Local time in Vietnam (+07, no daylight saving): "14:05 22/11". */
 enum { LANG_TIME_LEN = 32 };
 void lang_time(int64_t unix_ms, char text_out[static LANG_TIME_LEN]);
+/* "2026-11-22T07:05:00Z" */
+void lang_time_utc(int64_t unix_ms, char text_out[static LANG_TIME_LEN]);
 
 /* How many columns a terminal uses for UTF-8 text: combining marks take none. */
 size_t lang_width(const char *text);

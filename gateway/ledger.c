@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/words.h"
 #include "proto/batch.h"
 #include "proto/report.h"
 #include "proto/sign.h"
@@ -198,8 +199,25 @@ static bool describe_body(const struct ledger_commune *c, const struct record_vi
     return true; /* a kind of a later version: kept for those who know it */
 }
 
+/* What the board needs to find and order a report. */
+static int note_report(struct ledger *l, const struct ledger_commune *c,
+                       const struct record_view *view, const struct db_record *row)
+{
+    const struct roster_author *author = roster_find(&c->roster, view->ref.author);
+    struct report report;
+    struct strbuf words = { .text = NULL };
+    if (author)
+        words_fold(author->entry.name, &words);
+    if (row->readable && report_decode(view->body, view->body_len, &report) == REPORT_OK)
+        words_fold(report.text, &words);
+    strbuf_putf(&words, " %u-%u", (unsigned)view->ref.author, (unsigned)view->ref.seq);
+    int result = words.failed ? DB_ENOMEM : db_record_note(l->db, row->arrival, l->via, words.text);
+    strbuf_free(&words);
+    return result < 0 ? result : db_rank_record(l->db, c->info.id, &view->ref);
+}
+
 static int note_review(struct ledger *l, const struct ledger_commune *c,
-                       const struct record_view *view)
+                       const struct record_view *view, int64_t arrival)
 {
     struct review review;
     if (review_decode(view->body, view->body_len, &review) != REPORT_OK)
@@ -214,6 +232,10 @@ static int note_review(struct ledger *l, const struct ledger_commune *c,
             .text = review.text,
         };
         int result = db_review_put(l->db, &row);
+        if (result >= 0)
+            result = db_review_log_put(l->db, c->info.id, &row.ref, arrival);
+        if (result >= 0)
+            result = db_rank_record(l->db, c->info.id, &row.ref);
         if (result < 0)
             return result;
     }
@@ -279,7 +301,8 @@ static int note_revocation(struct ledger *l, const struct ledger_commune *c,
     int result = db_revoked_get(l->db, c->info.id, author->entry.number, &noted);
     if (result < 0 || noted == author->entry.revoked_after)
         return result;
-    return db_revoked_set(l->db, c->info.id, author->entry.number, author->entry.revoked_after);
+    result = db_revoked_set(l->db, c->info.id, author->entry.number, author->entry.revoked_after);
+    return result < 0 ? result : db_rank_reviewed_by(l->db, c->info.id, author->entry.number);
 }
 
 /* What a stored record of the root's log changes.  Returns a verdict or a db error. */
@@ -338,12 +361,16 @@ static int store_record(struct ledger *l, struct ledger_commune *c, const struct
     int result = db_record_insert(l->db, &row);
     if (result < 0)
         return result;
+    if (record_is_report(view->kind))
+        result = note_report(l, c, view, &row);
+    if (result < 0)
+        return result;
     if (variant != 0)
         return LEDGER_FORK;
     if (view->ref.lane != 0)
         result = db_record_supersede(l->db, c->info.id, &view->ref);
     if (result >= 0 && view->kind == RECORD_REVIEW && row.readable)
-        result = note_review(l, c, view);
+        result = note_review(l, c, view, row.arrival);
     if (result < 0)
         return result;
     if (!row.readable)
@@ -510,10 +537,60 @@ static int release_waiting(struct ledger *l)
     return result < 0 ? result : 0;
 }
 
+static int index_review(void *ctx, const struct db_record *record)
+{
+    struct ledger *l = ctx;
+    struct record_view view;
+    struct review review;
+    int result = 0;
+    if (record_decode(record->bytes, record->len, &view) != RECORD_OK ||
+        review_decode(view.body, view.body_len, &review) != REPORT_OK)
+        return 0;
+    for (size_t i = 0; i < review.ref_count && result >= 0; i++)
+        result = db_review_log_put(l->db, record->commune, &review.refs[i], record->arrival);
+    return result;
+}
+
+static int index_report(void *ctx, const struct db_record *record)
+{
+    struct ledger *l = ctx;
+    const struct ledger_commune *c = ledger_get(l, record->commune);
+    struct record_view view;
+    if (!c || record_decode(record->bytes, record->len, &view) != RECORD_OK)
+        return 0;
+    return note_report(l, c, &view, record);
+}
+
+/* A database of an older program lacks what the board needs; it is computed once. */
+static int index_old_records(struct ledger *l)
+{
+    static const char KEY[] = "board_indexed";
+    int64_t done = 0;
+    int result = db_meta_get(l->db, KEY, &done);
+    if (result < 0 || done)
+        return result;
+    result = db_begin(l->db);
+    if (result >= 0)
+        result = db_record_of_kind(l->db, RECORD_REVIEW, 0, index_review, l);
+    for (uint8_t kind = RECORD_DAMAGE; kind <= RECORD_NOTE && result >= 0; kind++)
+        result = db_record_of_kind(l->db, kind, 0, index_report, l);
+    if (result >= 0)
+        result = db_rank_all(l->db);
+    if (result >= 0)
+        result = db_meta_set(l->db, KEY, 1);
+    if (result >= 0)
+        result = db_commit(l->db);
+    if (result < 0)
+        db_rollback(l->db);
+    return result;
+}
+
 int ledger_init(struct ledger *l, struct db *db)
 {
     *l = (struct ledger){ .db = db };
     int result = ledger_reload(l);
+    if (result >= 0)
+        result = index_old_records(l);
     return result < 0 ? result : release_waiting(l);
 }
 

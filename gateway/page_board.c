@@ -6,6 +6,8 @@
 #include "gateway/console_page.h"
 #include "gateway/totals.h"
 
+enum { MS_PER_HOUR = 3600 * 1000 };
+
 /* ---- the list with its filter ---- */
 
 static void put_option(const struct page *p, int64_t value, bool selected, const char *label)
@@ -27,6 +29,36 @@ static void put_filter_communes(const struct page *p)
         put_option(p, l->communes[i].info.id, filter->commune == l->communes[i].info.id,
                    l->communes[i].info.name);
     strbuf_put(p->out, "</select></label>");
+}
+
+/* State, priority, age and words. */
+static void put_filter_more(const struct page *p)
+{
+    static const unsigned HOURS[] = { 1, 6, 24, 72 };
+    const struct db_list_filter *filter = &p->view->filter;
+    int64_t hours = filter->since_ms ? (p->view->wall_ms - filter->since_ms) / MS_PER_HOUR : 0;
+    char label[CONSOLE_STATUS_LEN];
+    strbuf_putf(p->out, "<label>%s<select name=\"state\">", page_text(p, LANG_STATE));
+    strbuf_putf(p->out, "<option value=\"\">%s</option>", page_text(p, LANG_ALL_STATES));
+    for (uint8_t state = 0; state <= REVIEW_JOINED; state++)
+        put_option(p, state, filter->state == state, lang_review(p->view->language, state));
+    strbuf_putf(p->out, "</select></label><label>%s<select name=\"priority\">"
+                        "<option value=\"\">%s</option>", page_text(p, LANG_PRIORITY),
+                page_text(p, LANG_ALL_PRIORITIES));
+    for (uint8_t priority = PRIORITY_COUNT; priority > 0; priority--)
+        put_option(p, priority - 1, filter->priority == priority - 1,
+                   lang_priority(p->view->language, (uint8_t)(priority - 1)));
+    strbuf_putf(p->out, "</select></label><label>%s<select name=\"hours\">"
+                        "<option value=\"\">%s</option>", page_text(p, LANG_TIME),
+                page_text(p, LANG_ALL_TIMES));
+    for (size_t i = 0; i < sizeof HOURS / sizeof HOURS[0]; i++) {
+        snprintf(label, sizeof label, "%u %s", HOURS[i], page_text(p, LANG_HOURS));
+        put_option(p, HOURS[i], hours == HOURS[i], label);
+    }
+    strbuf_putf(p->out, "</select></label><label>%s<input type=\"search\" name=\"words\" "
+                        "maxlength=\"60\" value=\"", page_text(p, LANG_WORDS));
+    strbuf_put_html(p->out, p->view->words);
+    strbuf_put(p->out, "\"></label>");
 }
 
 static void put_filter(const struct page *p)
@@ -59,28 +91,29 @@ static void put_filter(const struct page *p)
     put_option(p, 0, filter->kind == 0, page_text(p, LANG_ALL_KINDS));
     for (uint8_t kind = RECORD_DAMAGE; kind <= RECORD_NOTE; kind++)
         put_option(p, kind, filter->kind == kind, lang_kind(p->view->language, kind));
-    strbuf_putf(p->out, "</select></label><label class=\"check\"><input type=\"checkbox\" "
-                        "name=\"waiting\" value=\"1\"%s> %s</label><button>%s</button></form>\n",
-                filter->waiting_only ? " checked" : "", page_text(p, LANG_ONLY_WAITING),
-                page_text(p, LANG_FILTER));
+    strbuf_put(p->out, "</select></label>");
+    put_filter_more(p);
+    strbuf_putf(p->out, "<button>%s</button></form>\n", page_text(p, LANG_FILTER));
 }
 
-static void put_pages(const struct page *p, int64_t total)
+/* The first of these rows is on the page, the one behind it tells whether there are more. */
+static void put_pages(const struct page *p)
 {
     const struct console_view *view = p->view;
-    bool older = (int64_t)(view->page + 1) * CONSOLE_PAGE_COUNT < total;
-    if (view->page == 0 && !older)
+    bool first = view->filter.below_rank == DB_RANK_MAX;
+    if (first && p->shown_count < CONSOLE_PAGE_COUNT)
         return;
     strbuf_put(p->out, "<p class=\"pages\">");
-    if (view->page > 0) {
+    if (!first) {
         strbuf_put(p->out, "<a href=\"");
-        console_put_query(view, view->language, view->page - 1, p->out);
-        strbuf_putf(p->out, "\">← %s</a> ", page_text(p, LANG_NEWER));
+        console_put_query(view, view->language, false, p->out);
+        strbuf_putf(p->out, "\">← %s</a> ", page_text(p, LANG_NEWEST));
     }
-    if (older) {
+    if (p->shown_count == CONSOLE_PAGE_COUNT) {
         strbuf_put(p->out, "<a href=\"");
-        console_put_query(view, view->language, view->page + 1, p->out);
-        strbuf_putf(p->out, "\">%s →</a>", page_text(p, LANG_OLDER));
+        console_put_query(view, view->language, false, p->out);
+        strbuf_putf(p->out, "&amp;from=%u.%" PRId64 "\">%s →</a>", p->last_rank, p->last_arrival,
+                    page_text(p, LANG_OLDER));
     }
     strbuf_put(p->out, "</p>");
 }
@@ -88,7 +121,8 @@ static void put_pages(const struct page *p, int64_t total)
 static bool is_filtered(const struct db_list_filter *filter)
 {
     return filter->commune != 0 || filter->village >= 0 || filter->kind != 0 ||
-           filter->waiting_only || filter->offset > 0;
+           filter->state >= 0 || filter->priority >= 0 || filter->since_ms > 0 ||
+           *filter->words || filter->below_rank != DB_RANK_MAX;
 }
 
 static int put_reports(struct page *p)
@@ -96,7 +130,7 @@ static int put_reports(struct page *p)
     int64_t total = 0, waiting = 0;
     struct db *db = p->view->console->ledger->db;
     struct db_list_filter everything = p->view->filter;
-    everything.waiting_only = false;
+    everything.state = -1;
     int result = db_record_count(db, &everything, &total, &waiting);
     if (result < 0)
         return result;
@@ -111,7 +145,7 @@ static int put_reports(struct page *p)
     if (p->shown_count == 0)
         strbuf_putf(p->out, "<p class=\"none\">%s</p>",
                     page_text(p, is_filtered(&p->view->filter) ? LANG_NONE_YET : LANG_NOTHING_YET));
-    put_pages(p, p->view->filter.waiting_only ? waiting : total);
+    put_pages(p);
     strbuf_put(p->out, "</section>\n");
     return 0;
 }
@@ -388,8 +422,9 @@ static int count_rescue(void *ctx, const struct db_record *r)
  * sight. */
 static int find_rescue(const struct console_view *view, struct rescue_count *rescue_out)
 {
-    struct db_list_filter filter = { .village = -1, .kind = RECORD_RESCUE, .waiting_only = true,
-                                     .limit = CONSOLE_PAGE_COUNT };
+    struct db_list_filter filter = db_list_all(CONSOLE_PAGE_COUNT);
+    filter.kind = RECORD_RESCUE;
+    filter.state = 0;
     *rescue_out = (struct rescue_count){ .count = 0 };
     return db_record_list(view->console->ledger->db, &filter, count_rescue, rescue_out);
 }

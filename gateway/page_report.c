@@ -12,11 +12,54 @@ int page_note_queued(void *ctx, const struct db_outgoing *outgoing)
     struct page *p = ctx;
     if (p->queued_count == PAGE_QUEUED_COUNT_MAX)
         return 1;
-    p->queued[p->queued_count++] =
-        (struct page_queued){ .ref = outgoing->ref, .state = outgoing->state };
-    snprintf(p->queued[p->queued_count - 1].error, sizeof p->queued[0].error, "%.*s",
-             (int)sizeof p->queued[0].error - 1, outgoing->error);
+    struct page_queued *q = &p->queued[p->queued_count++];
+    *q = (struct page_queued){ .id = outgoing->id, .ref = outgoing->ref, .kind = outgoing->kind,
+                               .state = outgoing->state };
+    snprintf(q->error, sizeof q->error, "%.*s", (int)sizeof q->error - 1, outgoing->error);
     return 0;
+}
+
+/* The newest answer to a report of our own commune that is not in the node's log yet, or NULL. */
+static const struct page_queued *find_queued(const struct page *p, int64_t commune,
+                                             const struct record_ref *ref)
+{
+    const struct page_queued *found = NULL;
+    for (size_t i = 0; commune == p->view->console->own_commune && i < p->queued_count; i++)
+        if (p->queued[i].kind == RECORD_REVIEW && p->queued[i].ref.seq == ref->seq &&
+            p->queued[i].ref.author == ref->author && p->queued[i].ref.lane == ref->lane)
+            found = &p->queued[i];
+    return found;
+}
+
+int page_known_get(const struct page *p, int64_t commune, const struct record_ref *ref,
+                   struct page_known *known_out)
+{
+    const struct page_queued *queued = find_queued(p, commune, ref);
+    *known_out = (struct page_known){ .outgoing_id = queued ? queued->id : 0 };
+    return db_review_log_last(p->view->console->ledger->db, commune, ref, &known_out->log_arrival);
+}
+
+void page_put_known(const struct page *p, int64_t arrival, const struct page_known *known)
+{
+    strbuf_putf(p->out, "<input type=\"hidden\" name=\"arrival\" value=\"%" PRId64 "\">"
+                        "<input type=\"hidden\" name=\"known\" value=\"%" PRId64 ".%" PRId64 "\">",
+                arrival, known->log_arrival, known->outgoing_id);
+}
+
+void page_put_reviewer(const struct page *p, const struct ledger_commune *commune, uint16_t author,
+                       uint32_t by)
+{
+    const struct console *c = p->view->console;
+    const struct access_operator *o =
+        by && commune && commune->info.id == c->own_commune
+            ? access_operator_get(&c->people->access, by) : NULL;
+    if (o) {
+        strbuf_put_html(p->out, o->name);
+        strbuf_put(p->out, ", ");
+    } else if (by) {
+        strbuf_putf(p->out, "%s %u, ", page_text(p, LANG_LOGIN_NAME), (unsigned)by);
+    }
+    page_put_author(p, commune, author);
 }
 
 static void put_figures(const struct page *p, uint8_t kind, const struct report *report)
@@ -60,7 +103,7 @@ static void put_figures(const struct page *p, uint8_t kind, const struct report 
     }
 }
 
-static void put_review_button(const struct page *p, uint8_t state, const char *class_name)
+void page_put_review_button(const struct page *p, uint8_t state, const char *class_name)
 {
     strbuf_putf(p->out, "<button name=\"state\" value=\"%u\" class=\"%s\">", (unsigned)state,
                 class_name);
@@ -68,40 +111,40 @@ static void put_review_button(const struct page *p, uint8_t state, const char *c
     strbuf_put(p->out, "</button>");
 }
 
-static void put_review_forms(const struct page *p, const struct db_record *r)
+/* The commonest answer at one press, the rest behind the report's own page or a word. */
+static int put_review_forms(const struct page *p, const struct db_record *r)
 {
+    struct page_known known;
+    int result = page_known_get(p, r->commune, &r->ref, &known);
+    if (result < 0)
+        return result;
     strbuf_put(p->out, "<div class=\"act\">");
     if (r->review_state == 0) {
         strbuf_put(p->out, "<form method=\"post\" action=\"/review\">");
         page_put_token(p->view, p->out);
-        strbuf_putf(p->out, "<input type=\"hidden\" name=\"arrival\" value=\"%" PRId64 "\">",
-                    r->arrival);
-        put_review_button(p, REVIEW_SEEN, "main");
+        page_put_known(p, r->arrival, &known);
+        page_put_review_button(p, REVIEW_SEEN, "main");
         strbuf_put(p->out, "</form>");
     }
     strbuf_put(p->out, "<details><summary>");
     page_put_text(p, LANG_REPLY);
     strbuf_put(p->out, "…</summary><form method=\"post\" action=\"/review\" class=\"reply\">");
     page_put_token(p->view, p->out);
-    strbuf_putf(p->out, "<input type=\"hidden\" name=\"arrival\" value=\"%" PRId64 "\"><label>",
-                r->arrival);
+    page_put_known(p, r->arrival, &known);
+    strbuf_put(p->out, "<label>");
     page_put_text(p, LANG_REPLY_TEXT);
     strbuf_put(p->out, "<input type=\"text\" name=\"text\" maxlength=\"140\" autocomplete=\"off\">"
                        "</label><div class=\"buttons\">");
     for (uint8_t state = REVIEW_SEEN; state <= REVIEW_MET; state++)
-        put_review_button(p, state, "");
+        page_put_review_button(p, state, "");
     strbuf_put(p->out, "</div></form></details></div>");
+    return 0;
 }
 
 static void put_review(const struct page *p, const struct ledger_commune *commune,
                        const struct db_record *r)
 {
-    const struct page_queued *queued = NULL;
-    for (size_t i = 0; i < p->queued_count; i++)
-        if (p->queued[i].ref.seq == r->ref.seq &&
-            p->queued[i].ref.author == r->ref.author && p->queued[i].ref.lane == r->ref.lane &&
-            r->commune == p->view->console->own_commune)
-            queued = &p->queued[i];
+    const struct page_queued *queued = find_queued(p, r->commune, &r->ref);
     strbuf_putf(p->out, "<p class=\"review s%u\"><b>", (unsigned)r->review_state);
     strbuf_put_html(p->out, lang_review(p->view->language, r->review_state));
     strbuf_put(p->out, "</b>");
@@ -147,10 +190,14 @@ static void put_report_head(const struct page *p, const struct ledger_commune *c
     if (r->variant)
         strbuf_putf(p->out, " <span class=\"mark alarm\">%s</span>", page_text(p, LANG_FORK));
     if (r->received_ms > 0) {
-        strbuf_putf(p->out, "<time>%s ", page_text(p, LANG_RECEIVED));
+        strbuf_putf(p->out, "<span class=\"at\">%s ", page_text(p, LANG_RECEIVED));
         page_put_time(p, r->received_ms);
-        strbuf_put(p->out, "</time>");
+        strbuf_put(p->out, "</span>");
     }
+    int64_t unseen_min = (p->view->wall_ms - r->received_ms) / MS_PER_MINUTE;
+    if (r->received_ms > 0 && r->review_state == 0 && unseen_min >= CONSOLE_UNSEEN_MIN)
+        strbuf_putf(p->out, "<span class=\"unseen\">%s: %" PRId64 " %s</span>",
+                    page_text(p, LANG_UNSEEN), unseen_min, page_text(p, LANG_MINUTES));
     strbuf_put(p->out, "</header>");
 }
 
@@ -166,7 +213,14 @@ static void put_report_foot(const struct page *p, const struct ledger_commune *c
         strbuf_putf(p->out, " (%s)", page_text(p, LANG_CLOCK_UNSET));
     if (r->event)
         strbuf_putf(p->out, " · %s %u", page_text(p, LANG_EVENT), (unsigned)r->event);
-    strbuf_putf(p->out, " · <span class=\"ok\">✓ %s</span></p>", page_text(p, LANG_SIGNED));
+    if (r->via != DB_VIA_UNKNOWN)
+        strbuf_putf(p->out, " · %s",
+                    page_text(p, (enum lang_text)(LANG_VIA_NODE + (int)r->via - DB_VIA_NODE)));
+    strbuf_putf(p->out, " · <span class=\"ok\">✓ %s</span>", page_text(p, LANG_SIGNED));
+    if (p->view->arrival == 0)
+        strbuf_putf(p->out, " · <a href=\"/record?arrival=%" PRId64 "&amp;lang=%s\">%s</a>",
+                    r->arrival, lang_code(p->view->language), page_text(p, LANG_OPEN));
+    strbuf_put(p->out, "</p>");
 }
 
 int page_put_report(void *ctx, const struct db_record *r)
@@ -190,9 +244,15 @@ int page_put_report(void *ctx, const struct db_record *r)
     }
     put_report_foot(p, commune, r);
     put_review(p, commune, r);
-    if (c->own_commune != 0 && r->commune == c->own_commune && p->view->who->role >= ACCESS_REVIEW)
-        put_review_forms(p, r);
+    int result = 0;
+    if (c->own_commune != 0 && r->commune == c->own_commune && p->view->arrival == 0 &&
+        p->view->who->role >= ACCESS_REVIEW)
+        result = put_review_forms(p, r);
     strbuf_put(p->out, "</article>\n");
     p->shown_count++;
+    p->last_rank = r->rank;
+    p->last_arrival = r->arrival;
+    if (result < 0)
+        return result;
     return p->out->failed ? DB_ENOMEM : 0;
 }

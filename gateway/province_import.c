@@ -128,6 +128,7 @@ static int run_batch(const struct province_import *how, struct telling *t)
         fprintf(stderr, "keng-province: %s\n", err);
         return EXIT_FAILURE;
     }
+    how->ledger->via = DB_VIA_FILE;
     int put = ledger_put_batch(how->ledger, bytes, len, clock_ms(CLOCK_REALTIME), false, &result,
                                &sig_ok);
     free(bytes);

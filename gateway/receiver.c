@@ -89,6 +89,7 @@ unsigned receiver_put(struct ledger *l, const char *hash_hex, const uint8_t *bod
                               "on the way, send it again", answer_out);
     struct ledger_batch_result result;
     bool sig_ok;
+    l->via = DB_VIA_WIRE;
     int put = ledger_put_batch(l, body, len, now_ms, true, &result, &sig_ok);
     if (put < 0)
         return batch_refused(l, put, answer_out);

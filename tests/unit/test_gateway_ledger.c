@@ -39,7 +39,7 @@ static int count_record(void *ctx, const struct db_record *record)
 static size_t count_reports(struct place *p)
 {
     size_t count = 0;
-    struct db_list_filter filter = { .village = -1, .limit = 1000 };
+    struct db_list_filter filter = db_list_all(1000);
     assert_int_equal(db_record_list(p->db, &filter, count_record, &count), 0);
     return count;
 }

@@ -90,7 +90,7 @@ static int set_up(void **state)
     assert_int_equal(people_open(&p->people, NULL, p->dir, NULL, err), 0);
     p->console = (struct console){ .ledger = &p->ledger, .people = &p->people, .node = &p->node,
                                    .sync = &p->sync, .enabled = true, .ctx = p, .own_commune = 1,
-                                   .review_added = count_review, .send_now = count_review };
+                                   .outgoing_added = count_review, .send_now = count_review };
     p->multi = curl_multi_init();
     start_server(p, "127.0.0.1:0");
     *state = p;
@@ -114,7 +114,7 @@ static int tear_down(void **state)
 
 struct reply {
     long status;
-    char text[64 * 1024];
+    char text[256 * 1024];
     size_t len;
     char headers[4096];
     size_t header_len;
@@ -381,6 +381,135 @@ static void test_http_console_queues_a_review_once_asked_properly(void **state)
     assert_int_equal(outgoing.state, REVIEW_REJECTED);
     assert_int_equal(outgoing.ref.author, KIT_ANNA);
     assert_string_equal(outgoing.text, "as written");
+}
+
+struct queued { size_t count; struct review newest; uint8_t priority; };
+
+static int take_queued(void *ctx, const struct db_outgoing *outgoing)
+{
+    struct queued *q = ctx;
+    assert_int_equal(outgoing->kind, RECORD_REVIEW);
+    assert_int_equal(review_decode(outgoing->body, outgoing->body_len, &q->newest), REPORT_OK);
+    q->priority = outgoing->priority;
+    q->count++;
+    return 0;
+}
+
+/* Posts fields to /review with the page's token and checks the status. */
+static void post_review(struct place *p, const char *fields, long status)
+{
+    char token[ACCESS_TOKEN_HEX_LEN], form[512];
+    struct ask page = { .method = "GET", .path = "/" };
+    snprintf(token, sizeof token, "%s", token_of(ask(p, &page)->text));
+    snprintf(form, sizeof form, "token=%s&%s", token, fields);
+    struct ask a = { "POST", "/review", NULL, form, strlen(form) };
+    assert_reply(fields, ask(p, &a), status, "");
+}
+
+static void test_http_console_corrects_and_joins(void **state)
+{
+    struct place *p = *state;
+    struct kit *k = &p->kit;
+    struct queued q = { .count = 0 };
+    kit_put_root_log(k, &p->ledger);
+    struct report report = { .figure_count = 2, .figures = { { 20, 3 }, { 22, 7 } } };
+    struct kit_record one = kit_report(k, KIT_ANNA, 1, RECORD_DAMAGE, &report);
+    struct kit_record two = kit_report(k, KIT_BINH, 1, RECORD_DAMAGE, &report);
+    assert_int_equal(kit_put(k, &p->ledger, &one), LEDGER_NEW); /* arrival 6 */
+    assert_int_equal(kit_put(k, &p->ledger, &two), LEDGER_NEW);
+    struct ask page = { "GET", "/record?arrival=6", NULL, NULL, 0 };
+    struct reply *r = ask(p, &page);
+    assert_int_equal(r->status, 200);
+    assert_non_null(strstr(r->text, "cùng số liệu")); /* the other is suggested, with its reason */
+    post_review(p, "arrival=6&state=6&f20=3&f22=7", 400); /* nothing changed */
+    post_review(p, "arrival=6&state=6&f20=x", 400);
+    post_review(p, "arrival=6&state=6&f20=-1", 400);
+    post_review(p, "arrival=6&state=4", 400); /* rejected, and no reason */
+    post_review(p, "arrival=6&state=7&other=99-1", 400);
+    post_review(p, "arrival=6&state=7&other=12-1", 400); /* to itself */
+    post_review(p, "arrival=6&state=7&other=12-1x", 400);
+    assert_int_equal(p->reviews_added, 0);
+    post_review(p, "arrival=6&state=6&f20=2&f22=7&text=ok", 303);
+    assert_int_equal(db_outgoing_list(p->db, take_queued, &q), 0);
+    assert_int_equal(q.newest.state, REVIEW_CORRECTED);
+    assert_int_equal(q.newest.figure_count, 1);
+    assert_int_equal(q.newest.figures[0].code, 20);
+    assert_int_equal(q.newest.figures[0].value, 2);
+    post_review(p, "arrival=7&state=7&same=12-1", 303);
+    assert_int_equal(db_outgoing_list(p->db, take_queued, &q), 0);
+    assert_int_equal(q.newest.state, REVIEW_JOINED);
+    assert_int_equal(q.newest.same_as.author, KIT_ANNA);
+    assert_int_equal(q.newest.same_as.seq, 1);
+}
+
+static void test_http_console_tells_operators_of_each_other(void **state)
+{
+    struct place *p = *state;
+    struct kit *k = &p->kit;
+    kit_put_root_log(k, &p->ledger);
+    struct kit_record report = kit_damage(k, KIT_ANNA, 1, 20, 3);
+    assert_int_equal(kit_put(k, &p->ledger, &report), LEDGER_NEW);
+    post_review(p, "arrival=6&state=1&known=0.0", 303);
+    post_review(p, "arrival=6&state=3&known=0.0", 409); /* one answer waits that he did not see */
+    assert_int_equal(p->reviews_added, 1);
+    post_review(p, "arrival=6&state=3&known=0.1", 303);
+    struct kit_record seen = kit_review(k, KIT_OPERATOR, 1, KIT_ANNA, 1, REVIEW_SEEN, "");
+    assert_int_equal(kit_put(k, &p->ledger, &seen), LEDGER_NEW);
+    assert_int_equal(db_outgoing_delete(p->db, 1), 0);
+    assert_int_equal(db_outgoing_delete(p->db, 2), 0);
+    post_review(p, "arrival=6&state=4&text=x&known=0.0", 409); /* one is in the log by now */
+    post_review(p, "arrival=6&state=4&text=x&known=7.0", 303);
+    struct ask page = { "GET", "/record?arrival=6&lang=en", NULL, NULL, 0 };
+    assert_reply("its history", ask(p, &page), 200, "Answers so far");
+    struct ask gone = { "GET", "/record?arrival=7", NULL, NULL, 0 };
+    assert_reply("a review is no report", ask(p, &gone), 404, "");
+}
+
+static void test_http_board_is_searched_and_paged(void **state)
+{
+    struct place *p = *state;
+    struct kit *k = &p->kit;
+    kit_put_root_log(k, &p->ledger);
+    assert_int_equal(db_begin(p->db), 0);
+    for (uint32_t seq = 1; seq <= 130; seq++) {
+        struct report note = { .text_len = 0 };
+        snprintf(note.text, sizeof note.text, seq == 3 ? "Nước lên nhanh" : "tin %u", seq);
+        note.text_len = strlen(note.text);
+        struct kit_record r = kit_report(k, KIT_ANNA, seq, RECORD_NOTE, &note);
+        assert_int_equal(ledger_put(&p->ledger, ledger_get(&p->ledger, 1), r.bytes, r.len,
+                                    KIT_NOW_MS), LEDGER_NEW);
+    }
+    assert_int_equal(db_commit(p->db), 0);
+    struct ask search = { "GET", "/?words=nuoc%20LEN", NULL, NULL, 0 };
+    struct reply *r = ask(p, &search);
+    assert_non_null(strstr(r->text, "Nước lên nhanh"));
+    assert_null(strstr(r->text, "tin 4<"));
+    struct ask wild = { "GET", "/?words=%25", NULL, NULL, 0 };
+    assert_int_equal(ask(p, &wild)->status, 200);
+    /* Three pages, each report on exactly one of them, found by following the links. */
+    char path[128] = "/?lang=en";
+    bool seen[131] = { false };
+    size_t count = 0;
+    for (int page = 0; page < 3; page++) {
+        struct ask a = { "GET", path, NULL, NULL, 0 };
+        r = ask(p, &a);
+        for (const char *at = r->text; (at = strstr(at, "class=\"number\">12-")) != NULL; at++) {
+            unsigned seq = (unsigned)strtoul(at + 18, NULL, 10);
+            assert_in_range(seq, 1, 130);
+            assert_false(seen[seq]);
+            seen[seq] = true;
+            count++;
+        }
+        char *older = strstr(r->text, "\">Older"), *link = NULL;
+        assert_int_equal(older != NULL, page < 2);
+        if (older)
+            *older = '\0';
+        for (char *at = r->text; older && (at = strstr(at, "&amp;from=")) != NULL; at++)
+            link = at;
+        if (link)
+            snprintf(path, sizeof path, "/?lang=en&from=%.60s", link + 10);
+    }
+    assert_int_equal(count, 130);
 }
 
 static const char PASSPHRASE[] = "bốn từ dễ nhớ lắm";
@@ -754,6 +883,9 @@ int main(void)
         HTTP_TEST(test_http_server_cuts_off_a_body_without_an_end),
         HTTP_TEST(test_http_console_escapes_what_people_wrote),
         HTTP_TEST(test_http_console_queues_a_review_once_asked_properly),
+        HTTP_TEST(test_http_console_corrects_and_joins),
+        HTTP_TEST(test_http_console_tells_operators_of_each_other),
+        HTTP_TEST(test_http_board_is_searched_and_paged),
         HTTP_TEST(test_http_console_asks_who_one_is),
         HTTP_TEST(test_http_console_holds_everybody_to_his_role),
         HTTP_TEST(test_http_streams_carry_events_and_end_cleanly),
