@@ -391,6 +391,66 @@ static void test_node_killed_at_any_file_length_uses_no_number_twice(void **stat
     }
 }
 
+/* ---- a store that is full ---- */
+
+static void hear_note(struct bench *b, uint32_t seq)
+{
+    uint8_t record[RECORD_LEN_MAX];
+    size_t len = commune_sign(&b->village.commune, COMMUNE_STRANGER, seq, RECORD_NOTE, NULL, 0,
+                              record);
+    assert_int_equal(mesh_on_record(b->village.node.mesh, b->now_ms, record, len), MESH_RX_NEW);
+}
+
+static struct mesh_stats village_stats(struct bench *b)
+{
+    struct mesh_stats stats;
+    mesh_stats(b->village.node.mesh, &stats);
+    return stats;
+}
+
+/* What made room is gone from the file, stays settled after a restart, and a smaller limit than the
+ * store already fills loses nothing. */
+static void test_node_full_store_survives_restarts(void **state)
+{
+    enum { LIMIT = 1000, MORE = 20 };
+    struct bench *b = *state;
+    struct ack ack = { .log_count = 1, .logs = { { COMMUNE_STRANGER * LANE_COUNT, LIMIT / 2 } } };
+    uint8_t body[RECORD_BODY_LEN_MAX], record[RECORD_LEN_MAX];
+    assert_string_equal(submit(b, &b->village, COMMUNE_MEMBER, 1), "ok");
+    uint32_t seq = 1;
+    for (; village_stats(b).records_held + 1 < LIMIT; seq++) {
+        hear_note(b, seq);
+        if (seq % 8 == 0 || village_stats(b).records_held + 9 >= LIMIT)
+            node_drain(&b->village.node, b->now_ms);
+    }
+    int body_len = ack_encode(&ack, body, sizeof body);
+    assert_true(body_len > 0);
+    size_t len = commune_sign(&b->village.commune, COMMUNE_GATEWAY, 1, RECORD_ACK_FIRST, body,
+                              (size_t)body_len, record);
+    assert_string_equal(node_add(&b->village.node, b->now_ms, record, len), "new");
+    stop(&b->village);
+    commune_write(&b->village.commune, "kengd.conf", "node = 1\nrecord_count_max = 1000\n");
+    start(b, &b->village);
+    assert_int_equal(village_stats(b).records_held, LIMIT);
+    for (int i = 0; i < MORE; i++) {
+        hear_note(b, seq++);
+        node_drain(&b->village.node, b->now_ms);
+    }
+    struct mesh_stats before = village_stats(b);
+    assert_int_equal(before.evicted, MORE);
+    assert_int_equal(store_record_count(b->village.node.store), LIMIT);
+    struct record_ref gone = { .author = COMMUNE_STRANGER, .seq = MORE };
+    assert_int_equal(store_load(b->village.node.store, &gone, record), STORE_ENONE);
+    stop(&b->village);
+    start(b, &b->village);
+    assert_int_equal(village_stats(b).records_held, LIMIT);
+    assert_int_equal(village_stats(b).digest, before.digest);
+    len = commune_sign(&b->village.commune, COMMUNE_STRANGER, MORE, RECORD_NOTE, NULL, 0, record);
+    assert_string_equal(node_add(&b->village.node, b->now_ms, record, len), "settled");
+    assert_string_equal(submit(b, &b->village, COMMUNE_MEMBER, 2), "ok");
+    assert_int_equal(answered_seq(&b->village), 2);
+}
+
 /* ---- a disk that fails, seen by the rest ---- */
 
 static bool gateway_holds(struct bench *b, uint32_t seq)
@@ -496,6 +556,7 @@ int main(void)
         NODE_TEST(test_node_airtime_of_another_boot_counts_as_just_spent),
         NODE_TEST(test_node_store_behind_its_numbers_writes_nothing_new),
         NODE_TEST(test_node_killed_at_any_file_length_uses_no_number_twice),
+        NODE_TEST(test_node_full_store_survives_restarts),
         NODE_TEST(test_node_gateway_acknowledges_when_its_disk_is_well_again),
         NODE_TEST(test_node_failing_disk_refuses_what_comes_from_files),
         NODE_TEST(test_node_says_in_one_line_why_it_cannot_start),
