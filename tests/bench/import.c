@@ -2,6 +2,8 @@
  *
  *   import make FILE TRUST.keng RECORDS SEED   writes both; one commune, 200 authors
  *   import verify FILE TRUST.keng THREADS COUNT  records a second, for COUNT of them
+ *   import tamper FILE TRUST.keng SAMPLES -      each sample changes one byte: it must be noticed,
+ *                                                and the records of all other sections kept
  *
  * Keys come from the seed, so that the same arguments give the same file.  Reports are coded damage
  * reports with three figures, one in fifty with a text.
@@ -10,10 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <threads.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "gateway/bundle.h"
+#include "gateway/import.h"
 #include "gateway/pack.h"
 #include "proto/report.h"
 #include "proto/roster.h"
@@ -272,6 +277,96 @@ static int verify(const char *path, const char *trust_path, unsigned thread_coun
     return 0;
 }
 
+/* ---- changed bytes ---- */
+
+struct tampering {
+    struct ledger ledger;
+    uint8_t *bytes;
+    size_t len;
+    int fd;
+    size_t section_count;
+    struct { size_t end, record_count; } sections[256];
+};
+
+static void read_sections(struct tampering *t)
+{
+    static uint8_t plain[SECTION_CONTENTS_LEN_MAX];
+    struct pack *pack = pack_new();
+    struct section s;
+    struct batch_reader batch;
+    for (size_t at = 0; at < t->len; at += s.whole_len) {
+        if (!pack || t->section_count == 256 ||
+            section_read(t->bytes + at, t->len - at, &s) != BATCH_OK ||
+            pack_open(pack, &s, plain) != BATCH_OK)
+            die("the file is damaged before we damage it, or too long");
+        size_t count = s.type == SECTION_BLOCK && batch_open(&batch, plain, s.plain_len) == BATCH_OK
+                           ? batch.header.count : 0;
+        t->sections[t->section_count].record_count = count;
+        t->sections[t->section_count++].end = at + s.whole_len;
+    }
+    pack_free(pack);
+}
+
+static void import_changed(struct tampering *t, struct import_result *result_out)
+{
+    struct import_options options = { .thread_count = 1, .verify_only = true };
+    if (import_run(&t->ledger, t->fd, &options, result_out) < 0)
+        die("the ledger failed");
+}
+
+/* The first block holds the root's records; they stay known from the whole file before. */
+static bool sample(struct tampering *t, size_t whole_count)
+{
+    size_t at = randombytes_uniform((uint32_t)t->len), section = 0;
+    uint8_t changed = t->bytes[at] ^ (uint8_t)(1 + randombytes_uniform(255));
+    struct import_result result;
+    uint64_t kept = 0;
+    if (pwrite(t->fd, &changed, 1, (off_t)at) != 1)
+        die("cannot change the copy");
+    import_changed(t, &result);
+    if (pwrite(t->fd, &t->bytes[at], 1, (off_t)at) != 1)
+        die("cannot mend the copy");
+    while (at >= t->sections[section].end)
+        section++;
+    for (int v = 0; v < LEDGER_BAD_BODY; v++)
+        kept += result.counts[v];
+    size_t want = whole_count - t->sections[section].record_count;
+    if (result.fault_count > 0 && kept >= want)
+        return true;
+    printf("byte %zu to %02x: %llu faults, %llu of %zu records kept\n", at, changed,
+           (unsigned long long)result.fault_count, (unsigned long long)kept, want);
+    return false;
+}
+
+static int tamper(const char *path, const char *trust_path, size_t sample_count)
+{
+    static struct tampering t;
+    struct db *db;
+    int64_t commune;
+    char err[BUNDLE_ERR_LEN];
+    struct import_result result;
+    size_t bad = 0;
+    if (bundle_read(path, &t.bytes, &t.len, err) != 0 || db_open(":memory:", &db, err) != 0 ||
+        ledger_init(&t.ledger, db) != 0 ||
+        bundle_trust(&t.ledger, trust_path, 0, &commune, err) != 0)
+        die(err);
+    read_sections(&t);
+    t.fd = memfd_create("changed", MFD_CLOEXEC);
+    if (t.fd < 0 || write(t.fd, t.bytes, t.len) != (ssize_t)t.len)
+        die("no copy");
+    import_changed(&t, &result);
+    if (result.fault_count != 0)
+        die("the whole file is not accepted");
+    for (size_t i = 0; i < sample_count; i++)
+        bad += !sample(&t, result.record_count);
+    printf("changed bytes noticed, the records beside them kept: %zu samples (%zu)\n",
+           sample_count - bad, sample_count);
+    ledger_free(&t.ledger);
+    db_close(db);
+    free(t.bytes);
+    return bad ? 1 : 0;
+}
+
 int main(int argc, char **argv)
 {
     if (sodium_init() < 0)
@@ -282,5 +377,7 @@ int main(int argc, char **argv)
     if (argc == 6 && strcmp(argv[1], "verify") == 0)
         return verify(argv[2], argv[3], (unsigned)strtoul(argv[4], NULL, 10),
                       (size_t)strtoul(argv[5], NULL, 10));
-    die("usage: import make FILE TRUST RECORDS SEED | import verify FILE TRUST THREADS COUNT");
+    if (argc == 6 && strcmp(argv[1], "tamper") == 0)
+        return tamper(argv[2], argv[3], (size_t)strtoul(argv[4], NULL, 10));
+    die("usage: import make|verify|tamper FILE TRUST ...");
 }

@@ -1,0 +1,174 @@
+"""province.py - the province's books: both databases, an independent reader, kill -9 at any moment.
+
+  python3 tests/e2e/province.py [--communes N] [--records N] [--kills N] [--samples N]
+
+Speaks TAP, then one line for each figure.  Without arguments it is the short version.
+"""
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+BUILD = os.path.join(ROOT, "build")
+PROVINCE = os.path.join(BUILD, "keng-province")
+MAKER = os.path.join(BUILD, "release", "tests", "bench", "import")
+# The Debian packages of the reader belong to Debian's Python.
+READER = ["/usr/bin/python3", os.path.join(ROOT, "tests", "batch_reader.py")]
+
+
+class Checks:
+    def __init__(self):
+        self.count, self.failed, self.figures = 0, 0, []
+
+    def tell(self, good, text):
+        self.count += 1
+        self.failed += not good
+        print(f"{'ok' if good else 'not ok'} {self.count} - {text}", flush=True)
+
+    def figure(self, name, value, unit, goal):
+        self.figures.append(f"{name}: {value} {unit} ({goal})")
+
+    def end(self):
+        print(f"1..{self.count}")
+        for line in self.figures:
+            print(line)
+        return 1 if self.failed else 0
+
+
+def run(*args, status=0):
+    done = subprocess.run(args, capture_output=True, text=True, cwd=ROOT, check=False)
+    if status is not None and done.returncode != status:
+        raise RuntimeError(f"{args}: exit {done.returncode}: {done.stdout}{done.stderr}")
+    return done
+
+
+def province(db, *args, status=0):
+    return run(PROVINCE, "--db", db, "--lang", "en", "--data", os.path.join(ROOT, "seeds"), *args,
+               status=status)
+
+
+class Books:
+    """Files of several communes and places for databases."""
+
+    def __init__(self, directory, communes, records):
+        self.directory, self.schemas = directory, 0
+        self.files, self.trusts = [], []
+        for seed in range(1, communes + 1):
+            self.files.append(os.path.join(directory, f"{seed}.keng"))
+            self.trusts.append(os.path.join(directory, f"{seed}-trust.keng"))
+            run(MAKER, "make", self.files[-1], self.trusts[-1], str(records // communes), str(seed))
+
+    def sqlite(self):
+        self.schemas += 1
+        return os.path.join(self.directory, f"{self.schemas}.db")
+
+    def postgres(self):
+        self.schemas += 1
+        name = f"e2e_{os.getpid()}_{self.schemas}"
+        server = os.environ["KENG_TEST_POSTGRES"]
+        run("psql", "-q", "-h", server, "-U", "keng", "postgres", "-c", f"CREATE SCHEMA {name}")
+        return f"postgresql://keng@/postgres?host={server}&options=-csearch_path%3D{name}"
+
+    def import_all(self, db):
+        province(db, "trust", *self.trusts)
+        return province(db, "import", *self.files).stdout
+
+
+QUERIES = [["--json"], [], ["--lang", "vi"], ["--lang", "vi", "--json"]]
+
+
+def answers(db):
+    return [province(db, "report", *query).stdout for query in QUERIES]
+
+
+def read_totals(books):
+    trusts = [word for path in books.trusts for word in ("--trust", path)]
+    return json.loads(run(*READER, *trusts, *books.files).stdout)
+
+
+def told_totals(db):
+    told = json.loads(province(db, "report", "--json").stdout)
+    network = {c["id"]: c["network"] for c in told["communes"]}
+    return sorted([network[t["commune"]], t["village"], t["event"], t["kind"], t["code"],
+                   t["value"], t["low"], t["high"]] for t in told["totals"])
+
+
+def kill_and_resume(books, db, kills, took_s):
+    """Kills one import after another at a random moment; the last one runs to its end."""
+    province(db, "trust", *books.trusts)
+    killed = 0
+    for _ in range(kills):
+        child = subprocess.Popen([PROVINCE, "--db", db, "import", *books.files], cwd=ROOT,
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(random.uniform(0, took_s / 2))
+        killed += child.poll() is None
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    for _ in range(50):  # a server notices a little later that its client is gone
+        done = province(db, "import", *books.files, status=None)
+        if done.returncode == 0:
+            return killed
+        time.sleep(0.2)
+    raise RuntimeError(done.stdout + done.stderr)
+
+
+def check_engine(checks, books, name, make_db, kills):
+    db = make_db()
+    began = time.monotonic()
+    first = books.import_all(db)
+    took_s = time.monotonic() - began
+    want = answers(db)
+    checks.tell(first.count("complete up to its checkpoint") == len(books.files),
+                f"{name}: every file is whole up to its checkpoint")
+    again = books.import_all(db)
+    checks.tell(again.count(": 0 new") == len(books.files) and answers(db) == want,
+                f"{name}: importing again changes nothing")
+    other = make_db()
+    killed = kill_and_resume(books, other, kills, took_s)
+    checks.tell(answers(other) == want, f"{name}: killed at {killed} moments, then resumed: equal")
+    return db, want
+
+
+def check_samples(checks, directory, samples):
+    small, trust = os.path.join(directory, "s.keng"), os.path.join(directory, "st.keng")
+    run(MAKER, "make", small, trust, "300", "99")
+    done = run(MAKER, "tamper", small, trust, str(samples), "-", status=None)
+    checks.tell(done.returncode == 0, f"every one of {samples} changed bytes is noticed, and what "
+                "is beside it kept")
+    print("# " + (done.stdout + done.stderr).strip().replace("\n", "\n# "))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--communes", type=int, default=3)
+    parser.add_argument("--records", type=int, default=3000)
+    parser.add_argument("--kills", type=int, default=3)
+    parser.add_argument("--samples", type=int, default=200)
+    options = parser.parse_args()
+    if "KENG_TEST_POSTGRES" not in os.environ:
+        os.execvp("sh", ["sh", os.path.join(ROOT, "tests", "postgres.sh"), "run", sys.executable]
+                  + sys.argv)
+    checks = Checks()
+    run("make", "-s", os.path.relpath(MAKER, ROOT))
+    with tempfile.TemporaryDirectory() as directory:
+        books = Books(directory, options.communes, options.records)
+        sqlite, want = check_engine(checks, books, "SQLite", books.sqlite, options.kills)
+        _, other = check_engine(checks, books, "PostgreSQL", books.postgres, options.kills)
+        checks.tell(other == want, f"{len(QUERIES)} reports are the same bytes on both")
+        read = read_totals(books)
+        checks.tell(not read["wrong"] and read["totals"] == told_totals(sqlite),
+                    f"a reader written from the page finds the same {len(read['totals'])} totals")
+        check_samples(checks, directory, options.samples)
+    checks.figure("records", read["records"], "records", "all seen by the reader")
+    return checks.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
