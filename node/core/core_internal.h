@@ -76,6 +76,7 @@ enum {
     UNSPOKEN_UNITS = 40,       /* looking again whether they have spoken */
     UNSPOKEN_MS_MAX = 600000,  /* how long at most */
     HELPER_COUNT_MAX = 3,      /* so many others who may help them are many */
+    NEAR_UNITS = 12,           /* a turn so near is drawn anew when somebody states to lack it */
     SPREAD_UNITS = 4,          /* wider waiting for each time a record was sent before */
     SPREAD_COUNT_MAX = 8,
     HEARD_ENOUGH = 1,          /* further copies before those without stated links have it too */
@@ -86,8 +87,8 @@ enum {
     SHOUT_UNITS = 8,
     SHOUT_ROUTINE_UNITS = 100,
     SHOUT_COUNT_MAX = 5,
-    SHOUT_SPREAD_UNITS = 12,   /* of many at once: wider waiting for each other one */
-    SHOUT_SPREAD_UNITS_MAX = 48,
+    SHOUT_SPREAD_UNITS = 24,   /* of many at once: wider waiting for each other one */
+    SHOUT_SPREAD_UNITS_MAX = 96,
 
     ACK_WAIT_UNITS = 12,       /* collect before acknowledging */
     ACK_WAIT_RESCUE_UNITS = 1,

@@ -240,7 +240,9 @@ static void state_record(struct mesh *m, struct slot *s, uint64_t bit, bool hold
     } else if ((s->told & bit) && !(s->confirmed & bit) &&
                (uint32_t)m->now_ms - s->said_ms < STALE_UNITS * m->unit_ms) {
         /* Said a moment ago, and the statement may be older than that: the next one will tell. */
-    } else {
+    } else if (((s->told | s->confirmed) & bit) ||
+               s->ready_ms < m->now_ms + NEAR_UNITS * m->unit_ms) {
+        /* Said again and again, it must not put off for ever a relay that waits for long. */
         if (s->sent_count > 0 && (s->told & bit) && n->vain_count < UINT8_MAX)
             n->vain_count++;
         s->confirmed &= ~bit;
