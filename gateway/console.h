@@ -14,6 +14,7 @@
 #include "gateway/lang.h"
 #include "gateway/ledger.h"
 #include "gateway/people.h"
+#include "gateway/templates.h"
 #include "proto/catalogue.h"
 
 enum {
@@ -49,6 +50,7 @@ struct console {
     struct people *people;
     const struct catalogue *catalogue; /* NULL: numbers are shown as they are */
     const struct villages *villages;   /* NULL: the same; of own_commune, or the only commune */
+    const struct templates *templates; /* NULL: none */
     int64_t own_commune;               /* 0: no node here, nothing can be reviewed */
     const struct console_node *node;
     struct console_sync *sync;
@@ -101,6 +103,9 @@ void console_page_login(const struct console_view *view, enum console_login stat
 /* One report with all answers, and an answer to it. */
 void console_page_record(const struct console_view *view, struct http_answer *answer);
 void console_review(const struct console_view *view, struct http_answer *answer);
+/* Directives: those that were sent, and a new one. */
+void console_page_directives(const struct console_view *view, struct http_answer *answer);
+void console_directive(const struct console_view *view, struct http_answer *answer);
 /* A plain decimal number from 0 to max, or fallback. */
 int64_t console_number(const char *text, int64_t max, int64_t fallback);
 /* Who may use the console, and the newest of the audit trail. */

@@ -501,12 +501,6 @@ int db_rank_reviewed_by(struct db *db, int64_t commune, uint16_t reviewer)
     return query_run(&q);
 }
 
-int db_rank_all(struct db *db)
-{
-    struct db_query q = query_start(db, DB_OP_RANK_OF_ALL);
-    return query_run(&q);
-}
-
 int db_record_heard(struct db *db, int64_t commune, db_heard_fn fn, void *ctx)
 {
     struct db_query q = query_start(db, DB_OP_RECORD_HEARD);
@@ -532,6 +526,16 @@ int db_record_of_kind(struct db *db, uint8_t kind, int64_t after_arrival, db_rec
     struct db_query q = query_start(db, DB_OP_RECORD_OF_KIND);
     bind_int(&q, kind);
     bind_int(&q, after_arrival);
+    return each_record(&q, read_record, fn, ctx);
+}
+
+int db_record_newest_of_kind(struct db *db, int64_t commune, uint8_t kind, uint32_t limit,
+                             db_record_fn fn, void *ctx)
+{
+    struct db_query q = query_start(db, DB_OP_RECORD_NEWEST_OF_KIND);
+    bind_int(&q, commune);
+    bind_int(&q, kind);
+    bind_int(&q, limit);
     return each_record(&q, read_record, fn, ctx);
 }
 

@@ -162,10 +162,9 @@ int db_record_count(struct db *db, const struct db_list_filter *filter, int64_t 
 
 /* What the board needs beside a record: by which way it came, and its folded words. */
 int db_record_note(struct db *db, int64_t arrival, enum db_via via, const char *words);
-/* Computes ranks again: of one number, of all that a reviewer spoke of, of all. */
+/* Computes ranks again: of one number, of all that a reviewer spoke of. */
 int db_rank_record(struct db *db, int64_t commune, const struct record_ref *ref);
 int db_rank_reviewed_by(struct db *db, int64_t commune, uint16_t reviewer);
-int db_rank_all(struct db *db);
 /* When each author was last heard, by his log. */
 struct db_heard {
     uint16_t author;
@@ -177,6 +176,9 @@ int db_record_heard(struct db *db, int64_t commune, db_heard_fn fn, void *ctx);
 /* Readable records of one kind, of all communes, in order of arrival. */
 int db_record_of_kind(struct db *db, uint8_t kind, int64_t after_arrival, db_record_fn fn,
                       void *ctx);
+/* The newest of one commune, newest first. */
+int db_record_newest_of_kind(struct db *db, int64_t commune, uint8_t kind, uint32_t limit,
+                             db_record_fn fn, void *ctx);
 /* All reviews that speak of a record, oldest first: which record (by arrival) speaks of which. */
 int db_review_log_put(struct db *db, int64_t commune, const struct record_ref *ref,
                       int64_t arrival);

@@ -90,6 +90,7 @@ static const struct {
     { 4, "ALTER TABLE outgoing ADD COLUMN kind $INT NOT NULL DEFAULT 17", NULL },
     { 4, "ALTER TABLE outgoing ADD COLUMN priority $INT NOT NULL DEFAULT 1", NULL },
     { 4, "ALTER TABLE outgoing ADD COLUMN body $BYTES", NULL },
+    { 5, "CREATE INDEX record_other ON record (kind, arrival) WHERE kind >= 16", NULL },
 };
 enum { MIGRATION_COUNT = sizeof MIGRATIONS / sizeof MIGRATIONS[0], MIGRATION_LEN_MAX = 8192 };
 

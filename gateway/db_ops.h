@@ -119,14 +119,15 @@ OP(RANK_OF_REVIEWER,
    RANK_SET "WHERE commune = ?1 AND EXISTS (SELECT 1 FROM review w WHERE w.commune = record.commune"
    " AND w.author = record.author AND w.lane = record.lane AND w.seq = record.seq"
    " AND w.reviewer = ?2)")
-OP(RANK_OF_ALL,
-   RANK_SET "WHERE kind BETWEEN 1 AND 7")
 OP(RECORD_HEARD,
    "SELECT author, max(received_ms), max(seq), count(*) FROM record WHERE commune = ?1"
    " AND lane = 0 AND variant = 0 GROUP BY author ORDER BY author")
 OP(RECORD_OF_KIND,
    RECORD_SELECT "WHERE r.kind = ?1 AND r.variant = 0 AND r.readable = 1 AND r.arrival > ?2"
    " ORDER BY r.arrival")
+OP(RECORD_NEWEST_OF_KIND,
+   RECORD_SELECT "WHERE r.commune = ?1 AND r.kind = ?2 AND r.variant = 0 AND r.readable = 1"
+   " ORDER BY r.arrival DESC LIMIT ?3")
 OP(REVIEW_LOG_PUT,
    "INSERT INTO review_log (commune, author, lane, seq, arrival) VALUES (?1, ?2, ?3, ?4, ?5)"
    " ON CONFLICT DO NOTHING")

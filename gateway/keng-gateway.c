@@ -225,6 +225,7 @@ struct gateway {
     struct people people;
     struct catalogue *catalogue;
     struct villages *villages;
+    struct templates templates;
     struct follow follow;
     struct outbox outbox;
     struct console_node no_node;
@@ -307,6 +308,9 @@ static int load_data(struct gateway *g, char err[static BUNDLE_ERR_LEN])
             continue;
         if (catalogue_load(path, &g->catalogue, err, BUNDLE_ERR_LEN) != 0)
             return -1;
+        snprintf(path, sizeof path, "%s/catalogue/directives.csv", places[i]);
+        if (file_exists(path) && templates_load(path, &g->templates, err) != 0)
+            return -1;
         snprintf(path, sizeof path, "%s/demo/villages.csv", places[i]);
     }
     if (!g->catalogue)
@@ -339,7 +343,7 @@ static int open_ledger(struct gateway *g, char err[static BUNDLE_ERR_LEN])
         snprintf(err, BUNDLE_ERR_LEN, "%s", db_err);
         return -1;
     }
-    if (ledger_init(&g->ledger, g->db) < 0) {
+    if (ledger_init(&g->ledger, g->db) < 0 || ledger_index(&g->ledger) < 0) {
         snprintf(err, BUNDLE_ERR_LEN, "%s", db_error(g->db));
         return -1;
     }
@@ -423,6 +427,7 @@ static void set_up_console(struct gateway *g)
         .people = &g->people,
         .catalogue = g->catalogue,
         .villages = g->villages,
+        .templates = &g->templates,
         .node = g->has_node ? &g->follow.node : &g->no_node,
         .sync = g->has_outbox ? &g->outbox.sync : &g->no_sync,
         .host_names = g->options.hosts,

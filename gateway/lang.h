@@ -154,6 +154,24 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(PASSPHRASE, "Passphrase")                                                                    \
     X(LOGIN_WRONG, "Wrong name or passphrase.")                                                    \
     X(LOGIN_LATER, "Too many tries. Wait a minute and try again.")                                 \
+    X(DIRECTIVES, "Directives")                                                                    \
+    X(DIRECTIVES_SENT, "Sent")                                                                     \
+    X(DIRECTIVES_NONE, "No directive yet.")                                                        \
+    X(DIRECTIVES_NO_NODE, "There is no node here that could send directives.")                     \
+    X(DIRECTIVE_NEW, "New directive")                                                              \
+    X(DIRECTIVE_TEXT, "Text, short: it goes by radio")                                             \
+    X(DIRECTIVE_SEND, "Send")                                                                      \
+    X(TEMPLATES, "Templates")                                                                      \
+    X(TO_ALL, "everybody")                                                                         \
+    X(PERSON, "Person")                                                                            \
+    X(IN_FORCE, "In force for")                                                                    \
+    X(FOR_EVER, "without end")                                                                     \
+    X(IN_FORCE_UNTIL, "in force until")                                                            \
+    X(OVER_SINCE, "no longer in force since")                                                      \
+    X(ASK_RECEIPT, "Each box says when it has it (costs airtime)")                                 \
+    X(READ_BY, "Read by")                                                                          \
+    X(NOT_READ_BY, "Not confirmed by")                                                             \
+    X(HELD_BY, "Has come to")                                                                      \
     X(PEOPLE, "People")                                                                            \
     X(PEOPLE_RULE,                                                                                 \
       "Operators are added and changed by the command line: keng-gateway operator.")               \

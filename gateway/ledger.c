@@ -558,26 +558,26 @@ static int index_report(void *ctx, const struct db_record *record)
     struct record_view view;
     if (!c || record_decode(record->bytes, record->len, &view) != RECORD_OK)
         return 0;
+    l->via = (enum db_via)record->via; /* that was said when it came */
     return note_report(l, c, &view, record);
 }
 
-/* A database of an older program lacks what the board needs; it is computed once. */
-static int index_old_records(struct ledger *l)
+int ledger_index(struct ledger *l)
 {
-    static const char KEY[] = "board_indexed";
-    int64_t done = 0;
+    static const char KEY[] = "board_arrival";
+    int64_t done = 0, last = 0;
     int result = db_meta_get(l->db, KEY, &done);
-    if (result < 0 || done)
+    if (result >= 0)
+        result = db_record_last_arrival(l->db, &last);
+    if (result < 0 || done >= last)
         return result;
     result = db_begin(l->db);
     if (result >= 0)
-        result = db_record_of_kind(l->db, RECORD_REVIEW, 0, index_review, l);
+        result = db_record_of_kind(l->db, RECORD_REVIEW, done, index_review, l);
     for (uint8_t kind = RECORD_DAMAGE; kind <= RECORD_NOTE && result >= 0; kind++)
-        result = db_record_of_kind(l->db, kind, 0, index_report, l);
+        result = db_record_of_kind(l->db, kind, done, index_report, l);
     if (result >= 0)
-        result = db_rank_all(l->db);
-    if (result >= 0)
-        result = db_meta_set(l->db, KEY, 1);
+        result = db_meta_set(l->db, KEY, last);
     if (result >= 0)
         result = db_commit(l->db);
     if (result < 0)
@@ -589,8 +589,6 @@ int ledger_init(struct ledger *l, struct db *db)
 {
     *l = (struct ledger){ .db = db };
     int result = ledger_reload(l);
-    if (result >= 0)
-        result = index_old_records(l);
     return result < 0 ? result : release_waiting(l);
 }
 

@@ -55,6 +55,9 @@ struct ledger {
 
 /* Loads every trusted commune's roster.  db is borrowed. */
 int ledger_init(struct ledger *l, struct db *db);
+/* Fills in what the board needs beside records that came by a way which leaves it out: those of an
+ * older program, and those that an import put in by the thousand. */
+int ledger_index(struct ledger *l);
 void ledger_free(struct ledger *l);
 /* Reads the rosters again, after a rollback. */
 int ledger_reload(struct ledger *l);
