@@ -270,23 +270,28 @@ static void bind_ref(struct db_query *q, int64_t commune, const struct record_re
     bind_int(q, ref->seq);
 }
 
+void db_bind_record(struct db_query *q, const struct db_record *record, int64_t position)
+{
+    bind_ref(q, record->commune, &record->ref);
+    bind_int(q, record->variant);
+    bind_int(q, record->kind);
+    bind_int(q, record->priority);
+    bind_int(q, record->created_min);
+    bind_int(q, record->clock_set);
+    bind_int(q, record->received_ms);
+    bind_int(q, record->village);
+    bind_int(q, record->own_village);
+    bind_int(q, record->event);
+    bind_int(q, record->drill);
+    bind_int(q, record->readable);
+    bind_blob(q, record->bytes, record->len);
+    bind_int(q, position);
+}
+
 static int insert(struct db *db, struct db_record *record)
 {
     struct db_query q = query_start(db, DB_OP_RECORD_INSERT);
-    bind_ref(&q, record->commune, &record->ref);
-    bind_int(&q, record->variant);
-    bind_int(&q, record->kind);
-    bind_int(&q, record->priority);
-    bind_int(&q, record->created_min);
-    bind_int(&q, record->clock_set);
-    bind_int(&q, record->received_ms);
-    bind_int(&q, record->village);
-    bind_int(&q, record->own_village);
-    bind_int(&q, record->event);
-    bind_int(&q, record->drill);
-    bind_int(&q, record->readable);
-    bind_blob(&q, record->bytes, record->len);
-    bind_int(&q, record->position);
+    db_bind_record(&q, record, record->position);
     int64_t arrival = 0;
     int result = query_int(&q, &arrival);
     if (result < 0)
@@ -329,19 +334,8 @@ int db_record_bulk(struct db *db, const struct db_record *records, size_t count,
         return 0;
     int64_t position = 0;
     int result = get_position(db, records[0].commune, &position);
-    if (result == 0 && db->engine->bulk) {
+    if (result == 0)
         result = db->engine->bulk(db, records, count, &position, taken_out);
-    } else {
-        for (size_t i = 0; i < count && result == 0; i++) {
-            struct db_record record = records[i];
-            record.position = position;
-            result = insert(db, &record);
-            taken_out[i] = result == DB_ECONFLICT;
-            position += !taken_out[i];
-            if (taken_out[i])
-                result = 0;
-        }
-    }
     return result < 0 ? result : set_position(db, records[0].commune, position);
 }
 

@@ -70,7 +70,7 @@ struct db_engine {
     int (*step)(struct db_query *q);
     void (*stop)(struct db_query *q);
     int64_t (*column_int)(const struct db_query *q, int column); /* NULL reads as 0 */
-    /* As db_record_bulk(), places from *position on; NULL: one by one is as fast. */
+    /* As db_record_bulk(), places from *position on, which is moved on. */
     int (*bulk)(struct db *db, const struct db_record *records, size_t count, int64_t *position,
                 bool *taken_out);
     /* NUL follows the bytes; NULL reads as no bytes. */
@@ -81,6 +81,9 @@ struct db {
     const struct db_engine *engine;
     char err[DB_ERR_LEN];
 };
+
+/* The parameters RECORD_COLUMNS names, in their order. */
+void db_bind_record(struct db_query *q, const struct db_record *record, int64_t position);
 
 /* db.err says why when it fails; the caller closes *db_out all the same unless it is NULL. */
 int db_sqlite_open(const char *path, struct db **db_out);

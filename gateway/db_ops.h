@@ -69,6 +69,10 @@ OP(POSITION_SET,
 /* As a batch file has them: in the order of the tree. */
 OP(RECORD_ALL,
    RECORD_SELECT "WHERE r.commune = ?1 ORDER BY r.arrival")
+/* One of many by SQLite's db_record_bulk(): RETURNING would cost as much again. */
+OP(RECORD_ADD,
+   "INSERT INTO record (" RECORD_COLUMNS ") VALUES (" RECORD_PARAMETERS ")"
+   " ON CONFLICT DO NOTHING")
 OP(RECORD_SUPERSEDE,
    "DELETE FROM record WHERE commune = ?1 AND author = ?2 AND lane = ?3"
    " AND seq < ?4 AND NOT EXISTS (SELECT 1 FROM record o WHERE"

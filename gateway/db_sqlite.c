@@ -103,6 +103,21 @@ static int step(struct db_query *q)
     return result;
 }
 
+static int bulk(struct db *db, const struct db_record *records, size_t count, int64_t *position,
+                bool *taken_out)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct db_query q = { .db = db, .op = DB_OP_RECORD_ADD };
+        db_bind_record(&q, &records[i], *position);
+        int result = step(&q);
+        if (result < 0)
+            return result;
+        taken_out[i] = sqlite3_changes(engine_of(db)->handle) == 0;
+        *position += !taken_out[i];
+    }
+    return 0;
+}
+
 static int64_t column_int(const struct db_query *q, int column)
 {
     return sqlite3_column_int64(statement_of(q), column);
@@ -204,6 +219,7 @@ static const struct db_engine ENGINE = {
     .rollback = roll_back,
     .step = step,
     .stop = stop,
+    .bulk = bulk,
     .column_int = column_int,
     .column_bytes = column_bytes,
 };
@@ -236,7 +252,8 @@ int db_sqlite_open(const char *path, struct db **db_out)
         snprintf(s->base.err, sizeof s->base.err, "the path is too long");
         return DB_EDISK;
     }
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI;
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI |
+                SQLITE_OPEN_NOMUTEX; /* a handle is one thread's */
     int rc = sqlite3_open_v2(uri, &s->handle, flags, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_busy_timeout(s->handle, DB_BUSY_TIMEOUT_MS);
