@@ -106,8 +106,8 @@ int db_commune_list(struct db *db, struct db_commune *communes_out, size_t cap);
 typedef int (*db_record_fn)(void *ctx, const struct db_record *record);
 /* Adds; arrival and position of *record are set.  DB_ECONFLICT: that variant is there already. */
 int db_record_insert(struct db *db, struct db_record *record);
-/* Adds many of one commune, all of lane 0 and variant 0, in this order.  taken_out[i]: the number
- * of records[i] is held already, and it was not added. */
+/* Adds many of one commune, all of lane 0 and variant 0, in this order.  taken_out[i]:
+ * records[i] was not added, as its number may be held already: to be put alone. */
 int db_record_bulk(struct db *db, const struct db_record *records, size_t count, bool *taken_out);
 /* Everything of a commune in order of arrival. */
 int db_record_all(struct db *db, int64_t commune, db_record_fn fn, void *ctx);

@@ -28,7 +28,7 @@ static const struct {
       "CREATE SEQUENCE record_arrival;"
       "CREATE TABLE record ("
       " arrival BIGINT NOT NULL DEFAULT nextval('record_arrival'), received_ms BIGINT NOT NULL,"
-      " commune INTEGER NOT NULL REFERENCES commune(id), created_min INTEGER NOT NULL,"
+      " commune INTEGER NOT NULL, created_min INTEGER NOT NULL,"
       " seq INTEGER NOT NULL, author INTEGER NOT NULL, village INTEGER NOT NULL,"
       " event INTEGER NOT NULL, lane SMALLINT NOT NULL, variant SMALLINT NOT NULL,"
       " kind SMALLINT NOT NULL, priority SMALLINT NOT NULL, clock_set SMALLINT NOT NULL,"

@@ -6,11 +6,13 @@
 
 #include "gateway/db_engine.h"
 #include "proto/bytes.h"
+#include "proto/report.h"
 
 enum {
     SQL_LEN_MAX = 4096,
     NAME_LEN = 16,
     PORTION_COUNT = 1000, /* rows of a long answer that are fetched at once */
+    PARTITION_COUNT_MAX = 64,
     OID_BYTEA = 17,
     OID_INT8 = 20,
     OID_TEXT = 25,
@@ -35,6 +37,8 @@ struct db_postgres {
     struct db base;
     PGconn *conn;
     struct operation operations[DB_OP_COUNT];
+    uint32_t top[AUTHOR_MAX + 1]; /* scratch: of each author the highest number */
+    uint8_t seen[REPORT_EVENT_MAX / 8 + 1]; /* events whose partition was looked after */
 };
 
 static struct db_postgres *engine_of(struct db *db)
@@ -285,7 +289,9 @@ static size_t copy_row(const struct db_record *r, size_t index, uint8_t row[COPY
     return bytes_written(&w);
 }
 
-static int copy_in(struct db_postgres *p, const struct db_record *records, size_t count)
+/* Those not taken. */
+static int copy_in(struct db_postgres *p, const struct db_record *records, size_t count,
+                   const bool *taken)
 {
     static const char HEADER[19] = "PGCOPY\n\377\r\n"; /* signature 11, flags 4, extension 4 */
     PGresult *started = PQexec(p->conn, "COPY staging FROM STDIN BINARY");
@@ -295,8 +301,8 @@ static int copy_in(struct db_postgres *p, const struct db_record *records, size_
     bool sent = PQputCopyData(p->conn, HEADER, sizeof HEADER) == 1;
     for (size_t i = 0; i < count && sent; i++) {
         uint8_t row[COPY_ROW_LEN_MAX];
-        size_t len = copy_row(&records[i], i, row);
-        sent = PQputCopyData(p->conn, (const char *)row, (int)len) == 1;
+        size_t len = taken[i] ? 0 : copy_row(&records[i], i, row);
+        sent = len == 0 || PQputCopyData(p->conn, (const char *)row, (int)len) == 1;
     }
     if (!sent || PQputCopyEnd(p->conn, NULL) != 1)
         return fail(p, NULL);
@@ -307,23 +313,79 @@ static int copy_in(struct db_postgres *p, const struct db_record *records, size_
     return result;
 }
 
-/* Which staged rows have a number that is held, or that an earlier staged row has.  They are taken
- * out of the staging table. */
-static int find_taken(struct db_postgres *p, bool *taken_out, size_t count)
+/* The highest number held of each author in records, into p->top. */
+static int find_tops(struct db_postgres *p, const struct db_record *records, size_t count)
 {
-    PGresult *rows = PQexecParams(p->conn,
-        "WITH taken AS (SELECT s.index FROM staging s WHERE EXISTS (SELECT 1 FROM record r WHERE"
-        " r.commune = s.commune AND r.author = s.author AND r.lane = s.lane AND r.seq = s.seq"
-        " AND r.variant = 0) UNION SELECT index FROM (SELECT index, row_number() OVER (PARTITION BY"
-        " author, seq ORDER BY index) AS nth FROM staging) n WHERE nth > 1)"
-        " DELETE FROM staging USING taken WHERE staging.index = taken.index"
-        " RETURNING staging.index", 0, NULL, NULL, NULL, NULL, 1);
-    for (int i = 0; i < PQntuples(rows); i++) {
-        uint64_t index = load64_be((const uint8_t *)PQgetvalue(rows, i, 0));
-        if (index < count)
-            taken_out[index] = true;
+    enum { NUMBER_LEN = 6 };
+    char *list = malloc(count * NUMBER_LEN + 3), commune[24];
+    const char *values[] = { commune, list };
+    if (!list)
+        return DB_ENOMEM;
+    size_t len = 0;
+    memset(p->top, 0, sizeof p->top);
+    for (size_t i = 0; i < count; i++) {
+        uint16_t author = records[i].ref.author;
+        if (p->top[author] == 0)
+            len += (size_t)snprintf(list + len, NUMBER_LEN + 1, "%c%u", len ? ',' : '{',
+                                    (unsigned)author);
+        p->top[author] = 1;
     }
+    memcpy(list + len, "}", 2);
+    snprintf(commune, sizeof commune, "%lld", (long long)records[0].commune);
+    PGresult *rows = PQexecParams(p->conn, "SELECT a.author::bigint, (SELECT max(r.seq) FROM record"
+        " r WHERE r.commune = $1::bigint AND r.author = a.author AND r.lane = 0)::bigint"
+        " FROM unnest($2::integer[]) a(author)", 2, NULL, values, NULL, NULL, 1);
+    memset(p->top, 0, sizeof p->top);
+    for (int i = 0; i < PQntuples(rows); i++) {
+        uint64_t author = load64_be((const uint8_t *)PQgetvalue(rows, i, 0));
+        if (author <= AUTHOR_MAX && !PQgetisnull(rows, i, 1))
+            p->top[author] = (uint32_t)load64_be((const uint8_t *)PQgetvalue(rows, i, 1));
+    }
+    free(list);
     return judge(p, rows);
+}
+
+/* Logs grow at their end: what is above its author's highest number is new for sure.  Anything else
+ * is called taken, which has it looked at one by one. */
+static int find_taken(struct db_postgres *p, const struct db_record *records, size_t count,
+                      bool *taken_out)
+{
+    int result = find_tops(p, records, count);
+    for (size_t i = 0; i < count && result == 0; i++) {
+        uint32_t *top = &p->top[records[i].ref.author];
+        taken_out[i] = records[i].ref.seq <= *top;
+        if (!taken_out[i])
+            *top = records[i].ref.seq;
+    }
+    return result;
+}
+
+/* Makes the partition of an event of which there is none yet, and moves there what was put into the
+ * default one meanwhile.  A hostile member can name many events: beyond so many they share the
+ * default partition. */
+static int open_partition(struct db_postgres *p, uint32_t event)
+{
+    char sql[768];
+    if (event == 0 || event > REPORT_EVENT_MAX || p->seen[event / 8] >> (event % 8) & 1)
+        return 0;
+    snprintf(sql, sizeof sql, "SELECT to_regclass('record_event_%u') IS NOT NULL OR (SELECT"
+             " count(*) FROM pg_inherits WHERE inhparent = 'record'::regclass) > %d",
+             (unsigned)event, (int)PARTITION_COUNT_MAX);
+    PGresult *rows = PQexec(p->conn, sql);
+    bool made = PQntuples(rows) == 1 && PQgetvalue(rows, 0, 0)[0] == 't';
+    int result = judge(p, rows);
+    if (result == 0 && !made) {
+        unsigned e = (unsigned)event;
+        snprintf(sql, sizeof sql, "CREATE TABLE record_event_%u (LIKE record INCLUDING ALL);"
+                 "WITH moved AS (DELETE FROM record_default WHERE event = %u RETURNING *)"
+                 " INSERT INTO record_event_%u SELECT * FROM moved;"
+                 "ALTER TABLE record ATTACH PARTITION record_event_%u FOR VALUES IN (%u)",
+                 e, e, e, e, e);
+        result = execute(p, sql);
+    }
+    if (result == 0)
+        p->seen[event / 8] |= (uint8_t)(1u << (event % 8));
+    return result;
 }
 
 /* Through a temporary table, which is written to no log and needs no index. */
@@ -331,16 +393,17 @@ static int bulk(struct db *db, const struct db_record *records, size_t count, in
                 bool *taken_out)
 {
     struct db_postgres *p = engine_of(db);
-    memset(taken_out, 0, count * sizeof *taken_out);
     int result = execute(p, "CREATE TEMPORARY TABLE IF NOT EXISTS staging (index BIGINT,"
                          " commune BIGINT, author BIGINT, lane BIGINT, seq BIGINT, kind BIGINT,"
                          " priority BIGINT, created_min BIGINT, clock_set BIGINT,"
                          " received_ms BIGINT, village BIGINT, own_village BIGINT, event BIGINT,"
                          " drill BIGINT, readable BIGINT, bytes BYTEA); TRUNCATE staging");
+    for (size_t i = 0; i < count && result == 0; i++)
+        result = open_partition(p, records[i].event);
     if (result == 0)
-        result = copy_in(p, records, count);
+        result = find_taken(p, records, count, taken_out);
     if (result == 0)
-        result = find_taken(p, taken_out, count);
+        result = copy_in(p, records, count, taken_out);
     if (result < 0)
         return result;
     char sql[512];
@@ -386,6 +449,7 @@ static int commit(struct db *db)
 static void roll_back(struct db *db)
 {
     struct db_postgres *p = engine_of(db);
+    memset(p->seen, 0, sizeof p->seen); /* a partition made in it is gone */
     if (PQtransactionStatus(p->conn) != PQTRANS_IDLE)
         PQclear(PQexec(p->conn, "ROLLBACK"));
 }

@@ -13,8 +13,8 @@
 #include "gateway/pack.h"
 
 enum {
-    IMPORT_BLOCK_COUNT = 32, /* in the ring */
-    IMPORT_GROUP_COUNT = 8,  /* written at once; the ring holds some more meanwhile */
+    IMPORT_BLOCK_COUNT = 64, /* in the ring */
+    IMPORT_GROUP_COUNT = 24, /* written at once; the ring holds some more meanwhile */
     IMPORT_RECORD_COUNT_MAX = SECTION_CONTENTS_LEN_MAX / (1 + RECORD_LEN_MIN) + 1,
     IMPORT_NO_PLACE = -1,
 };
