@@ -81,6 +81,33 @@ static bool decode_summary(struct bytes_reader *r, struct frame_view *v)
     return true;
 }
 
+/* The range that begins at *from; the next one begins behind it. */
+static bool read_sum(struct bytes_reader *r, uint32_t *from, struct frame_sum *sum)
+{
+    uint32_t span = (uint32_t)read_varint(r, FRAME_LOG_MAX);
+    uint64_t value = read_u64(r);
+    if (r->failed || *from > FRAME_LOG_MAX || span > FRAME_LOG_MAX - *from)
+        return false;
+    *sum = (struct frame_sum){ .from = *from, .to = *from + span, .sum = value };
+    *from += span + 1;
+    return true;
+}
+
+static bool decode_sums(struct bytes_reader *r, struct frame_view *v)
+{
+    v->sum_count = read_u8(r);
+    v->sum_from = (uint32_t)read_varint(r, FRAME_LOG_MAX);
+    if (r->failed || v->sum_count == 0 || v->sum_count > FRAME_SUM_COUNT_MAX)
+        return false;
+    v->sums = *r;
+    uint32_t from = v->sum_from;
+    struct frame_sum sum;
+    for (size_t i = 0; i < v->sum_count; i++)
+        if (!read_sum(r, &from, &sum))
+            return false;
+    return true;
+}
+
 static bool decode_mix(struct bytes_reader *r, struct frame_view *v)
 {
     uint8_t longest_len = 0;
@@ -116,8 +143,7 @@ int frame_decode(const uint8_t *buf, size_t len, struct frame_view *view_out)
     v.sender = read_u16(&r);
     v.digest = read_u24(&r);
     v.count = read_u8(&r);
-    if ((v.flags & FLAG_RESERVED) || v.sender == AUTHOR_NONE ||
-        ((v.flags & FRAME_FLAG_WHOLE) && !(v.flags & FRAME_FLAG_SUMMARY)))
+    if ((v.flags & FLAG_RESERVED) || v.sender == AUTHOR_NONE)
         return FRAME_EFORM;
     if (v.flags & FRAME_FLAG_FULL) {
         v.room = read_u8(&r);
@@ -126,7 +152,8 @@ int frame_decode(const uint8_t *buf, size_t len, struct frame_view *view_out)
     }
     if ((v.flags & FRAME_FLAG_LINKS) && !decode_links(&r, &v))
         return FRAME_EFORM;
-    if ((v.flags & FRAME_FLAG_SUMMARY) && !decode_summary(&r, &v))
+    if ((v.flags & FRAME_FLAG_SUMMARY) ? !decode_summary(&r, &v)
+                                       : (v.flags & FRAME_FLAG_WHOLE) && !decode_sums(&r, &v))
         return FRAME_EFORM;
     if ((v.flags & FRAME_FLAG_MIX) && !decode_mix(&r, &v))
         return FRAME_EFORM;
@@ -158,6 +185,15 @@ bool frame_next_entry(struct frame_view *v, struct frame_entry *entry_out)
     /* frame_decode() read the same bytes and refused a zero step; the first may be zero. */
     read_entry(&v->entries, &v->entry_log, true, entry_out);
     v->entry_count--;
+    return true;
+}
+
+bool frame_next_sum(struct frame_view *v, struct frame_sum *sum_out)
+{
+    if (v->sum_count == 0)
+        return false;
+    read_sum(&v->sums, &v->sum_from, sum_out);
+    v->sum_count--;
     return true;
 }
 
@@ -257,6 +293,22 @@ bool frame_add_mix(struct frame_builder *b, const struct frame_mixed *mixed, uin
         return false;
     b->w = w;
     *b->flags |= FRAME_FLAG_MIX;
+    return true;
+}
+
+bool frame_add_sums(struct frame_builder *b, const struct frame_sum *sums, size_t sum_count)
+{
+    struct bytes_writer w = b->w;
+    write_u8(&w, (uint8_t)sum_count);
+    write_varint(&w, sums[0].from);
+    for (size_t i = 0; i < sum_count; i++) {
+        write_varint(&w, sums[i].to - sums[i].from);
+        write_u64(&w, sums[i].sum);
+    }
+    if (w.failed || sum_count > FRAME_SUM_COUNT_MAX)
+        return false;
+    b->w = w;
+    *b->flags |= FRAME_FLAG_WHOLE;
     return true;
 }
 

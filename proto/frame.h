@@ -1,7 +1,8 @@
 /* frame.h - what one transmission carries: what I hold, and records.
  *
- *   version and flags  1   bits 5-7 version 1; bit 0 summary, bit 1 the summary is a piece of
- *                          the whole, bit 2 links, bit 3 a mix, bit 4 full
+ *   version and flags  1   bits 5-7 version 1; bits 0-1 what the sender holds: 0 not said, 1 a
+ *                          summary, 3 one that is a piece of the whole, 2 sums;
+ *                          bit 2 links, bit 3 a mix, bit 4 full
  *   tag                4   keyed hash of all the rest under the network key (sign.h)
  *   sender             2   node number
  *   digest             3   of everything the sender holds: equal digests, equal holdings
@@ -9,6 +10,7 @@
  *   room               1   if bit 4: 1 + the least class the sender has room for
  *   links              -   if bit 2: the nodes the sender hears, and how well
  *   summary            -   if bit 0: entry count, [if bit 1: from, to], entries
+ *   sums               -   if bits 0-1 are 2: of all the sender holds in ranges of logs
  *   mix                -   if bit 3: several records in the room of one
  *   records            -   to the end: length 1, record
  *
@@ -20,6 +22,10 @@
  * from the one before), held x 2 + more, and if `more` is set a count of runs, each run the
  * length of a gap and the length of what is held behind it.  Bit 1 says that logs numbered from
  * `from` to `to` that are not listed are empty at the sender.
+ *
+ * Sums are a count, the log number at which the first range begins, and for each range how many
+ * numbers follow its first one and the sum of what is held in it (8 bytes, PROTOCOL.md 5.2).  Each
+ * range begins behind the one before.
  *
  * A mix is a count, for each record its log number, number and length, and then as many bytes as
  * the longest has: all of them, each filled up with zeros, added by exclusive or.  Who holds all
@@ -36,7 +42,7 @@
 
 enum {
     FRAME_FLAG_SUMMARY = 0x01,
-    FRAME_FLAG_WHOLE = 0x02,
+    FRAME_FLAG_WHOLE = 0x02, /* without FRAME_FLAG_SUMMARY: sums */
     FRAME_FLAG_LINKS = 0x04,
     FRAME_FLAG_MIX = 0x08,
     FRAME_FLAG_FULL = 0x10,
@@ -47,6 +53,7 @@ enum {
     FRAME_QUALITY_MAX = 3,
     FRAME_RUN_COUNT_MAX = 8,
     FRAME_ENTRY_COUNT_MAX = 127,
+    FRAME_SUM_COUNT_MAX = 16,
     FRAME_LOG_MAX = 65536 * LANE_COUNT - 1,
 };
 
@@ -73,6 +80,11 @@ struct frame_link {
     uint8_t quality; /* 0..FRAME_QUALITY_MAX */
 };
 
+struct frame_sum {
+    uint32_t from, to; /* log numbers, both included */
+    uint64_t sum;
+};
+
 struct frame_mixed {
     uint32_t log, seq;
     uint8_t len;
@@ -93,6 +105,9 @@ struct frame_view {
     uint32_t whole_from, whole_to; /* with FRAME_FLAG_WHOLE */
     struct bytes_reader entries;   /* iterate with frame_next_entry() */
     uint32_t entry_log;            /* iterator's memory */
+    size_t sum_count;              /* 0: a frame without sums */
+    struct bytes_reader sums;      /* iterate with frame_next_sum() */
+    uint32_t sum_from;             /* iterator's memory */
     uint8_t mix_count;             /* 0 or at least 2 */
     struct frame_mixed mixed[FRAME_MIX_COUNT_MAX];
     const uint8_t *mix;            /* as long as the longest of them */
@@ -102,10 +117,11 @@ struct frame_view {
 int frame_decode(const uint8_t *buf, size_t len, struct frame_view *view_out);
 bool frame_next_link(struct frame_view *v, struct frame_link *link_out);
 bool frame_next_entry(struct frame_view *v, struct frame_entry *entry_out);
+bool frame_next_sum(struct frame_view *v, struct frame_sum *sum_out);
 bool frame_next_record(struct frame_view *v, const uint8_t **record_out, size_t *len_out);
 
-/* Builder: begin, [room], [links], [summary], [mix], records, finish; the caller then puts the tag
- * at buf + 1. */
+/* Builder: begin, [room], [links], [summary or sums], [mix], records, finish; the caller then puts
+ * the tag at buf + 1. */
 struct frame_builder {
     struct bytes_writer w;
     uint8_t *flags, *entry_count;
@@ -124,6 +140,9 @@ bool frame_add_links(struct frame_builder *b, const struct frame_link *links, si
 void frame_begin_summary(struct frame_builder *b, bool whole, uint32_t from, uint32_t to);
 /* Appends an entry (rising log numbers).  False, and nothing written, if it does not fit. */
 bool frame_add_entry(struct frame_builder *b, const struct frame_entry *entry);
+/* All sums, at least one, their ranges adjacent and rising, at most once and instead of a summary.
+ * False, and nothing written, if they do not fit. */
+bool frame_add_sums(struct frame_builder *b, const struct frame_sum *sums, size_t sum_count);
 /* Appends the sum of `count` records, `bytes` as long as the longest, before any record.  False,
  * and nothing written, if it does not fit. */
 bool frame_add_mix(struct frame_builder *b, const struct frame_mixed *mixed, uint8_t count,

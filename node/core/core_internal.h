@@ -5,6 +5,7 @@
  * turn.c    which records to relay, and when        trickle.c  frames without records
  * ledger.c  airtime over the sliding window         ack.c    a gateway's acknowledgements
  * mix.c     several records in the room of one       evict.c  a full store
+ * sums.c    what sums of holdings tell
  * mesh.c    the public calls, the order of work
  */
 #ifndef KENG_NODE_CORE_INTERNAL_H
@@ -49,6 +50,12 @@ enum {
     SILENCE_MS = 7200000,      /* who has said nothing for so long speaks, needless or not */
     WHOLE_AFTER_ROUNDS = 2,    /* brief summaries since a reset before the whole is told */
     WHOLE_AFTER_RESETS = 5,    /* brief summaries before it is told however often things change */
+    GREET_LOGS = 36,           /* a stranger is told the whole of so many logs, of more their sum */
+    FRAME_LOGS = 80,           /* so many fit a frame: of more than that sums are told first */
+    ANSWER_UNITS = 4,          /* a sum that differs is answered within */
+    ASKED_UNITS = 64,          /* what the answers show to be missing is asked for at once */
+    ANSWER_GAP_UNITS = 8,      /* between two answers; doubles while nothing new comes of them */
+    CATCH_UP_LOGS = 8,         /* logs with holes above which a hole filled is not told */
     CHANGED_UNITS = 64,        /* a log counts as lately changed for so long */
 
     /* Links: whom we hear, and whom our neighbours say they hear. */
@@ -132,6 +139,7 @@ struct slot {
 };
 
 struct log {
+    uint64_t sum;        /* of a hash of each thing held */
     uint64_t changed_ms;
     uint64_t stated_ms;  /* when we last told what we hold of it */
     uint64_t hole_ms;    /* since when we know that we lack something; 0: nothing known */
@@ -237,6 +245,8 @@ struct mix_draft {
     uint8_t sum[RECORD_LEN_MAX];
 };
 
+struct span { uint32_t from, to; }; /* log numbers, both included */
+
 struct unconfirmed {
     uint32_t slot, seq;
     uint64_t again_ms;
@@ -246,7 +256,7 @@ struct unconfirmed {
 struct mesh {
     struct mesh_config cfg;
     uint64_t now_ms, rng;
-    uint64_t digest; /* sum of a hash of each thing held */
+    uint64_t digest; /* sum of the logs' sums */
     uint64_t unit_ms;
     uint32_t next_event_id, next_tx_id;
     struct mesh_stats stats;
@@ -286,8 +296,14 @@ struct mesh {
     uint64_t links_changed_ms; /* since when they differ from that; 0: they do not */
     uint8_t frame_count, links_left;
     uint64_t reset_digest; /* our digest when the trickle was last reset */
-    bool want_summary, want_whole;
-    uint32_t whole_from;  /* where the next piece of the whole begins */
+    bool want_summary;
+    uint64_t sums_ms;     /* when we last told sums */
+    uint64_t tell_ms;     /* not before then: */
+    struct span owed[FRAME_SUM_COUNT_MAX]; /* ranges of logs to tell whole, piece by piece */
+    uint8_t owed_count, sum_parts; /* into how many sums to split sum_span; 0: none wanted */
+    struct span sum_span;
+    bool answering;       /* what is told answers somebody's sums */
+    uint64_t answer_again_ms, answer_gap_ms;
     struct tx tx;
     bool modem_ready, need_dirty;
 
@@ -315,6 +331,8 @@ void table_init(struct mesh *m);
 struct author_slot *table_find_author(const struct mesh *m, uint16_t number);
 struct log *table_find_log(const struct mesh *m, uint16_t author, uint8_t lane);
 /* Creates it when the author is known; NULL when not, or no log is free. */
+/* As frames name it. */
+uint32_t table_log_number(const struct log *log);
 struct log *table_get_log(struct mesh *m, uint16_t author, uint8_t lane);
 uint16_t table_log_index(const struct mesh *m, const struct log *log);
 uint32_t table_find(const struct mesh *m, const struct log *log, uint32_t seq);
@@ -355,6 +373,11 @@ void neigh_links_stated(struct mesh *m);
 void neigh_on_summary(struct mesh *m, struct neighbour *n, struct frame_view *frame);
 /* These heard a frame with our digest. */
 void neigh_covered(struct mesh *m, uint64_t nodes);
+/* By its sums it holds all that we hold of these logs; then perhaps all but this; */
+void neigh_holds_same(struct mesh *m, struct neighbour *n, uint32_t from, uint32_t to);
+void neigh_lacks_one(struct mesh *m, struct neighbour *n, struct log *log, uint32_t seq);
+/* or one that we lack. */
+void neigh_claims(struct mesh *m, const struct record_ref *ref);
 void neigh_on_digest(struct mesh *m, struct neighbour *n, uint32_t digest24);
 /* Was the digest it last stated ours as we are now? */
 /* We have told all that we hold: whoever has lately turned up, and heard us, knows it. */
@@ -386,6 +409,12 @@ void evict_settle(struct mesh *m, const struct log *log, uint32_t seq);
 /* Settles what is missing and no longer worth asking for. */
 void evict_advance(struct mesh *m);
 
+/* sums.c */
+void sums_heard(struct mesh *m, struct neighbour *n, struct frame_view *frame);
+uint32_t sums_log_count(const struct mesh *m, uint32_t from, uint32_t to);
+size_t sums_split(const struct mesh *m, uint32_t from, uint32_t to, size_t part_count,
+                  struct frame_sum out[FRAME_SUM_COUNT_MAX]);
+
 /* rx.c */
 bool rx_role_allows(const struct mesh_author *a, uint8_t kind);
 /* A copy of a record held here was on air, sent by this neighbour. */
@@ -405,6 +434,13 @@ void mix_add_partners(struct mesh *m, struct mix_draft *d, uint64_t reach, size_
 void tx_advance(struct mesh *m);
 void tx_on_done(struct mesh *m, enum mesh_tx_result result);
 void tx_record_committed(struct mesh *m, uint32_t index, bool own);
+/* Somebody's sums differ in these ranges: he is told of them, in finer sums or whole. */
+void tell_answered(struct mesh *m); /* another one did */
+void tell_answer(struct mesh *m, const struct span *spans, size_t span_count, bool finer);
+/* Tells the whole if it has no more logs than that, and its sum otherwise. */
+void tell_all(struct mesh *m, uint32_t whole_log_count);
+/* When a frame may be sent that tells and carries no record; MESH_NEVER: nothing to tell. */
+uint64_t tx_tell_ms(const struct mesh *m);
 /* When this class has airtime again: now, unless it was held back. */
 uint64_t tx_blocked_until_ms(const struct mesh *m, uint32_t class);
 /* Looks again for a frame worth building, wait_ms from now or as soon as we may speak. */
@@ -428,6 +464,9 @@ void turn_consider(struct mesh *m);
 
 /* trickle.c */
 void trickle_reset(struct mesh *m);
+/* This log misses something that nobody will send by himself: it is asked for as if that had been
+ * known for so long. */
+void trickle_ask(struct mesh *m, struct log *log, uint64_t patience_units);
 void trickle_advance(struct mesh *m);
 
 /* ledger.c */

@@ -168,6 +168,13 @@ uint64_t neigh_near_mask(const struct mesh *m)
     return mask;
 }
 
+/* Who comes may soon be gone: he is greeted and answered at once. */
+static void expect_stranger(struct mesh *m)
+{
+    m->hello_gap_ms = HELLO_UNITS * m->unit_ms;
+    m->answer_gap_ms = ANSWER_GAP_UNITS * m->unit_ms;
+}
+
 struct neighbour *neigh_heard(struct mesh *m, const struct frame_view *frame,
                               const struct mesh_rx_meta *meta)
 {
@@ -184,7 +191,7 @@ struct neighbour *neigh_heard(struct mesh *m, const struct frame_view *frame,
         for (uint32_t i = m->log_count; i < m->cfg.log_count_max; i++)
             held[i] = 0;
         read_lists(m, n);
-        m->hello_gap_ms = HELLO_UNITS * m->unit_ms;
+        expect_stranger(m);
     }
     uint8_t step = (uint8_t)(frame->count - n->count);
     note_count(n, step, frame->count, is_new);
@@ -193,7 +200,7 @@ struct neighbour *neigh_heard(struct mesh *m, const struct frame_view *frame,
          * is greeted like a stranger. */
         n->summary_known = false;
         n->greeted = 0;
-        m->hello_gap_ms = HELLO_UNITS * m->unit_ms;
+        expect_stranger(m);
     }
     n->heard_ms = m->now_ms;
     n->ignored_ms = 0;
@@ -311,13 +318,9 @@ static void confirm_own(struct mesh *m, const struct log *log, uint32_t held, ui
     m->stats.state_changes++;
 }
 
-static void state_log(struct mesh *m, struct neighbour *n, struct log *log,
-                      const struct frame_entry *e)
+/* Somebody holds records of this log up to `claim`. */
+static void claimed(struct mesh *m, struct log *log, uint32_t claim)
 {
-    uint64_t bit = neigh_bit(m, n);
-    uint32_t claim = e->held;
-    for (uint8_t i = 0; i < e->run_count; i++)
-        claim += e->runs[i].gap + e->runs[i].held;
     if (claim > log->known)
         log->known = claim;
     if (log->hole_ms == 0 && log->known > log->held)
@@ -325,6 +328,16 @@ static void state_log(struct mesh *m, struct neighbour *n, struct log *log,
     /* Once until it is made good: an unproved claim must not silence an author for ever. */
     if (log->local && claim > log->top && log->claimed_ms == MESH_NEVER)
         log->claimed_ms = m->now_ms;
+}
+
+static void state_log(struct mesh *m, struct neighbour *n, struct log *log,
+                      const struct frame_entry *e)
+{
+    uint64_t bit = neigh_bit(m, n);
+    uint32_t claim = e->held;
+    for (uint8_t i = 0; i < e->run_count; i++)
+        claim += e->runs[i].gap + e->runs[i].held;
+    claimed(m, log, claim);
     n->held[table_log_index(m, log)] = e->held;
     if (log->lane != 0) {
         if (log->newest != SLOT_NONE)
@@ -351,6 +364,7 @@ void neigh_on_summary(struct mesh *m, struct neighbour *n, struct frame_view *fr
 {
     uint8_t listed[MESH_LOG_COUNT_MAX / 8] = { 0 };
     bool whole = frame->flags & FRAME_FLAG_WHOLE;
+    bool asked = m->sums_ms > 0 && m->now_ms - m->sums_ms < ASKED_UNITS * m->unit_ms;
     struct frame_entry e;
     while (frame_next_entry(frame, &e)) {
         struct log *log = stated_log(m, (uint16_t)(e.log / LANE_COUNT),
@@ -361,7 +375,10 @@ void neigh_on_summary(struct mesh *m, struct neighbour *n, struct frame_view *fr
         }
         uint16_t i = table_log_index(m, log);
         listed[i / 8] |= (uint8_t)(1u << (i % 8));
+        bool known = log->known > log->held;
         state_log(m, n, log, &e);
+        if (asked && !known && log->known > log->held)
+            trickle_ask(m, log, HOLE_QUIET_UNITS);
     }
     for (uint16_t i = 0; whole && i < m->log_count; i++) {
         struct log *log = &m->logs[i];
@@ -391,19 +408,47 @@ bool neigh_in_sync(const struct mesh *m, const struct neighbour *n)
     return n->digest == table_digest24(m, n->node);
 }
 
-/* Its digest is ours: it holds all that we hold. */
-static void note_sync(struct mesh *m, struct neighbour *n)
+void neigh_holds_same(struct mesh *m, struct neighbour *n, uint32_t from, uint32_t to)
 {
-    if (n->summary_known && n->synced_digest == m->digest)
-        return;
     uint64_t bit = neigh_bit(m, n);
     for (uint16_t i = 0; i < m->log_count; i++) {
         struct log *log = &m->logs[i];
+        uint32_t number = table_log_number(log);
+        if (number < from || number > to)
+            continue;
         n->held[i] = log->held;
         uint32_t seq = log->held;
         while (log->lane == 0 && seq < log->top && (seq = table_next_held(m, log, seq)) != 0)
             m->slots[table_find(m, log, seq)].confirmed |= bit;
     }
+}
+
+void neigh_lacks_one(struct mesh *m, struct neighbour *n, struct log *log, uint32_t seq)
+{
+    uint32_t *held = &n->held[table_log_index(m, log)];
+    for (uint32_t above = seq + 1; above <= *held; above++)
+        if (table_holds(m, log, above))
+            m->slots[table_find(m, log, above)].confirmed |= neigh_bit(m, n);
+    if (*held >= seq)
+        *held = seq - 1;
+    state_record(m, &m->slots[table_find(m, log, seq)], neigh_bit(m, n), false);
+}
+
+void neigh_claims(struct mesh *m, const struct record_ref *ref)
+{
+    struct log *log = stated_log(m, ref->author, ref->lane);
+    if (!log)
+        return;
+    claimed(m, log, ref->seq);
+    trickle_ask(m, log, HOLE_QUIET_UNITS);
+}
+
+/* Its digest is ours: it holds all that we hold. */
+static void note_sync(struct mesh *m, struct neighbour *n)
+{
+    if (n->summary_known && n->synced_digest == m->digest)
+        return;
+    neigh_holds_same(m, n, 0, FRAME_LOG_MAX);
     n->summary_known = true;
     n->synced_digest = m->digest;
     m->need_dirty = true;

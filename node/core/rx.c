@@ -95,8 +95,7 @@ static void ask_for_roster(struct mesh *m)
     if (!root || root->known > root->held)
         return;
     root->known = root->held + 1;
-    root->hole_ms = m->now_ms > HOLE_UNITS * m->unit_ms ? m->now_ms - HOLE_UNITS * m->unit_ms : 1;
-    trickle_reset(m);
+    trickle_ask(m, root, HOLE_UNITS);
 }
 
 enum mesh_verdict rx_record(struct mesh *m, const uint8_t *bytes, size_t len,
@@ -185,8 +184,12 @@ enum mesh_verdict mesh_on_frame(struct mesh *m, uint64_t now_ms, const uint8_t *
     n->room = v.room;
     if (v.flags & FRAME_FLAG_LINKS)
         neigh_on_links(m, n, &v);
+    if (v.flags & FRAME_FLAG_WHOLE)
+        tell_answered(m);
     if (v.flags & FRAME_FLAG_SUMMARY)
         neigh_on_summary(m, n, &v);
+    if (v.sum_count > 0)
+        sums_heard(m, n, &v);
     bool news = (v.flags & FRAME_FLAG_MIX) && mix_heard(m, &v, n);
     const uint8_t *record;
     size_t record_len;

@@ -1,14 +1,20 @@
 /* Authors, logs and records: what this node knows to exist and what it holds. */
 #include "node/core/core_internal.h"
 
-static uint32_t log_number(const struct log *log)
+uint32_t table_log_number(const struct log *log)
 {
     return (uint32_t)log->author * LANE_COUNT + log->lane;
 }
 
 static uint64_t held_hash(const struct log *log, uint32_t seq)
 {
-    return core_mix((uint64_t)log_number(log) << 32 | seq);
+    return core_mix((uint64_t)table_log_number(log) << 32 | seq);
+}
+
+static void count_hash(struct mesh *m, struct log *log, uint64_t hash)
+{
+    m->digest += hash;
+    log->sum += hash;
 }
 
 void table_init(struct mesh *m)
@@ -208,7 +214,7 @@ void table_forget(struct mesh *m, uint32_t index)
     } else {
         order_remove(m, s);
         if (s->seq > log->settled)
-            m->digest -= held_hash(log, s->seq);
+            count_hash(m, log, 0 - held_hash(log, s->seq));
         log->held_count--;
         m->stats.records_held--;
     }
@@ -221,6 +227,19 @@ void table_forget(struct mesh *m, uint32_t index)
     m->used_count--;
 }
 
+/* While very much is missing and only one is near, that some of it came is not worth telling: he
+ * sent it. */
+static bool catching_up(const struct mesh *m)
+{
+    uint64_t reach = neigh_reach_mask(m);
+    uint32_t count = 0;
+    if (reach & (reach - 1))
+        return false;
+    for (uint16_t i = 0; i < m->log_count; i++)
+        count += m->logs[i].known > m->logs[i].held;
+    return count > CATCH_UP_LOGS;
+}
+
 void table_commit(struct mesh *m, uint32_t index)
 {
     struct slot *s = &m->slots[index];
@@ -230,12 +249,12 @@ void table_commit(struct mesh *m, uint32_t index)
     log->pending_count--;
     order_append(m, index);
     if (s->seq > log->settled)
-        m->digest += held_hash(log, s->seq);
+        count_hash(m, log, held_hash(log, s->seq));
     log->held_count++;
     m->stats.records_held++;
     m->stats.state_changes++;
-    log->changed_ms = m->now_ms;
-    if (s->seq > log->top)
+    bool risen = s->seq > log->top;
+    if (risen)
         log->top = s->seq;
     if (s->seq > log->known)
         log->known = s->seq;
@@ -247,6 +266,8 @@ void table_commit(struct mesh *m, uint32_t index)
     }
     while (log->lane == 0 && table_holds(m, log, log->held + 1))
         log->held++;
+    if (risen || !catching_up(m))
+        log->changed_ms = m->now_ms;
     if (log->hole_ms > 0)
         m->hole_gap_ms = 0; /* asking helps */
     if (log->known <= log->held)
@@ -259,7 +280,7 @@ void table_settle(struct mesh *m, struct log *log, uint32_t seq)
 {
     for (uint32_t i = log->settled + 1; i <= seq; i++)
         if (!table_holds(m, log, i))
-            m->digest += held_hash(log, i);
+            count_hash(m, log, held_hash(log, i));
     if (seq <= log->settled)
         return;
     log->settled = seq;

@@ -28,6 +28,15 @@ void trickle_reset(struct mesh *m)
         trickle_begin(m, trickle_min_ms(m));
 }
 
+void trickle_ask(struct mesh *m, struct log *log, uint64_t patience_units)
+{
+    uint64_t patience_ms = patience_units * m->unit_ms;
+    log->hole_ms = m->now_ms > patience_ms ? m->now_ms - patience_ms : 1;
+    m->hole_again_ms = m->now_ms;
+    m->links_gap_ms = LINKS_GAP_UNITS * m->unit_ms; /* who asks must say whom he hears */
+    trickle_reset(m);
+}
+
 /* Do we differ by what we are about to send it?  What we sent already may have been lost. */
 static bool explained(const struct mesh *m, const struct neighbour *n)
 {
@@ -104,7 +113,7 @@ static bool summary_due(struct mesh *m)
     if (stranger_around(m) && m->now_ms - m->sent_ms > m->hello_gap_ms) {
         m->hello_gap_ms = m->hello_gap_ms * 2 < TRICKLE_MAX_MS ? m->hello_gap_ms * 2
                                                                : TRICKLE_MAX_MS;
-        t->rounds = WHOLE_AFTER_ROUNDS + 1;
+        tell_all(m, GREET_LOGS);
         return true;
     }
     bool busy = m->news_ms > 0 && m->now_ms - m->news_ms < QUIET_UNITS * m->unit_ms;
@@ -147,7 +156,9 @@ void trickle_advance(struct mesh *m)
         t->fired = true;
         if (summary_due(m)) {
             m->want_summary = true;
-            m->want_whole = t->rounds > WHOLE_AFTER_ROUNDS || t->since_whole > WHOLE_AFTER_RESETS;
+            if (t->rounds > WHOLE_AFTER_ROUNDS || t->since_whole > WHOLE_AFTER_RESETS)
+                tell_all(m, FRAME_LOGS);
+            m->tell_ms = m->now_ms;
             tx_set_due(m, 0);
         }
     }

@@ -275,8 +275,8 @@ void turn_consider(struct mesh *m)
             i = m->slots[i].order_next;
         }
     }
-    if (m->want_summary && tx_blocked_until_ms(m, CLASS_STATEMENT) < first_ms)
-        first_ms = tx_blocked_until_ms(m, CLASS_STATEMENT);
+    if (tx_tell_ms(m) < first_ms)
+        first_ms = tx_tell_ms(m);
     m->tx.due_ms = MESH_NEVER;
     if (first_ms != MESH_NEVER)
         tx_set_due(m, first_ms > m->now_ms ? first_ms - m->now_ms : 0);

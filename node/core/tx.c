@@ -14,6 +14,8 @@ enum {
     SUMMARY_ROOM_LEN = 7, /* entry count and range, at most */
 };
 
+static const struct span EVERYTHING = { 0, FRAME_LOG_MAX };
+
 void tx_set_due(struct mesh *m, uint64_t wait_ms)
 {
     uint64_t at_ms = m->now_ms + wait_ms;
@@ -171,28 +173,29 @@ static bool worth_telling(const struct mesh *m, const struct log *log, bool whol
         return log->top > 0;
     if (log->changed_ms > log->stated_ms)
         return true;
-    if (m->want_summary && m->tx.slot_count == 0)
-        return log->known > log->held || (log->changed_ms > 0 &&
+    if (m->tx.slot_count == 0)
+        return log->known > log->held || (m->want_summary && log->changed_ms > 0 &&
                                           m->now_ms - log->changed_ms < CHANGED_UNITS * m->unit_ms);
     return log->known > log->held &&
            m->now_ms - log->stated_ms > HOLE_UNITS * m->unit_ms / 2;
 }
 
-/* Adds entries from log number `from` on until room_len is used up.  Returns the first number that
- * found no room, or FRAME_LOG_MAX + 1 when all were told. */
-static uint32_t add_entries(struct mesh *m, struct frame_builder *b, bool whole, uint32_t from,
+/* Adds entries of the logs in `span` until room_len is used up.  Returns the first number that
+ * found no room, or that behind the span when all were told. */
+static uint32_t add_entries(struct mesh *m, struct frame_builder *b, bool whole, struct span span,
                             size_t room_len, bool dry)
 {
     uint8_t *end = b->w.end;
     if (bytes_room(&b->w) > room_len)
         b->w.end = b->w.at + room_len;
-    uint32_t stop = FRAME_LOG_MAX + 1;
-    for (uint16_t a = 0; a < m->author_count && stop > FRAME_LOG_MAX; a++)
-        for (int lane = 0; lane < LANE_COUNT && stop > FRAME_LOG_MAX; lane++) {
+    uint32_t stop = span.to + 1;
+    for (uint16_t a = 0; a < m->author_count && stop > span.to; a++)
+        for (int lane = 0; lane < LANE_COUNT && stop > span.to; lane++) {
             uint16_t index = m->authors[a].log[lane];
             uint32_t number = (uint32_t)m->authors[a].author.number * LANE_COUNT + (uint32_t)lane;
             struct frame_entry e;
-            if (index == LOG_NONE || number < from || !worth_telling(m, &m->logs[index], whole))
+            if (index == LOG_NONE || number < span.from || number > span.to ||
+                !worth_telling(m, &m->logs[index], whole))
                 continue;
             entry_of(m, &m->logs[index], &e);
             if (!frame_add_entry(b, &e))
@@ -204,6 +207,7 @@ static uint32_t add_entries(struct mesh *m, struct frame_builder *b, bool whole,
     return stop;
 }
 
+/* Writes the whole of the first range that is owed, as far as there is room, or what is brief. */
 static void write_summary(struct mesh *m, struct frame_builder *b, size_t records_len, bool whole)
 {
     size_t room_len = bytes_room(&b->w) - records_len;
@@ -212,18 +216,31 @@ static void write_summary(struct mesh *m, struct frame_builder *b, size_t record
     room_len -= SUMMARY_ROOM_LEN;
     if (!whole) {
         frame_begin_summary(b, false, 0, 0);
-        add_entries(m, b, false, 0, room_len, false);
+        add_entries(m, b, false, EVERYTHING, room_len, false);
         return;
     }
     /* The range stands before its entries: find how far they reach, then write. */
     struct frame_builder dry = *b;
     uint8_t flags = *b->flags;
-    frame_begin_summary(&dry, true, m->whole_from, FRAME_LOG_MAX);
-    uint32_t stop = add_entries(m, &dry, true, m->whole_from, room_len, true);
+    struct span span = m->owed[0];
+    frame_begin_summary(&dry, true, span.from, FRAME_LOG_MAX);
+    uint32_t stop = add_entries(m, &dry, true, span, room_len, true);
     *b->flags = flags;
-    frame_begin_summary(b, true, m->whole_from, stop - 1);
-    add_entries(m, b, true, m->whole_from, room_len, false);
-    m->whole_from = stop > FRAME_LOG_MAX ? 0 : stop;
+    frame_begin_summary(b, true, span.from, stop - 1);
+    add_entries(m, b, true, span, room_len, false);
+    m->owed[0].from = stop;
+    if (stop > span.to)
+        memmove(m->owed, m->owed + 1, --m->owed_count * sizeof m->owed[0]);
+}
+
+static void write_sums(struct mesh *m, struct frame_builder *b)
+{
+    struct frame_sum sums[FRAME_SUM_COUNT_MAX];
+    size_t count = sums_split(m, m->sum_span.from, m->sum_span.to, m->sum_parts, sums);
+    if (!frame_add_sums(b, sums, count))
+        frame_add_sums(b, sums, 1); /* a modem with short frames */
+    m->sums_ms = m->now_ms;
+    m->sum_parts = 0;
 }
 
 static void write_links(struct mesh *m, struct frame_builder *b, size_t records_len)
@@ -261,11 +278,20 @@ static size_t compose(struct mesh *m, const struct draft *d)
     if (m->room > 0 && bytes_room(&b.w) > d->len)
         frame_add_room(&b, m->room);
     write_links(m, &b, d->len);
-    bool whole = m->want_whole && m->tx.slot_count == 0;
-    if (whole || anything_to_tell(m))
+    bool whole = m->owed_count > 0 && m->tx.slot_count == 0;
+    bool sums = m->sum_parts > 0 && m->tx.slot_count == 0 && !whole;
+    if (sums)
+        write_sums(m, &b);
+    else if (whole || anything_to_tell(m))
         write_summary(m, &b, d->len, whole);
-    if (b.entry_count || m->want_summary)
+    if (b.entry_count || m->tx.slot_count == 0)
         m->stats.tx_summaries++;
+    m->want_summary = false;
+    if (m->tx.slot_count > 0 && !m->answering) {
+        m->owed_count = 0; /* news flows again: what was to be told is about to change */
+        m->sum_parts = 0;
+    }
+    m->answering = m->answering && !whole && !sums;
     size_t at = 0;
     uint8_t i = 0;
     if (d->mix.count > 1) {
@@ -279,15 +305,8 @@ static size_t compose(struct mesh *m, const struct draft *d)
     m->tx.digest = m->digest;
     size_t len = frame_finish(&b);
     assert(len > 0);
-    if (!m->want_whole || whole) {
-        /* A whole that did not fit beside records is still owed; its next pieces follow. */
-        m->want_whole = whole && m->whole_from != 0;
-        m->want_summary = m->want_whole;
-        if (whole) {
-            m->trickle.since_whole = 0;
-            neigh_greeted(m);
-        }
-    }
+    if (whole || sums)
+        neigh_greeted(m);
     uint8_t tag[FRAME_TAG_LEN];
     m->cfg.outside.tag(m->cfg.outside.ctx, m->tx.frame.bytes, 1,
                        m->tx.frame.bytes + 1 + FRAME_TAG_LEN, len - 1 - FRAME_TAG_LEN, tag);
@@ -329,7 +348,7 @@ static void build(struct mesh *m)
         if (tx_blocked_until_ms(m, CLASS_RECORD + p) <= m->now_ms)
             choose_of_priority(m, &d, p, reach);
     mix(m, &d, reach);
-    bool summary = m->want_summary && tx_blocked_until_ms(m, CLASS_STATEMENT) <= m->now_ms;
+    bool summary = tx_tell_ms(m) <= m->now_ms;
     if (m->tx.slot_count == 0 && summary &&
         !class_allowed(m, CLASS_STATEMENT, m->cfg.mtu_len)) {
         block(m, CLASS_STATEMENT);
@@ -350,6 +369,55 @@ static void build(struct mesh *m)
 }
 
 /* ---- what the other files call ------------------------------------------------------- */
+
+uint64_t tx_tell_ms(const struct mesh *m)
+{
+    uint64_t at_ms = tx_blocked_until_ms(m, CLASS_STATEMENT);
+    if (!m->want_summary && m->owed_count == 0 && m->sum_parts == 0)
+        return MESH_NEVER;
+    return at_ms > m->tell_ms ? at_ms : m->tell_ms;
+}
+
+/* Who asks must say whom he hears, or nobody thinks that an answer would be heard. */
+static void want_sums(struct mesh *m, uint8_t part_count)
+{
+    m->sum_parts = part_count;
+    m->links_gap_ms = LINKS_GAP_UNITS * m->unit_ms;
+}
+
+void tell_all(struct mesh *m, uint32_t whole_log_count)
+{
+    m->trickle.since_whole = 0;
+    m->sum_span = EVERYTHING;
+    if (sums_log_count(m, 0, FRAME_LOG_MAX) > whole_log_count)
+        want_sums(m, 1);
+    else if (m->owed_count == 0)
+        m->owed[m->owed_count++] = EVERYTHING;
+}
+
+void tell_answered(struct mesh *m)
+{
+    if (!m->answering)
+        return;
+    m->answering = false;
+    m->owed_count = 0;
+    m->sum_parts = 0;
+}
+
+void tell_answer(struct mesh *m, const struct span *spans, size_t span_count, bool finer)
+{
+    if (m->now_ms < m->answer_again_ms)
+        return;
+    m->answer_again_ms = m->now_ms + m->answer_gap_ms;
+    m->answer_gap_ms = m->answer_gap_ms * 2 < TRICKLE_MAX_MS ? m->answer_gap_ms * 2
+                                                              : TRICKLE_MAX_MS;
+    want_sums(m, finer ? FRAME_SUM_COUNT_MAX : 0);
+    m->sum_span = spans[0];
+    m->owed_count = finer ? 0 : (uint8_t)span_count;
+    memcpy(m->owed, spans, m->owed_count * sizeof m->owed[0]);
+    m->answering = true;
+    m->tell_ms = m->now_ms + core_between(m, m->unit_ms / 4, ANSWER_UNITS * m->unit_ms);
+}
 
 void tx_record_committed(struct mesh *m, uint32_t index, bool own)
 {
@@ -397,8 +465,6 @@ void tx_on_done(struct mesh *m, enum mesh_tx_result result)
     m->tx.due_ms = MESH_NEVER;
     m->tx.earliest_ms = m->now_ms + core_between(m, m->unit_ms / 2, m->unit_ms * 3 / 2);
     m->need_dirty = true;
-    if (m->want_summary)
-        tx_set_due(m, 0);
 }
 
 static bool tx_possible(const struct mesh *m)

@@ -1,7 +1,7 @@
 /* reconcile.c - what it costs two nodes with 10,000 records to find and mend d differences.
  *
- *   reconcile           the table, then one line for each goal; exit status 1 when short
- *   reconcile frames    one run of each, with every frame that was on air
+ *   reconcile                 the table, then one line for each goal; exit status 1 when short
+ *   reconcile frames [SEED]   one run of each, with every frame that was on air
  *
  * Two real cores with a store in memory were apart for an hour, come within hearing at SF7 without
  * loss, and run until each knows that the other holds what it holds.  Control is every byte on
@@ -132,7 +132,8 @@ static void on_sent(void *ctx, const struct net_node *n, uint64_t start_us, uint
                "records %zu (%u)\n", (double)(start_us - r->open_us) / 1e6, n->number,
                n->tx.len, FRAME_HEADER_LEN, link_len,
                n->tx.len - FRAME_HEADER_LEN - link_len - records_len, entry_count,
-               v.flags & FRAME_FLAG_WHOLE ? ", whole" : "", records_len, count);
+               v.sum_count > 0 ? ", sums" : v.flags & FRAME_FLAG_WHOLE ? ", whole" : "",
+               records_len, count);
 }
 
 static void on_stored(void *ctx, const struct net_node *n, const struct mesh_event *ev,
@@ -428,14 +429,14 @@ static int all(void)
     return short_of > 0;
 }
 
-static void list_frames(void)
+static void list_frames(uint64_t seed)
 {
     for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++)
         for (size_t pattern = 0; pattern < PATTERN_COUNT; pattern++)
             for (size_t i = pattern; i < D_COUNT; i++) {
                 printf("%u authors x %u, %s, d = %u\n", shapes[s].author_count,
                        shapes[s].log_len, patterns[pattern], differences[i]);
-                struct result r = measure(&shapes[s], differences[i], pattern == 1, 1, true);
+                struct result r = measure(&shapes[s], differences[i], pattern == 1, seed, true);
                 printf("  control %d bytes until equal, %d until both know, %d of records "
                        "repeated\n", r.value[CONTROL], r.value[CONTROL_KNOWN], r.value[REPEATED]);
             }
@@ -443,12 +444,12 @@ static void list_frames(void)
 
 int main(int argc, char **argv)
 {
-    if (argc == 2 && strcmp(argv[1], "frames") == 0) {
-        list_frames();
+    if (argc >= 2 && argc <= 3 && strcmp(argv[1], "frames") == 0) {
+        list_frames(argc == 3 ? strtoull(argv[2], NULL, 10) : 1);
         return 0;
     }
     if (argc != 1) {
-        fprintf(stderr, "usage: reconcile [frames]\n");
+        fprintf(stderr, "usage: reconcile [frames [SEED]]\n");
         return 2;
     }
     return all();

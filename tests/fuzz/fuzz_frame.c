@@ -29,6 +29,17 @@ static void fuzz_frame(const uint8_t *data, size_t len)
         FUZZ_CHECK(entry.run_count <= FRAME_RUN_COUNT_MAX);
         FUZZ_CHECK(frame_add_entry(&b, &entry));
     }
+    if (v.sum_count > 0) {
+        struct frame_sum sums[FRAME_SUM_COUNT_MAX];
+        size_t sum_count = 0, all = v.sum_count;
+        while (sum_count < all && frame_next_sum(&v, &sums[sum_count])) {
+            FUZZ_CHECK(sums[sum_count].from <= sums[sum_count].to);
+            FUZZ_CHECK(sums[sum_count].to <= FRAME_LOG_MAX);
+            FUZZ_CHECK(sum_count == 0 || sums[sum_count].from == sums[sum_count - 1].to + 1);
+            sum_count++;
+        }
+        FUZZ_CHECK(frame_add_sums(&b, sums, sum_count));
+    }
     const uint8_t *record;
     size_t record_len;
     while (frame_next_record(&v, &record, &record_len))

@@ -133,7 +133,8 @@ static void trace_frame(struct run *run, const struct net_node *n, uint64_t star
     text[at] = '\0';
     measure_trace(run->m, start_us, n->index, "tx %u bytes %.3f s%s%s", n->tx.len,
                   (double)(end_us - start_us) / US,
-                  view->flags & FRAME_FLAG_WHOLE ? " whole" : "", text);
+                  view->sum_count > 0 ? " sums" : view->flags & FRAME_FLAG_WHOLE ? " whole" : "",
+                  text);
 }
 
 static void count_waste(struct measure_waste *w, const struct frame_view *view, size_t frame_len)

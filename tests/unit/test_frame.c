@@ -95,11 +95,34 @@ static void print_links(struct frame_view *v, char text[TEXT_LEN])
         len += snprintf(text + len, TEXT_LEN - (size_t)len, ",%u/%u", link.node, link.quality);
 }
 
+/* 'sums:from', then ',to/sum' for each range. */
+static void build_sums(struct frame_builder *b, const char *text)
+{
+    struct frame_sum sums[FRAME_SUM_COUNT_MAX];
+    const char *at = text + strlen("sums:");
+    size_t count = 0;
+    for (uint32_t from = number_at(&at); take(&at, ','); from = sums[count++].to + 1) {
+        char *end;
+        assert_in_range(count, 0, FRAME_SUM_COUNT_MAX - 1);
+        sums[count].from = from;
+        sums[count].to = number_at(&at);
+        assert_true(take(&at, '/'));
+        sums[count].sum = strtoull(at, &end, 16);
+        at = end;
+    }
+    assert_int_equal(*at, '\0');
+    assert_true(frame_add_sums(b, sums, count));
+}
+
 static void build_summary(struct frame_builder *b, const char *text)
 {
     const char *at = text;
     if (strcmp(text, "-") == 0)
         return;
+    if (strncmp(at, "sums:", 5) == 0) {
+        build_sums(b, text);
+        return;
+    }
     if (strncmp(at, "whole:", 6) == 0) {
         at += 6;
         uint32_t from = number_at(&at);
@@ -128,11 +151,17 @@ static void build_summary(struct frame_builder *b, const char *text)
 static void print_summary(struct frame_view *v, char text[TEXT_LEN])
 {
     struct frame_entry e;
+    struct frame_sum sum;
     int len = snprintf(text, TEXT_LEN, "-");
-    if (v->flags & FRAME_FLAG_WHOLE)
+    if (v->sum_count > 0)
+        len = snprintf(text, TEXT_LEN, "sums:%u", v->sum_from);
+    else if (v->flags & FRAME_FLAG_WHOLE)
         len = snprintf(text, TEXT_LEN, "whole:%u:%u", v->whole_from, v->whole_to);
     else if (v->flags & FRAME_FLAG_SUMMARY)
         len = snprintf(text, TEXT_LEN, "brief");
+    while (frame_next_sum(v, &sum))
+        len += snprintf(text + len, TEXT_LEN - (size_t)len, ",%u/%llx", sum.to,
+                        (unsigned long long)sum.sum);
     while (frame_next_entry(v, &e)) {
         len += snprintf(text + len, TEXT_LEN - (size_t)len, ",%u:%u", e.log, e.held);
         for (uint8_t i = 0; i < e.run_count; i++)
@@ -210,7 +239,7 @@ static void test_frame_vectors_hold_both_ways(void **state)
         count++;
     }
     fclose(file);
-    assert_in_range(count, 17, 1000);
+    assert_in_range(count, 20, 1000);
 }
 
 static void test_frame_bad_forms_are_refused(void **state)
@@ -230,7 +259,7 @@ static void test_frame_bad_forms_are_refused(void **state)
         count++;
     }
     fclose(file);
-    assert_in_range(count, 32, 1000);
+    assert_in_range(count, 40, 1000);
     uint8_t long_one[FRAME_LEN_MAX + 1] = { KENG_PROTOCOL_VERSION << 5 };
     struct frame_view v;
     assert_int_equal(frame_decode(long_one, sizeof long_one, &v), FRAME_EFORM);
@@ -260,7 +289,8 @@ struct kept {
     uint8_t count;
     struct frame_link links[FRAME_LINK_COUNT_MAX];
     struct frame_entry entries[FRAME_ENTRY_COUNT_MAX];
-    size_t link_count, entry_count;
+    struct frame_sum sums[FRAME_SUM_COUNT_MAX];
+    size_t link_count, entry_count, sum_count;
 };
 
 static void add_random_links(struct frame_builder *b, size_t cap, struct kept *kept)
@@ -277,13 +307,25 @@ static void add_random_links(struct frame_builder *b, size_t cap, struct kept *k
     kept->link_count = count;
 }
 
+static void add_random_sums(struct frame_builder *b, struct kept *kept)
+{
+    uint32_t from = random_below(3), count = 1 + random_below(FRAME_SUM_COUNT_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t sum = (uint64_t)random_below(1u << 24) << 40 | random_below(1u << 24);
+        kept->sums[i] = (struct frame_sum){ from, from + random_below(30000), sum };
+        from = kept->sums[i].to + 1;
+    }
+    if (frame_add_sums(b, kept->sums, count))
+        kept->sum_count = count;
+}
+
 /* Builds anything, keeps what fitted, and returns the length. */
 static size_t random_frame(uint8_t *buf, size_t cap, struct kept *kept)
 {
     struct frame_builder b;
     uint8_t record[RECORD_LEN_MAX];
     kept->count = (uint8_t)random_below(256);
-    kept->link_count = kept->entry_count = 0;
+    kept->link_count = kept->entry_count = kept->sum_count = 0;
     frame_begin(&b, buf, cap, (uint16_t)random_below(AUTHOR_NONE), random_below(1 << 24),
                 kept->count);
     if (random_below(2))
@@ -299,10 +341,23 @@ static size_t random_frame(uint8_t *buf, size_t cap, struct kept *kept)
                 break;
         }
     }
+    else if (random_below(2))
+        add_random_sums(&b, kept);
     memset(record, 0x5a, sizeof record);
     for (uint32_t i = random_below(4); i > 0; i--)
         frame_add_record(&b, record, 1 + random_below(RECORD_LEN_MAX));
     return frame_finish(&b);
+}
+
+static void assert_sums(struct frame_view *v, const struct kept *kept)
+{
+    struct frame_sum sum;
+    assert_int_equal(v->sum_count, kept->sum_count);
+    for (size_t i = 0; frame_next_sum(v, &sum); i++) {
+        assert_int_equal(sum.from, kept->sums[i].from);
+        assert_int_equal(sum.to, kept->sums[i].to);
+        assert_true(sum.sum == kept->sums[i].sum);
+    }
 }
 
 static void test_frame_what_is_built_is_what_is_read(void **state)
@@ -333,6 +388,7 @@ static void test_frame_what_is_built_is_what_is_read(void **state)
             assert_memory_equal(e.runs, k->runs, e.run_count * sizeof e.runs[0]);
         }
         assert_int_equal(read_count, kept.entry_count);
+        assert_sums(&v, &kept);
     }
     assert_in_range(links_read, RANDOM_ROUNDS / 10, SIZE_MAX);
 }
@@ -389,6 +445,7 @@ static void test_frame_mutations_decode_safely(void **state)
         struct kept kept;
         struct frame_entry e;
         struct frame_link link;
+        struct frame_sum sum;
         size_t record_len, len;
         len = random_frame(buf, sizeof buf, &kept);
         for (uint32_t i = random_below(4); i > 0; i--)
@@ -405,6 +462,8 @@ static void test_frame_mutations_decode_safely(void **state)
                 assert_in_range(link.node, 0, AUTHOR_MAX);
             while (frame_next_entry(&v, &e))
                 assert_in_range(e.log, 0, FRAME_LOG_MAX);
+            while (frame_next_sum(&v, &sum))
+                assert_in_range(sum.to, sum.from, FRAME_LOG_MAX);
             while (frame_next_record(&v, &record, &record_len))
                 assert_true(record >= exact && record + record_len <= exact + len);
         }
