@@ -46,14 +46,14 @@ static bool read_number(const char **at, const char *end, int64_t *value_out)
 }
 
 /* name,lo_hz,hi_hz,erp_max_dbm_x100,duty_node,duty_gateway,window_s,dwell_ms */
-static bool read_line(const char *line, size_t len, struct law_region *r)
+static bool read_line(const char *line, size_t len, struct region *r)
 {
     const char *end = line + len;
     const char *comma = memchr(line, ',', len);
     int64_t v[FIELD_COUNT];
-    if (!comma || comma == line || comma - line >= LAW_NAME_LEN)
+    if (!comma || comma == line || comma - line > REGION_NAME_LEN_MAX)
         return false;
-    *r = (struct law_region){ .lo_hz = 0 };
+    *r = (struct region){ .lo_hz = 0 };
     memcpy(r->name, line, (size_t)(comma - line));
     const char *at = comma + 1;
     for (unsigned i = 0; i < FIELD_COUNT; i++) {
@@ -67,39 +67,60 @@ static bool read_line(const char *line, size_t len, struct law_region *r)
     r->duty_gateway = (uint32_t)v[4];
     r->window_s = (uint32_t)v[5];
     r->dwell_ms = (uint32_t)v[6];
-    return at == end && end[-1] != ',' && r->lo_hz < r->hi_hz && v[2] > -10000 && v[2] < 10000 &&
-           r->duty_node > 0 && r->duty_node <= PER_10000 && r->duty_gateway > 0 &&
-           r->duty_gateway <= PER_10000 && r->window_s > 0;
+    return at == end && end[-1] != ',' && region_valid(r);
 }
 
-int law_find(const char *table, size_t len, const char *name, struct law_region *region_out,
-             char text[LAW_TEXT_LEN])
+/* Takes the region if it is the one asked for, or of its country. */
+static bool take(const struct region *r, const char *name, struct region *regions, size_t cap,
+                 size_t *count, bool *found)
+{
+    size_t country_len = strcspn(name, "-") + 1;
+    if (strcmp(r->name, name) == 0) {
+        if (*found)
+            return false;
+        *found = true;
+        regions[0] = *r;
+    } else if (strncmp(r->name, name, country_len) == 0 && *count < cap) {
+        regions[(*count)++] = *r;
+    }
+    return true;
+}
+
+int law_find(const char *table, size_t len, const char *name, struct region *regions, size_t cap,
+             size_t *count_out, char text[LAW_TEXT_LEN])
 {
     const char *end = table + len;
     bool found = false;
+    size_t count = 1;
     unsigned number = 0;
     while (table < end) {
-        struct law_region r;
+        struct region r;
         const char *eol = memchr(table, '\n', (size_t)(end - table));
         size_t line_len = (size_t)((eol ? eol : end) - table);
         number++;
         if (line_len > 0 && table[0] != '#') {
             if (!read_line(table, line_len, &r))
                 return fail(text, LAW_ETABLE, "regions: line %u cannot be read", number);
-            if (strcmp(r.name, name) == 0) {
-                if (found)
-                    return fail(text, LAW_ETABLE, "regions: line %u: %s is there twice", number,
-                                name);
-                found = true;
-                *region_out = r;
-            }
+            if (!take(&r, name, regions, cap, &count, &found))
+                return fail(text, LAW_ETABLE, "regions: line %u: %s is there twice", number, name);
         }
         table += line_len + (eol ? 1 : 0);
     }
+    *count_out = count;
     return found ? LAW_OK : fail(text, LAW_EUNKNOWN, "no region is called \"%s\"", name);
 }
 
-int law_check(const struct law_region *region, const struct law_use *use, char text[LAW_TEXT_LEN])
+static int check_duty(const struct region *region, const struct law_use *use, char *text)
+{
+    uint32_t max_e4 = use->gateway ? region->duty_gateway : region->duty_node;
+    if (use->duty_e4 <= max_e4 && (use->window_s <= region->window_s || max_e4 == PER_10000))
+        return LAW_OK;
+    return fail(text, LAW_EUNLAWFUL, "%s: %.2f %% of any %" PRIu32 " s; %s may use %.2f %% of any %"
+                PRIu32 " s", region->name, use->duty_e4 / 1e2, use->window_s,
+                use->gateway ? "a gateway" : "a node", max_e4 / 1e2, region->window_s);
+}
+
+int law_check(const struct region *region, const struct law_use *use, char text[LAW_TEXT_LEN])
 {
     uint32_t half_hz = (use->lora.bw_hz + 1) / 2;
     uint64_t lo_hz = (uint64_t)region->lo_hz + half_hz;
@@ -122,10 +143,10 @@ int law_check(const struct law_region *region, const struct law_use *use, char t
     if (region->dwell_ms > 0 && use->longest_us > (uint64_t)region->dwell_ms * US_PER_MS)
         return fail(text, LAW_EUNLAWFUL, "%s: the longest frame lasts %.1f ms; at most %" PRIu32,
                     region->name, use->longest_us / 1e3, region->dwell_ms);
-    return LAW_OK;
+    return check_duty(region, use, text);
 }
 
-int32_t law_power_max_dbm(const struct law_region *region, int32_t antenna_gain_dbi_x100,
+int32_t law_power_max_dbm(const struct region *region, int32_t antenna_gain_dbi_x100,
                           int32_t cable_loss_db_x100)
 {
     int32_t max_x100 = region->erp_max_dbm_x100 + DIPOLE_DBI_X100 - antenna_gain_dbi_x100 +

@@ -10,29 +10,20 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hw/law.h"
 #include "proto/cert.h"
 #include "proto/report.h"
 #include "proto/sign.h"
 #include "proto/text.h"
 
 enum {
-    DUTY_NODE_E4 = 100,     /* 1 % */
-    DUTY_GATEWAY_E4 = 1000, /* 10 % */
-    DUTY_WINDOW_S = 3600,
-    EIRP_DBM_MAX = 16,      /* 14 dBm ERP + 2.15 dB, rounded down */
+    REGIONS_LEN_MAX = 1 << 16,
+    BW_HZ_DEFAULT = 125000,
+    SF_DEFAULT = 9,
+    CR_DEFAULT = 5,
+    PREAMBLE_DEFAULT = 16,
     PREAMBLE_MIN = 6,
     PREAMBLE_MAX = 64,
-};
-
-static const struct region {
-    const char *name;
-    uint32_t low_hz, high_hz;
-    struct lora_params lora;
-} regions[] = {
-    { "VN-920", 920000000, 923000000,
-      { .freq_hz = 921500000, .bw_hz = 125000, .preamble_symbols = 16, .sf = 9, .cr = 5 } },
-    { "VN-433", 433050000, 434790000,
-      { .freq_hz = 433920000, .bw_hz = 125000, .preamble_symbols = 16, .sf = 9, .cr = 5 } },
 };
 
 void desk_join(char out[static KENG_PATH_LEN_MAX], const char *dir, const char *name)
@@ -102,38 +93,62 @@ static int decimal_option(const struct keng *k, enum keng_option option, unsigne
     return keng_wrong(k, TEXT_WRONG_DECIMAL, KENG_ARGS(keng_option_name(option), text, example));
 }
 
-static const struct region *find_region(const char *name)
+/* The law of the region asked for, and of the other bands of its country. */
+static int read_law(const struct keng *k, struct profile *p)
 {
-    for (size_t i = 0; i < sizeof regions / sizeof regions[0]; i++) {
-        if (strcmp(regions[i].name, name) == 0)
-            return &regions[i];
-    }
-    return NULL;
+    const char *name = k->option[OPT_REGION] == NULL ? "VN-920" : k->option[OPT_REGION];
+    char path[KENG_PATH_LEN_MAX + 32], why[LAW_TEXT_LEN];
+    size_t len;
+
+    snprintf(path, sizeof path, "%s/catalogue/regions.csv", k->data);
+    char *table = keng_read_all(k, path, REGIONS_LEN_MAX, &len);
+    if (table == NULL)
+        return KENG_FAILED;
+    int err = law_find(table, len, name, p->bands, PROFILE_BAND_COUNT_MAX, &p->band_count, why);
+    free(table);
+    if (err == LAW_EUNKNOWN)
+        return keng_wrong(k, TEXT_WRONG_REGION, KENG_ARGS(name, path));
+    if (err != LAW_OK)
+        return keng_failed(k, TEXT_FAILED_DATA, KENG_ARGS(why));
+    memcpy(p->region, p->bands[0].name, sizeof p->region);
+    p->duty_node_e4 = (uint16_t)p->bands[0].duty_node;
+    p->duty_gateway_e4 = (uint16_t)p->bands[0].duty_gateway;
+    p->duty_window_s = p->bands[0].window_s;
+    return KENG_OK;
 }
 
-static int check_band(const struct keng *k, const struct region *region, int64_t freq_hz,
-                      int64_t bw_hz)
+static int check_law(const struct keng *k, const struct profile *p)
 {
-    if (2 * freq_hz - bw_hz >= 2 * (int64_t)region->low_hz &&
-        2 * freq_hz + bw_hz <= 2 * (int64_t)region->high_hz)
-        return KENG_OK;
-    return keng_wrong(k, TEXT_WRONG_FREQ,
-                      KENG_ARGS(keng_decimal(freq_hz, 6).s, keng_decimal(bw_hz, 3).s,
-                                keng_decimal(region->low_hz, 6).s,
-                                keng_decimal(region->high_hz, 6).s, region->name));
+    const struct region *band = &p->bands[0];
+    /* With a dipole: gains and losses are those of each node, which checks for itself. */
+    int32_t eirp_max_dbm = law_power_max_dbm(band, 0, 0);
+    char why[LAW_TEXT_LEN];
+
+    if (p->eirp_dbm > eirp_max_dbm)
+        return keng_wrong(k, TEXT_WRONG_EIRP,
+                          KENG_ARGS(keng_num(PROFILE_EIRP_DBM_MIN).s, keng_num(eirp_max_dbm).s,
+                                    k->option[OPT_EIRP]));
+    if (!lora_params_valid(&p->lora))
+        return keng_wrong(k, TEXT_WRONG_RADIO, NULL);
+    struct law_use use = { .lora = p->lora, .power_dbm_x100 = 100 * p->eirp_dbm,
+                           .longest_us = lora_airtime_us(&p->lora, FRAME_LEN_MAX) };
+    return law_check(band, &use, why) == LAW_OK ? KENG_OK
+                                                : keng_wrong(k, TEXT_WRONG_LAW, KENG_ARGS(why));
 }
 
 static int read_radio(const struct keng *k, struct profile *p)
 {
-    const char *name = k->option[OPT_REGION] == NULL ? "VN-920" : k->option[OPT_REGION];
-    const struct region *region = find_region(name);
+    int status = read_law(k, p);
+    const struct region *band = &p->bands[0];
+    int64_t freq_hz = band->lo_hz + (band->hi_hz - band->lo_hz) / 2, bw_hz = BW_HZ_DEFAULT;
+    uint64_t sf = SF_DEFAULT, cr = CR_DEFAULT, preamble = PREAMBLE_DEFAULT;
 
-    if (region == NULL)
-        return keng_wrong(k, TEXT_WRONG_REGION, KENG_ARGS(name, "VN-920 VN-433"));
-    int64_t freq_hz = region->lora.freq_hz, bw_hz = region->lora.bw_hz, eirp_dbm = EIRP_DBM_MAX;
-    uint64_t sf = region->lora.sf, cr = region->lora.cr, preamble = region->lora.preamble_symbols;
-
-    int status = decimal_option(k, OPT_FREQ, 6, "921.5", &freq_hz);
+    if (status != KENG_OK)
+        return status;
+    int64_t eirp_dbm = law_power_max_dbm(band, 0, 0);
+    if (eirp_dbm > PROFILE_EIRP_DBM_MAX)
+        eirp_dbm = PROFILE_EIRP_DBM_MAX;
+    status = decimal_option(k, OPT_FREQ, 6, "921.5", &freq_hz);
     if (status == KENG_OK)
         status = decimal_option(k, OPT_BW, 3, "125", &bw_hz);
     if (status == KENG_OK)
@@ -146,25 +161,17 @@ static int read_radio(const struct keng *k, struct profile *p)
         status = keng_number_option(k, OPT_PREAMBLE, PREAMBLE_MIN, PREAMBLE_MAX, &preamble);
     if (status != KENG_OK)
         return status;
-    if (eirp_dbm < PROFILE_EIRP_DBM_MIN || eirp_dbm > EIRP_DBM_MAX)
+    if (eirp_dbm < PROFILE_EIRP_DBM_MIN || eirp_dbm > PROFILE_EIRP_DBM_MAX)
         return keng_wrong(k, TEXT_WRONG_EIRP,
-                          KENG_ARGS(keng_num(PROFILE_EIRP_DBM_MIN).s, keng_num(EIRP_DBM_MAX).s,
+                          KENG_ARGS(keng_num(PROFILE_EIRP_DBM_MIN).s,
+                                    keng_num(law_power_max_dbm(band, 0, 0)).s,
                                     k->option[OPT_EIRP]));
-    status = check_band(k, region, freq_hz, bw_hz);
-    if (status != KENG_OK)
-        return status;
+    p->eirp_dbm = (int8_t)eirp_dbm;
     p->lora = (struct lora_params){
         .freq_hz = (uint32_t)freq_hz, .bw_hz = (uint32_t)bw_hz, .sf = (uint8_t)sf,
         .cr = (uint8_t)cr, .preamble_symbols = (uint16_t)preamble,
     };
-    if (!lora_params_valid(&p->lora))
-        return keng_wrong(k, TEXT_WRONG_RADIO, NULL);
-    snprintf(p->region, sizeof p->region, "%s", region->name);
-    p->eirp_dbm = (int8_t)eirp_dbm;
-    p->duty_node_e4 = DUTY_NODE_E4;
-    p->duty_gateway_e4 = DUTY_GATEWAY_E4;
-    p->duty_window_s = DUTY_WINDOW_S;
-    return KENG_OK;
+    return check_law(k, p);
 }
 
 static int read_profile(const struct keng *k, struct profile *p)

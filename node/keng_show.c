@@ -123,7 +123,7 @@ static enum keng_text_id modem_text(const char *state)
     static const struct { const char *state; enum keng_text_id text; } states[] = {
         { "none", TEXT_MODEM_NONE }, { "absent", TEXT_MODEM_ABSENT },
         { "configuring", TEXT_MODEM_CONFIGURING }, { "ready", TEXT_MODEM_READY },
-        { "silent", TEXT_MODEM_SILENT },
+        { "silent", TEXT_MODEM_SILENT }, { "unlawful", TEXT_MODEM_UNLAWFUL },
     };
 
     for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
@@ -147,6 +147,8 @@ static void print_node_line(const struct keng *k, const json_t *status)
                        keng_decimal(keng_integer_of(airtime, "spent_ms") / 100, 1).s,
                        keng_decimal(keng_integer_of(airtime, "budget_ms") / 100, 1).s,
                        text_get(k->lang, modem_text(keng_string_of(modem, "state")))));
+    if (strcmp(keng_string_of(modem, "state"), "ready") != 0 && keng_string_of(modem, "text")[0])
+        keng_say(k, stdout, TEXT_MODEM_SAYS, KENG_ARGS(keng_string_of(modem, "text")));
     if (strcmp(keng_string_of(store, "state"), "failing") == 0)
         keng_say(k, stdout, TEXT_STORE_FAILING, KENG_ARGS(keng_string_of(store, "text")));
 }

@@ -78,13 +78,13 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(OPT_DIR, "thư mục bộ khoá gốc", "directory of the key desk") \
     X(OPT_NAME, "tên", "name") \
     X(OPT_CODE, "mã đơn vị hành chính của xã", "official code of the commune") \
-    X(OPT_REGION, "VN-920 hoặc VN-433", "VN-920 or VN-433") \
+    X(OPT_REGION, "vùng tần số, ví dụ VN-920, VN-433", "region, e.g. VN-920, VN-433") \
     X(OPT_FREQ, "tần số giữa, MHz", "centre frequency, MHz") \
     X(OPT_BW, "băng thông, kHz", "bandwidth, kHz") \
     X(OPT_SF, "hệ số trải phổ 5-12", "spreading factor 5-12") \
     X(OPT_CR, "mã sửa lỗi 5-8 (4/5 đến 4/8)", "coding rate 5-8 (4/5 to 4/8)") \
     X(OPT_PREAMBLE, "số ký hiệu mào đầu", "preamble symbols") \
-    X(OPT_EIRP, "công suất bức xạ, dBm, tối đa 16", "radiated power, dBm, 16 at most") \
+    X(OPT_EIRP, "công suất bức xạ, dBm", "radiated power, dBm") \
     X(OPT_NUMBER, "số của người hoặc máy, 1-65534", "number of the author, 1-65534") \
     X(OPT_ROLE, "member, node, gateway hoặc operator", "member, node, gateway or operator") \
     X(OPT_OUT, "thư mục nhận kết quả", "directory that takes the result") \
@@ -170,13 +170,13 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
       "the name '{1}' cannot be used: one line, not empty, {2} bytes at most") \
     X(WRONG_CODE, "mã '{1}' phải là chữ số, tối đa {2}", \
       "the code '{1}' must be digits, {2} at most") \
-    X(WRONG_REGION, "không có vùng '{1}'; dùng: {2}", "there is no region '{1}'; use: {2}") \
-    X(WRONG_FREQ, "{1} MHz với băng thông {2} kHz ra ngoài {3}-{4} MHz của {5}", \
-      "{1} MHz with a bandwidth of {2} kHz leaves {3}-{4} MHz of {5}") \
+    X(WRONG_REGION, "không có vùng '{1}'; dùng một tên trong {2}, ví dụ VN-920", \
+      "there is no region '{1}'; use a name of {2}, e.g. VN-920") \
+    X(WRONG_LAW, "trái quy định về tần số: {1}", "against the law: {1}") \
     X(WRONG_RADIO, "thông số vô tuyến không dùng được; SF 5-12, CR 5-8, băng thông 7.81-500 kHz", \
       "radio parameters cannot be used; SF 5-12, CR 5-8, bandwidth 7.81-500 kHz") \
-    X(WRONG_EIRP, "công suất phải từ {1} đến {2} dBm (luật: 14 dBm ERP), không phải '{3}'", \
-      "the power must be {1} to {2} dBm (law: 14 dBm ERP), not '{3}'") \
+    X(WRONG_EIRP, "công suất phải từ {1} đến {2} dBm theo quy định, không phải '{3}'", \
+      "the power must be {1} to {2} dBm by the law, not '{3}'") \
     X(WRONG_DECIMAL, "--{1}: '{2}' không phải là số, viết như {3}", \
       "--{1}: '{2}' is not a number, write it like {3}") \
     X(WRONG_ROLE, "không có vai trò '{1}'; dùng: member node gateway operator", \
@@ -316,7 +316,9 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(MODEM_CONFIGURING, "đang cài đặt", "being set up") \
     X(MODEM_READY, "tốt", "ready") \
     X(MODEM_SILENT, "không trả lời", "does not answer") \
+    X(MODEM_UNLAWFUL, "không phát vì trái quy định", "not sending: unlawful") \
     X(MODEM_OTHER, "không rõ", "unknown") \
+    X(MODEM_SAYS, "  modem: {1}", "  modem: {1}") \
     X(STORE_FAILING, "Không ghi được vào bộ nhớ: {1}", "The store cannot be written: {1}") \
     X(INDICATORS, "Chỉ tiêu của '{1}' (bản {2}): TÊN, nghĩa, [đơn vị hoặc trạng thái]", \
       "Indicators of '{1}' (version {2}): NAME - meaning [unit]") \

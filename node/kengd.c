@@ -190,6 +190,15 @@ static int lock_home(const char *home)
     return fd;
 }
 
+/* The law of the band that the profile's frequency lies in, as the root signed it. */
+static struct region region_of(const struct profile *p)
+{
+    for (size_t i = 0; i < p->band_count; i++)
+        if (p->lora.freq_hz >= p->bands[i].lo_hz && p->lora.freq_hz <= p->bands[i].hi_hz)
+            return p->bands[i];
+    return p->band_count > 0 ? p->bands[0] : (struct region){ .lo_hz = 0 };
+}
+
 static int open_radio(struct daemon *d)
 {
     const struct profile *p = &d->node.roster.profile;
@@ -200,16 +209,25 @@ static int open_radio(struct daemon *d)
                 " the modem\n", power_dbm);
         return -1;
     }
-    struct modem_settings settings = modem_settings_default(&p->lora, (int8_t)power_dbm);
-    int len = snprintf(settings.options, sizeof settings.options, "%s", s->options);
-    if (len < 0 || (size_t)len >= sizeof settings.options) {
+    struct radio_config config = {
+        .path = s->modem, .driver = s->driver, .wires = s->lines,
+        .settings = modem_settings_default(&p->lora, (int8_t)power_dbm), .region = region_of(p),
+        .use = { .antenna_gain_dbi_x100 = 100 * s->antenna_gain_dbi,
+                 .cable_loss_db_x100 = 100 * s->cable_loss_db, .gateway = s->gateway,
+                 .duty_e4 = s->gateway ? p->duty_gateway_e4 : p->duty_node_e4,
+                 .window_s = p->duty_window_s },
+    };
+    int len = snprintf(config.settings.options, sizeof config.settings.options, "%s", s->options);
+    if (len < 0 || (size_t)len >= sizeof config.settings.options) {
         fprintf(stderr, "<3>kengd: kengd.conf: options is too long\n");
         return -1;
     }
-    if (radio_init(&d->radio, s->modem, s->driver, s->lines, &settings, now_ms(d)) < 0) {
+    if (radio_init(&d->radio, &config, now_ms(d)) < 0) {
         fprintf(stderr, "<3>kengd: %s\n", d->radio.text);
         return -1;
     }
+    if (d->radio.state == RADIO_UNLAWFUL)
+        fprintf(stderr, "<3>kengd: %s\n", d->radio.text);
     d->radio.real_ports_refused = d->speed != 1;
     return 0;
 }

@@ -6,20 +6,43 @@
 
 enum { BACKOFF_MS_MIN = 500, BACKOFF_MS_MAX = 30000 };
 
-int radio_init(struct radio *r, const char *path, const char *driver_name, const char *wires,
-               const struct modem_settings *settings, uint64_t now_ms)
+/* lora: what is in force, or will be.  Says whether that is lawful, and else what differs. */
+static bool lawful(struct radio *r, const struct lora_params *lora)
 {
-    struct modem_settings wired = *settings;
-    *r = (struct radio){ .path = path, .serial = SERIAL_CLOSED, .backoff_ms = BACKOFF_MS_MIN,
-                         .reopen_ms = now_ms };
-    r->driver = modem_driver_find(driver_name);
+    struct modem_air air;
+    struct law_use use = r->use;
+    char why[LAW_TEXT_LEN];
+    size_t len = r->driver->caps.mtu_len;
+    modem_air(&r->modem, &air);
+    use.lora = *lora;
+    if (air.lora.bw_hz > lora->bw_hz)
+        use.lora.bw_hz = air.lora.bw_hz; /* a closed modem: what it may occupy at most */
+    use.power_dbm_x100 = 100 * air.power_dbm;
+    use.longest_us = modem_airtime_us(&r->modem, len);
+    if (r->region.lo_hz == 0)
+        snprintf(r->text, sizeof r->text, "not sending: the commune's profile states no law for"
+                 " its region: sign a new one at the key desk");
+    else if (law_check(&r->region, &use, why) != LAW_OK)
+        snprintf(r->text, sizeof r->text, "not sending: %s", why);
+    else
+        return true;
+    return false;
+}
+
+int radio_init(struct radio *r, const struct radio_config *config, uint64_t now_ms)
+{
+    struct modem_settings wired = config->settings;
+    char why[MODEM_TEXT_LEN];
+    struct modem_air air;
+    *r = (struct radio){ .path = config->path, .serial = SERIAL_CLOSED, .region = config->region,
+                         .use = config->use, .backoff_ms = BACKOFF_MS_MIN, .reopen_ms = now_ms };
+    r->driver = modem_driver_find(config->driver);
     if (!r->driver) {
         snprintf(r->text, sizeof r->text, "kengd.conf: no driver is called \"%s\"; try \"%s\"",
-                 driver_name, modem_driver_at(0)->name);
+                 config->driver, modem_driver_at(0)->name);
         return -1;
     }
-    char why[MODEM_TEXT_LEN];
-    if (lines_parse(wires, &r->lines, r->text) != LINES_OK)
+    if (lines_parse(config->wires, &r->lines, r->text) != LINES_OK)
         return -1;
     wired.lines = r->lines.present;
     if (modem_init(&r->modem, r->driver, &wired, now_ms, why) != MODEM_OK) {
@@ -28,12 +51,14 @@ int radio_init(struct radio *r, const char *path, const char *driver_name, const
                  r->driver->name, why);
         return -1;
     }
-    if (path[0] == '\0') {
+    modem_air(&r->modem, &air);
+    r->state = RADIO_ABSENT;
+    if (r->path[0] == '\0')
         r->state = RADIO_NONE;
+    else if (!lawful(r, &air.lora))
+        r->state = RADIO_UNLAWFUL;
+    if (r->state != RADIO_ABSENT)
         r->reopen_ms = RADIO_NEVER;
-    } else {
-        r->state = RADIO_ABSENT;
-    }
     return 0;
 }
 
@@ -203,6 +228,14 @@ bool radio_poll_event(struct radio *r, uint64_t now_ms, struct modem_event *even
     bool open = serial_fd(&r->serial) >= 0;
     switch (event_out->type) {
     case MODEM_EV_READY:
+        if (open && !lawful(r, &event_out->lora)) {
+            gone(r, now_ms);
+            r->state = RADIO_UNLAWFUL;
+            r->reopen_ms = RADIO_NEVER;
+            *event_out = (struct modem_event){ .type = MODEM_EV_FAULT };
+            snprintf(event_out->text, sizeof event_out->text, "%.*s", MODEM_TEXT_LEN - 1, r->text);
+            break;
+        }
         r->state = open ? RADIO_READY : r->state;
         r->text[0] = '\0';
         break;
@@ -248,6 +281,7 @@ const char *radio_state_name(enum radio_state state)
     case RADIO_CONFIGURING: return "configuring";
     case RADIO_READY: return "ready";
     case RADIO_SILENT: return "silent";
+    case RADIO_UNLAWFUL: return "unlawful";
     }
     return "unknown";
 }

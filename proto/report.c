@@ -1,6 +1,7 @@
 #include "proto/report.h"
 
 #include <stdalign.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "keng.pb-c.h"
@@ -11,6 +12,8 @@ enum {
      * needs more has the same field many times over, which no canonical body has. */
     ARENA_LEN = 16 * RECORD_BODY_LEN_MAX,
     DUTY_E4_MAX = 10000,
+    BAND_FIGURE_COUNT = 7, /* of a band in a profile */
+    HZ_PER_10_KHZ = 10000,
     FREQ_HZ_MIN = 150000000, /* SX126x */
     FREQ_HZ_MAX = 960000000,
     PREAMBLE_SYMBOLS_MIN = 6,
@@ -575,12 +578,67 @@ static int check_profile(const struct profile *p)
         p->duty_gateway_e4 == 0 || p->duty_gateway_e4 > DUTY_E4_MAX ||
         p->duty_window_s < PROFILE_WINDOW_S_MIN || p->duty_window_s > PROFILE_WINDOW_S_MAX)
         return REPORT_ERANGE;
+    if (p->band_count > PROFILE_BAND_COUNT_MAX)
+        return REPORT_ECOUNT;
+    for (size_t i = 0; i < p->band_count; i++)
+        if (!region_valid(&p->bands[i]))
+            return REPORT_ERANGE;
+    return REPORT_OK;
+}
+
+static void put_band(const struct region *b, int64_t figures_out[static BAND_FIGURE_COUNT])
+{
+    const int64_t figures[BAND_FIGURE_COUNT] = { b->lo_hz, b->hi_hz, b->erp_max_dbm_x100,
+                                                 b->duty_node, b->duty_gateway, b->window_s,
+                                                 b->dwell_ms };
+    memcpy(figures_out, figures, sizeof figures);
+}
+
+static int get_band(const int64_t figures[static BAND_FIGURE_COUNT], struct region *band_out)
+{
+    for (size_t i = 0; i < BAND_FIGURE_COUNT; i++)
+        if (figures[i] > UINT32_MAX || figures[i] < (i == 2 ? INT32_MIN : 0) ||
+            (i == 2 && figures[i] > INT32_MAX))
+            return REPORT_ERANGE;
+    *band_out = (struct region){
+        .lo_hz = (uint32_t)figures[0], .hi_hz = (uint32_t)figures[1],
+        .erp_max_dbm_x100 = (int32_t)figures[2], .duty_node = (uint32_t)figures[3],
+        .duty_gateway = (uint32_t)figures[4], .window_s = (uint32_t)figures[5],
+        .dwell_ms = (uint32_t)figures[6],
+    };
+    return REPORT_OK;
+}
+
+/* "433.05-434.79" */
+static void name_band(struct region *band)
+{
+    unsigned lo = band->lo_hz / HZ_PER_10_KHZ, hi = band->hi_hz / HZ_PER_10_KHZ;
+    (void)snprintf(band->name, sizeof band->name, "%u.%02u-%u.%02u", lo / 100, lo % 100, hi / 100,
+                   hi % 100);
+}
+
+static int get_bands(const Keng__Profile *m, struct profile *out)
+{
+    if (m->n_bands % BAND_FIGURE_COUNT != 0 ||
+        m->n_bands / BAND_FIGURE_COUNT > PROFILE_BAND_COUNT_MAX)
+        return REPORT_ECOUNT;
+    out->band_count = m->n_bands / BAND_FIGURE_COUNT;
+    for (size_t i = 0; i < out->band_count; i++) {
+        int err = get_band(&m->bands[i * BAND_FIGURE_COUNT], &out->bands[i]);
+        if (err < 0)
+            return err;
+        if (i == 0)
+            memcpy(out->bands[i].name, out->region, sizeof out->region);
+        else
+            name_band(&out->bands[i]);
+    }
     return REPORT_OK;
 }
 
 int profile_encode(const struct profile *profile, uint8_t *buf, size_t cap)
 {
     char name[PROFILE_NAME_LEN_MAX], code[PROFILE_CODE_LEN_MAX], region[PROFILE_REGION_LEN_MAX];
+    int64_t figures[PROFILE_BAND_COUNT_MAX * BAND_FIGURE_COUNT];
     Keng__Profile m = KENG__PROFILE__INIT;
 
     int err = check_profile(profile);
@@ -602,6 +660,10 @@ int profile_encode(const struct profile *profile, uint8_t *buf, size_t cap)
     m.duty_node_e4 = profile->duty_node_e4;
     m.duty_gateway_e4 = profile->duty_gateway_e4;
     m.duty_window_s = profile->duty_window_s;
+    for (size_t i = 0; i < profile->band_count; i++)
+        put_band(&profile->bands[i], &figures[i * BAND_FIGURE_COUNT]);
+    m.n_bands = profile->band_count * BAND_FIGURE_COUNT;
+    m.bands = figures;
     return pack(&m.base, buf, cap);
 }
 
@@ -631,6 +693,8 @@ int profile_decode(const uint8_t *body, size_t len, struct profile *profile_out)
         err = get_string(&m->code, PROFILE_CODE_LEN_MAX, profile_out->code);
     if (err == REPORT_OK)
         err = get_string(&m->region, PROFILE_REGION_LEN_MAX, profile_out->region);
+    if (err == REPORT_OK)
+        err = get_bands(m, profile_out);
     if (err < 0)
         return err;
     return check_canonical(profile_encode(profile_out, again, sizeof again), again, body, len);

@@ -22,6 +22,7 @@
 #include "proto/airtime.h"
 #include "proto/limits.h"
 #include "proto/record.h"
+#include "proto/region.h"
 
 enum {
     REPORT_VILLAGE_MAX = 0xffff,
@@ -40,7 +41,8 @@ enum {
     ROSTER_NAME_LEN_MAX = 48,
     PROFILE_NAME_LEN_MAX = 48,
     PROFILE_CODE_LEN_MAX = 16,
-    PROFILE_REGION_LEN_MAX = 16,
+    PROFILE_REGION_LEN_MAX = REGION_NAME_LEN_MAX,
+    PROFILE_BAND_COUNT_MAX = 3,
     PROFILE_EIRP_DBM_MIN = -9,
     PROFILE_EIRP_DBM_MAX = 30,
     PROFILE_WINDOW_S_MIN = 60,
@@ -162,6 +164,10 @@ struct profile {
     int8_t eirp_dbm;
     uint16_t duty_node_e4, duty_gateway_e4; /* 1..10000 parts of 10000 */
     uint32_t duty_window_s;
+    /* The law, that of `region` first.  Names are not sent: the first is called like region, the
+     * others by their edges.  Older profiles have none. */
+    size_t band_count;
+    struct region bands[PROFILE_BAND_COUNT_MAX];
 };
 
 int report_encode(const struct report *report, uint8_t *buf, size_t cap);

@@ -42,7 +42,7 @@ function own_include_ok(h,    to)
     if (room == "proto") return to == "proto" || h == "keng.pb-c.h"
     if (room == "core")
         return to == "core" || h ~ /^proto\/(bytes|frame|record|airtime|limits)\.h$/
-    if (room == "hw") return to == "hw" || h ~ /^proto\/(bytes|airtime)\.h$/
+    if (room == "hw") return to == "hw" || h ~ /^proto\/(bytes|airtime|region)\.h$/
     if (room == "node") return to == "proto" || to == "node" || to == "core" || to == "hw"
     if (room == "gateway")
         return to == "proto" || to == "gateway" || h ~ /^node\/(client|home)\.h$/

@@ -75,8 +75,8 @@ said()
 wrong "init without a name" "name" init --code 01879 --dir desk
 wrong "init with letters in the code" "digits" init --name "Xã Cao Minh" --code 18a --dir desk
 wrong "a region that is none" "VN-920" init --name X --code 1 --dir desk --region EU-868
-wrong "a frequency outside the band" "920-923" init --name X --code 1 --dir desk --freq 923.5
-wrong "a channel that hangs over the edge" "920-923" init --name X --code 1 --dir desk \
+wrong "a frequency outside" "from 920.06" init --name X --code 1 --dir desk --freq 923.5
+wrong "a channel that hangs over the edge" "from 920.06" init --name X --code 1 --dir desk \
     --freq 922.95 --bw 125
 wrong "more power than the law allows" "16" init --name X --code 1 --dir desk --eirp 17
 wrong "a spreading factor that is none" "sf" init --name X --code 1 --dir desk --sf 13

@@ -54,8 +54,11 @@ static void start_api(void)
                                   .on_state = on_api_state };
     commune_make(&api_run.commune, false);
     FUZZ_CHECK(node_open(&api_run.node, api_run.commune.dir, 1, api_run.now_ms, text) == 0);
-    struct modem_settings settings = modem_settings_default(&api_run.node.roster.profile.lora, 14);
-    FUZZ_CHECK(radio_init(&api_run.radio, "", "meshcore-kiss", "", &settings, api_run.now_ms) == 0);
+    struct radio_config radio = {
+        .path = "", .driver = "meshcore-kiss", .wires = "",
+        .settings = modem_settings_default(&api_run.node.roster.profile.lora, 14),
+    };
+    FUZZ_CHECK(radio_init(&api_run.radio, &radio, api_run.now_ms) == 0);
     api_run.api = (struct api){ .node = &api_run.node, .radio = &api_run.radio };
     atexit(stop_api);
 }

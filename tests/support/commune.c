@@ -107,6 +107,9 @@ static void write_commune(struct commune *c, const uint8_t *root_key, const uint
         .name = "Cao Minh", .code = "01879", .region = "VN-920", .eirp_dbm = 16,
         .lora = { .freq_hz = 920250000, .bw_hz = 125000, .sf = 7, .cr = 5, .preamble_symbols = 16 },
         .duty_node_e4 = 100, .duty_gateway_e4 = 1000, .duty_window_s = 3600,
+        .band_count = 1,
+        .bands = { { .lo_hz = 920000000, .hi_hz = 923000000, .erp_max_dbm_x100 = 1400,
+                     .duty_node = 100, .duty_gateway = 1000, .window_s = 3600 } },
     };
     struct batch_header header = { .source = AUTHOR_ROOT, .number = 1, .created_min = 400000 };
     uint8_t bytes[COMMUNE_LEN_MAX], body[RECORD_BODY_LEN_MAX], secret[KENG_SIG_LEN];

@@ -53,8 +53,11 @@ static int setup(void **state)
     commune_make(&b->commune, false);
     if (node_open(&b->node, b->commune.dir, 1, b->now_ms, text) < 0)
         fail_msg("%s", text);
-    struct modem_settings settings = modem_settings_default(&b->node.roster.profile.lora, 14);
-    assert_int_equal(radio_init(&b->radio, "", "meshcore-kiss", "", &settings, b->now_ms), 0);
+    struct radio_config radio = {
+        .path = "", .driver = "meshcore-kiss", .wires = "",
+        .settings = modem_settings_default(&b->node.roster.profile.lora, 14),
+    };
+    assert_int_equal(radio_init(&b->radio, &radio, b->now_ms), 0);
     b->api = (struct api){ .node = &b->node, .radio = &b->radio };
     *state = b;
     return 0;

@@ -23,10 +23,16 @@ static int read_table(void **state)
     return fclose(f);
 }
 
-static struct law_region vn920(void)
+static int find(const char *from, size_t len, const char *name, struct region *region_out)
 {
-    struct law_region r;
-    assert_int_equal(law_find(table, table_len, "VN-920", &r, text), LAW_OK);
+    size_t count;
+    return law_find(from, len, name, region_out, 1, &count, text);
+}
+
+static struct region vn920(void)
+{
+    struct region r;
+    assert_int_equal(find(table, table_len, "VN-920", &r), LAW_OK);
     return r;
 }
 
@@ -39,7 +45,7 @@ static struct law_use usual(void)
 
 static void test_law_of_vietnam_is_as_the_circular_says(void **state)
 {
-    struct law_region r = vn920();
+    struct region r = vn920();
     (void)state;
     assert_int_equal(r.lo_hz, 920000000);
     assert_int_equal(r.hi_hz, 923000000);
@@ -47,9 +53,9 @@ static void test_law_of_vietnam_is_as_the_circular_says(void **state)
     assert_int_equal(r.duty_node, 100);
     assert_int_equal(r.duty_gateway, 1000);
     assert_int_equal(r.window_s, 3600);
-    assert_int_equal(law_find(table, table_len, "VN-433", &r, text), LAW_OK);
+    assert_int_equal(find(table, table_len, "VN-433", &r), LAW_OK);
     assert_int_equal(r.hi_hz, 434790000);
-    assert_int_equal(law_find(table, table_len, "XX", &r, text), LAW_EUNKNOWN);
+    assert_int_equal(find(table, table_len, "XX", &r), LAW_EUNKNOWN);
     assert_non_null(strstr(text, "XX"));
 }
 
@@ -76,7 +82,7 @@ static const struct {
 
 static void test_law_looks_at_edges_and_power_at_the_antenna(void **state)
 {
-    struct law_region r = vn920();
+    struct region r = vn920();
     (void)state;
     for (size_t i = 0; i < sizeof uses / sizeof uses[0]; i++) {
         struct law_use use = usual();
@@ -94,9 +100,49 @@ static void test_law_looks_at_edges_and_power_at_the_antenna(void **state)
     }
 }
 
+static void test_law_gives_the_other_bands_of_a_country(void **state)
+{
+    struct region r[4];
+    size_t count;
+    (void)state;
+    assert_int_equal(law_find(table, table_len, "VN-433", r, 4, &count, text), LAW_OK);
+    assert_int_equal(count, 2);
+    assert_string_equal(r[0].name, "VN-433");
+    assert_string_equal(r[1].name, "VN-920");
+    assert_int_equal(law_find(table, table_len, "VN-433", r, 1, &count, text), LAW_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(law_find(table, table_len, "TH-920", r, 4, &count, text), LAW_OK);
+    assert_int_equal(count, 1);
+}
+
+static void test_law_shares_of_time_are_those_of_the_role(void **state)
+{
+    struct region r = vn920();
+    struct law_use use = usual();
+    (void)state;
+    use.duty_e4 = 100;
+    use.window_s = 3600;
+    assert_int_equal(law_check(&r, &use, text), LAW_OK);
+    use.window_s = 3601; /* one percent of a longer window may be all of an hour's at once */
+    assert_int_equal(law_check(&r, &use, text), LAW_EUNLAWFUL);
+    use.window_s = 60;
+    use.duty_e4 = 101;
+    assert_int_equal(law_check(&r, &use, text), LAW_EUNLAWFUL);
+    assert_non_null(strstr(text, "a node may use 1.00 %"));
+    use.gateway = true;
+    use.duty_e4 = 1000;
+    assert_int_equal(law_check(&r, &use, text), LAW_OK);
+    use.duty_e4 = 1001;
+    assert_int_equal(law_check(&r, &use, text), LAW_EUNLAWFUL);
+    r.duty_gateway = 10000;
+    use.duty_e4 = 10000;
+    use.window_s = 86400;
+    assert_int_equal(law_check(&r, &use, text), LAW_OK);
+}
+
 static void test_law_limits_the_longest_frame_where_it_does(void **state)
 {
-    struct law_region r = vn920();
+    struct region r = vn920();
     struct law_use use = usual();
     (void)state;
     r.dwell_ms = 400;
@@ -108,7 +154,7 @@ static void test_law_limits_the_longest_frame_where_it_does(void **state)
 
 static void test_law_power_is_rounded_down_below_zero_too(void **state)
 {
-    struct law_region r = vn920();
+    struct region r = vn920();
     (void)state;
     assert_int_equal(law_power_max_dbm(&r, 215, 0), 14);
     assert_int_equal(law_power_max_dbm(&r, 216, 0), 13);
@@ -125,10 +171,10 @@ static void test_law_tells_a_broken_line(void **state)
         "A,1,99999999999,1400,100,100,3600,0", "a-name-that-is-too-long,1,2,1400,100,100,3600,0",
         "A,1,2,1400,100,100,3600,0\nA,1,2,1400,100,100,3600,0",
     };
-    struct law_region r;
+    struct region r;
     (void)state;
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
-        if (law_find(broken[i], strlen(broken[i]), "A", &r, text) != LAW_ETABLE)
+        if (find(broken[i], strlen(broken[i]), "A", &r) != LAW_ETABLE)
             fail_msg("taken: %s", broken[i]);
     }
 }
@@ -138,6 +184,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_law_of_vietnam_is_as_the_circular_says),
         cmocka_unit_test(test_law_looks_at_edges_and_power_at_the_antenna),
+        cmocka_unit_test(test_law_gives_the_other_bands_of_a_country),
+        cmocka_unit_test(test_law_shares_of_time_are_those_of_the_role),
         cmocka_unit_test(test_law_limits_the_longest_frame_where_it_does),
         cmocka_unit_test(test_law_power_is_rounded_down_below_zero_too),
         cmocka_unit_test(test_law_tells_a_broken_line),

@@ -145,12 +145,23 @@ static void run_ms(struct bench *b, uint64_t for_ms)
     }
 }
 
+static struct radio_config lawful_config(const struct bench *b)
+{
+    const struct lora_params lora = { .freq_hz = 920250000, .bw_hz = 125000, .sf = 7, .cr = 5,
+                                      .preamble_symbols = 16 };
+    return (struct radio_config){
+        .path = b->link, .driver = "meshcore-kiss", .wires = "",
+        .settings = modem_settings_default(&lora, 14),
+        .region = { .name = "VN-920", .lo_hz = 920000000, .hi_hz = 923000000,
+                    .erp_max_dbm_x100 = 1400, .duty_node = 100, .duty_gateway = 1000,
+                    .window_s = 3600 },
+        .use = { .antenna_gain_dbi_x100 = 200, .duty_e4 = 100, .window_s = 3600 },
+    };
+}
+
 static int setup(void **state)
 {
     struct bench *b = &bench;
-    const struct lora_params lora = { .freq_hz = 920250000, .bw_hz = 125000, .sf = 7, .cr = 5,
-                                      .preamble_symbols = 16 };
-    const struct modem_settings settings = modem_settings_default(&lora, 14);
     memset(b, 0, sizeof *b);
     b->now_ms = 1000;
     b->master = -1;
@@ -160,7 +171,8 @@ static int setup(void **state)
     snprintf(b->link, sizeof b->link, "%.31s/modem", b->dir);
     plug_in(b);
     *state = b;
-    return radio_init(&b->radio, b->link, "meshcore-kiss", "", &settings, b->now_ms);
+    const struct radio_config config = lawful_config(b);
+    return radio_init(&b->radio, &config, b->now_ms);
 }
 
 static int teardown(void **state)
@@ -322,23 +334,80 @@ static void test_radio_that_cannot_be_is_told_at_start(void **state)
 {
     struct bench *b = *state;
     static struct radio r;
-    struct lora_params lora = { .freq_hz = 920250000, .bw_hz = 125000, .sf = 7, .cr = 5,
-                                .preamble_symbols = 16 };
-    struct modem_settings settings = modem_settings_default(&lora, 14);
-    assert_int_equal(radio_init(&r, b->link, "no-such", "", &settings, 0), -1);
+    struct radio_config config = lawful_config(b);
+    config.driver = "no-such";
+    assert_int_equal(radio_init(&r, &config, 0), -1);
     assert_non_null(strstr(r.text, "no-such"));
     assert_non_null(strstr(r.text, "meshcore-kiss"));
-    settings = modem_settings_default(&lora, 100);
-    assert_int_equal(radio_init(&r, b->link, "meshcore-kiss", "", &settings, 0), -1);
+    config = lawful_config(b);
+    config.settings.power_dbm = 100;
+    assert_int_equal(radio_init(&r, &config, 0), -1);
     assert_non_null(strstr(r.text, "100 dBm"));
-    settings = modem_settings_default(&lora, 14);
-    assert_int_equal(radio_init(&r, "", "meshcore-kiss", "", &settings, 0), 0);
+    config = lawful_config(b);
+    config.path = "";
+    assert_int_equal(radio_init(&r, &config, 0), 0);
     assert_int_equal(r.state, RADIO_NONE);
     assert_true(radio_next_deadline(&r) == RADIO_NEVER);
     radio_step(&r, 100);
     assert_int_equal(r.state, RADIO_NONE);
-    for (int i = RADIO_NONE; i <= RADIO_SILENT; i++)
+    for (int i = RADIO_NONE; i <= RADIO_UNLAWFUL; i++)
         assert_string_not_equal(radio_state_name((enum radio_state)i), "unknown");
+}
+
+/* A profile outside the law: said in one line, and the port is not even opened. */
+static void test_radio_outside_the_law_never_sends(void **state)
+{
+    struct bench *b = *state;
+    static const struct {
+        const char *what, *want;
+        uint32_t freq_hz;
+        int gain_dbi;
+        uint32_t duty_e4;
+        bool no_law;
+    } cases[] = {
+        { "over the edge", "must lie from 920.06", 920050000, 2, 100, false },
+        { "another region's", "must lie from 920.06", 869618000, 2, 100, false },
+        { "a good antenna", "at most 11 dBm", 920250000, 5, 100, false },
+        { "more than a node's share", "a node may use 1.00 %", 920250000, 2, 1000, false },
+        { "no law", "states no law", 920250000, 2, 100, true },
+    };
+    uint8_t frame[10] = { 1 };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct radio_config config = lawful_config(b);
+        config.settings.lora.freq_hz = cases[i].freq_hz;
+        config.use.antenna_gain_dbi_x100 = 100 * cases[i].gain_dbi;
+        config.use.duty_e4 = cases[i].duty_e4;
+        if (cases[i].no_law)
+            config.region = (struct region){ .lo_hz = 0 };
+        assert_int_equal(radio_init(&b->radio, &config, b->now_ms), 0);
+        run_ms(b, 2000);
+        short events;
+        if (b->radio.state != RADIO_UNLAWFUL || !strstr(b->radio.text, cases[i].want))
+            fail_msg("%s: %d, %s", cases[i].what, b->radio.state, b->radio.text);
+        assert_int_equal(radio_fd(&b->radio, &events), -1);
+        assert_int_equal(radio_send(&b->radio, b->now_ms, frame, sizeof frame), MODEM_ENOTREADY);
+        assert_true(radio_next_deadline(&b->radio) == RADIO_NEVER);
+    }
+    assert_int_equal(b->sent, 0);
+}
+
+/* The modem's own choice may take it out: its preamble makes the longest frame too long. */
+static void test_radio_that_turns_out_unlawful_is_closed(void **state)
+{
+    struct bench *b = *state;
+    struct radio_config config = lawful_config(b);
+    config.settings.lora.preamble_symbols = 8;
+    config.region.dwell_ms = 1000;
+    assert_int_equal(radio_init(&b->radio, &config, b->now_ms), 0);
+    assert_int_equal(b->radio.state, RADIO_ABSENT);
+    uint32_t longest_us = modem_airtime_us(&b->radio.modem, b->radio.driver->caps.mtu_len);
+    b->radio.region.dwell_ms = longest_us / 1000 - 1; /* as if the profile had said so */
+    run_ms(b, SETTLE_MS);
+    assert_int_equal(b->radio.state, RADIO_UNLAWFUL);
+    assert_non_null(strstr(b->radio.text, "the longest frame"));
+    assert_int_equal(b->ready, 0);
+    short events;
+    assert_int_equal(radio_fd(&b->radio, &events), -1);
 }
 
 int main(void)
@@ -354,6 +423,8 @@ int main(void)
         RADIO_TEST(test_radio_flood_of_rubbish_is_survived),
         RADIO_TEST(test_radio_fast_clock_is_for_emulated_modems_only),
         RADIO_TEST(test_radio_that_cannot_be_is_told_at_start),
+        RADIO_TEST(test_radio_outside_the_law_never_sends),
+        RADIO_TEST(test_radio_that_turns_out_unlawful_is_closed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -150,6 +150,12 @@ static struct profile sample_profile(void)
         .lora = { .freq_hz = 922000000, .bw_hz = 125000, .sf = 9, .cr = 5,
                   .preamble_symbols = 16 },
         .eirp_dbm = 14, .duty_node_e4 = 100, .duty_gateway_e4 = 1000, .duty_window_s = 3600,
+        .band_count = 2,
+        .bands = { { .lo_hz = 920000000, .hi_hz = 923000000, .erp_max_dbm_x100 = 1400,
+                     .duty_node = 100, .duty_gateway = 1000, .window_s = 3600 },
+                   { .lo_hz = 433050000, .hi_hz = 434790000, .erp_max_dbm_x100 = -150,
+                     .duty_node = 100, .duty_gateway = 1000, .window_s = 3600,
+                     .dwell_ms = 400 } },
     };
 }
 
@@ -292,6 +298,10 @@ static void test_report_other_bodies_survive(void **state)
     assert_int_equal(profile_out.lora.freq_hz, 922000000);
     assert_int_equal(profile_out.eirp_dbm, 14);
     assert_string_equal(profile_out.region, "VN-920");
+    assert_int_equal(profile_out.band_count, 2);
+    memcpy(profile.bands[0].name, "VN-920", sizeof "VN-920"); /* names are not sent */
+    memcpy(profile.bands[1].name, "433.05-434.79", sizeof "433.05-434.79");
+    assert_memory_equal(profile_out.bands, profile.bands, 2 * sizeof profile.bands[0]);
 }
 
 static void test_report_encoding_refuses_what_is_out_of_range(void **state)
@@ -436,6 +446,10 @@ static void test_report_other_encoders_refuse_what_is_out_of_range(void **state)
     REFUSES(profile, sample_profile(), REPORT_ERANGE, x.duty_node_e4 = 0);
     REFUSES(profile, sample_profile(), REPORT_ERANGE, x.duty_gateway_e4 = 10001);
     REFUSES(profile, sample_profile(), REPORT_ERANGE, x.duty_window_s = 59);
+    REFUSES(profile, sample_profile(), REPORT_ECOUNT, x.band_count = PROFILE_BAND_COUNT_MAX + 1);
+    REFUSES(profile, sample_profile(), REPORT_ERANGE, x.bands[1].lo_hz = x.bands[1].hi_hz);
+    REFUSES(profile, sample_profile(), REPORT_ERANGE, x.bands[0].duty_node = 0);
+    REFUSES(profile, sample_profile(), REPORT_ERANGE, x.bands[0].erp_max_dbm_x100 = 10000);
     REFUSES(profile, sample_profile(), REPORT_ETEXT, x.code[0] = 'x');
     REFUSES(profile, sample_profile(), REPORT_ETEXT, x.region[0] = 0);
 #undef REFUSES

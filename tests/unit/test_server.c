@@ -41,12 +41,14 @@ static char got[GOT_LEN_MAX];
 static void start(struct bench *b)
 {
     char text[NODE_TEXT_LEN], path[COMMUNE_PATH_LEN];
-    struct modem_settings settings;
     b->node = (struct node){ .numbers = { .fd = -1 } };
     if (node_open(&b->node, b->commune.dir, 1, b->now_ms, text) < 0)
         fail_msg("%s", text);
-    settings = modem_settings_default(&b->node.roster.profile.lora, 14);
-    assert_int_equal(radio_init(&b->radio, "", "meshcore-kiss", "", &settings, b->now_ms), 0);
+    struct radio_config radio = {
+        .path = "", .driver = "meshcore-kiss", .wires = "",
+        .settings = modem_settings_default(&b->node.roster.profile.lora, 14),
+    };
+    assert_int_equal(radio_init(&b->radio, &radio, b->now_ms), 0);
     commune_path(&b->commune, "sock", path);
     if (server_open(&b->server, path, &b->node, &b->radio, text) < 0)
         fail_msg("%s", text);
