@@ -78,7 +78,6 @@ enum {
     /* Relays: whose turn it is. */
     TURN_COUNT_MAX = 8,
     FEW_COUNT = 12,            /* a relay that helps fewer waits for a word of them */
-    SPENT_UNITS = 12,          /* longer for who has spent his whole hour */
     FEW_FACTOR_MAX = 4,
     UNSPOKEN_UNITS = 40,       /* looking again whether they have spoken */
     UNSPOKEN_MS_MAX = 600000,  /* how long at most */

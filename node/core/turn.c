@@ -228,7 +228,8 @@ static uint64_t draw_turn(struct mesh *m, const struct slot *s, uint64_t by, uin
     uint64_t turn_ms = turn_of(m, s, by, alive) * SLOT_UNITS[s->priority] * m->unit_ms;
     /* Who has spent much of his hour lets others go first. */
     if (m->cfg.duty_budget_ms > 0)
-        turn_ms += SPENT_UNITS * m->unit_ms * ledger_spent_ms(m) / m->cfg.duty_budget_ms;
+        turn_ms += SLOT_UNITS[s->priority] * m->unit_ms * ledger_spent_ms(m) /
+                   m->cfg.duty_budget_ms;
     /* A single neighbour may well have it from somebody whom we do not hear: it will show. */
     uint64_t count = (uint64_t)__builtin_popcountll(by);
     if (helps_few(m, by))
