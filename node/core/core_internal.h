@@ -37,6 +37,7 @@ enum {
     TRICKLE_MIN_MS_MIN = 3000,
     TRICKLE_MAX_MS = 900000,
     TRICKLE_MAX_DIFFERENT_MS = 240000, /* while somebody around is known to differ */
+    COVER_COUNT = 2,           /* frames like ours that somebody should hear; more if he misses some */
     TRICKLE_CONSISTENT = 1,    /* digests like ours heard before ours is needless */
     QUIET_UNITS = 240,         /* while news comes in, its frames tell what there is to tell */
     HOLE_UNITS = 900,          /* how long a known gap may wait to be told beside records */
@@ -182,6 +183,8 @@ struct neighbour {
     uint8_t link_count;
     uint8_t vain_count; /* records we sent, and it still states to lack, since it last gained one */
     uint8_t greeted; /* wholes we have sent since it turned up */
+    uint8_t covered; /* frames with our digest as it is that it should have heard */
+    uint8_t hears_us_quality;
     bool used, summary_known;
     bool links_known; /* it has stated whom it hears */
     bool hears_us;
@@ -201,8 +204,7 @@ struct trickle {
     uint32_t rounds;      /* times it fired with a difference around, since the last reset */
     uint32_t since_whole; /* the same, since the whole was last told */
     uint32_t consistent_count;
-    uint64_t covered_digest; /* ours when these were noted: */
-    uint64_t covered, covered_twice; /* neighbours that should have heard it, from us or others */
+    uint64_t covered_digest; /* ours when it was last noted who heard it */
     bool fired;
 };
 

@@ -61,12 +61,14 @@ void neigh_on_links(struct mesh *m, struct neighbour *n, struct frame_view *fram
     n->link_count = 0;
     n->hears = 0;
     n->hears_us = false;
+    n->hears_us_quality = 0;
     n->links_known = true;
     n->links_heard_ms = m->now_ms;
     while (frame_next_link(frame, &link)) {
         n->links[n->link_count++] = link;
         if (link.node == m->cfg.node) {
             n->hears_us = true;
+            n->hears_us_quality = link.quality;
             n->vain_count = 0;
         }
         const struct neighbour *other = neigh_find(m, link.node);
@@ -471,12 +473,14 @@ void neigh_recheck(struct mesh *m)
 
 void neigh_covered(struct mesh *m, uint64_t nodes)
 {
-    struct trickle *t = &m->trickle;
-    if (t->covered_digest != m->digest)
-        t->covered = t->covered_twice = 0;
-    t->covered_digest = m->digest;
-    t->covered_twice |= t->covered & nodes;
-    t->covered |= nodes;
+    bool changed = m->trickle.covered_digest != m->digest;
+    m->trickle.covered_digest = m->digest;
+    for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++) {
+        struct neighbour *n = &m->neighbours[i];
+        n->covered = changed ? 0 : n->covered;
+        if ((nodes & 1ull << i) && n->covered < UINT8_MAX)
+            n->covered++;
+    }
 }
 
 void neigh_on_digest(struct mesh *m, struct neighbour *n, uint32_t digest24)

@@ -10,7 +10,7 @@ static void trickle_begin(struct mesh *m, uint64_t interval_ms)
     t->end_ms = m->now_ms + interval_ms;
     t->consistent_count = 0;
     if (interval_ms >= TRICKLE_MAX_MS)
-        t->covered = t->covered_twice = 0; /* whoever still has not spoken may have missed it */
+        t->covered_digest = ~m->digest; /* whoever still has not spoken may have missed it */
     t->fired = false;
 }
 
@@ -64,14 +64,15 @@ static bool differs(const struct mesh *m, uint64_t alive)
 }
 
 /* Is there somebody whom we may reach, who was not like us when we last heard him, and who since
- * our last change did not twice hear something like ours?  Two halves of a line, each agreed
+ * our last change did not hear something like ours often enough?  Two halves of a line, each agreed
  * within, are silent to each other otherwise. */
 static bool somebody_untold(struct mesh *m)
 {
     neigh_covered(m, 0);
-    for (uint64_t rest = neigh_reach_mask(m) & ~m->trickle.covered_twice; rest; rest &= rest - 1) {
+    for (uint64_t rest = neigh_reach_mask(m); rest; rest &= rest - 1) {
         const struct neighbour *n = &m->neighbours[__builtin_ctzll(rest)];
-        if (!neigh_in_sync(m, n) && !explained(m, n))
+        if (n->covered < COVER_COUNT + FRAME_QUALITY_MAX - n->hears_us_quality &&
+            !neigh_in_sync(m, n) && !explained(m, n))
             return true;
     }
     return false;
