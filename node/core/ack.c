@@ -95,6 +95,37 @@ static size_t part_finish(const struct part *p, uint8_t *body, size_t cap)
     return bytes_written(&w);
 }
 
+/* The slot of a record of this log that is held behind a gap and not acknowledged, or by us only
+ * where `ours` is asked for too. */
+static bool beyond_waits(const struct mesh *m, const struct log *log, bool ours)
+{
+    uint16_t log_index = table_log_index(m, log);
+    if (log->top <= log->held)
+        return false;
+    for (uint32_t pri = 0; pri < PRIORITY_COUNT; pri++)
+        for (uint32_t i = m->order_first[pri]; i != SLOT_NONE; i = m->slots[i].order_next) {
+            const struct slot *s = &m->slots[i];
+            if (s->log != log_index || s->seq <= log->held || s->seq <= log->acked)
+                continue;
+            if (!(s->flags & SLOT_ACKED) || (ours && s->acked_by == m->cfg.node))
+                return true;
+        }
+    return false;
+}
+
+/* Every gateway's word goes to every node of the network.  So one gateway speaks for a record: who
+ * said the most of a log, the lowest number among equals; the others leave it out. */
+static bool is_ours_to_say(const struct mesh *m, const struct log *log)
+{
+    return log->held > log->acked || (log->held > 0 && log->acked_by == m->cfg.node) ||
+           beyond_waits(m, log, true);
+}
+
+static bool is_news(const struct mesh *m, const struct log *log)
+{
+    return log->held > log->acked || beyond_waits(m, log, false);
+}
+
 /* Signs one part if it says anything new.  MESH_EAGAIN: once more, later. */
 static int part_submit(struct mesh *m, const struct part *p, uint32_t part_index)
 {
@@ -127,10 +158,32 @@ static size_t body_cap(const struct mesh *m)
     return cap < RECORD_BODY_LEN_MAX ? cap : RECORD_BODY_LEN_MAX;
 }
 
+static bool any_news(const struct mesh *m)
+{
+    for (uint16_t i = 0; i < m->log_count; i++)
+        if (m->logs[i].lane == 0 && m->logs[i].author != m->cfg.node && m->logs[i].top > 0 &&
+            is_news(m, &m->logs[i]))
+            return true;
+    return false;
+}
+
+static bool is_only_gateway(const struct mesh *m)
+{
+    for (uint16_t i = 0; i < m->author_count; i++)
+        if (m->authors[i].author.number != m->cfg.node &&
+            m->authors[i].author.roles & MESH_ROLE_GATEWAY)
+            return false;
+    return true;
+}
+
 void ack_advance(struct mesh *m)
 {
     if (m->now_ms < m->ack_due_ms)
         return;
+    if (!is_only_gateway(m) && !any_news(m)) {
+        m->ack_due_ms = MESH_NEVER; /* others were sooner */
+        return;
+    }
     struct part p;
     uint32_t part_index = 0;
     int err = MESH_OK;
@@ -140,7 +193,7 @@ void ack_advance(struct mesh *m)
         if (a->log[0] == LOG_NONE || a->author.number == m->cfg.node)
             continue;
         const struct log *log = &m->logs[a->log[0]];
-        if (log->top == 0 || part_add(m, &p, log, body_cap(m)))
+        if (log->top == 0 || !is_ours_to_say(m, log) || part_add(m, &p, log, body_cap(m)))
             continue;
         err = part_submit(m, &p, part_index++);
         if (part_index == ACK_PART_COUNT)
@@ -177,6 +230,31 @@ void ack_on_failure(struct mesh *m, uint8_t lane)
     m->ack_due_ms = m->now_ms + RETRY_MS;
 }
 
+/* Do we hear the author, or somebody who does? */
+static bool is_near(const struct mesh *m, uint16_t author)
+{
+    for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++) {
+        const struct neighbour *n = &m->neighbours[i];
+        if (!n->used)
+            continue;
+        if (n->node == author)
+            return true;
+        for (uint8_t k = 0; k < n->link_count; k++)
+            if (n->links[k].node == author)
+                return true;
+    }
+    return false;
+}
+
+/* Whoever is near answers at once, and its word overtakes the waiting of those who are not. */
+static uint64_t far_wait_ms(struct mesh *m, uint16_t author, bool rescue)
+{
+    uint64_t least_ms = ACK_FAR_UNITS * m->unit_ms, spread_ms = ACK_FAR_SPREAD_UNITS * m->unit_ms;
+    if (is_only_gateway(m) || is_near(m, author))
+        return 0;
+    return core_between(m, least_ms, least_ms + spread_ms) / (rescue ? 2 : 1);
+}
+
 void ack_on_commit(struct mesh *m, const struct slot *s)
 {
     const struct log *log = &m->logs[s->log];
@@ -185,7 +263,8 @@ void ack_on_commit(struct mesh *m, const struct slot *s)
     bool rescue = s->priority == PRIORITY_RESCUE;
     if (s->priority >= PRIORITY_EVACUATION)
         m->ack_urgent = true;
-    uint64_t due_ms = m->now_ms + (rescue ? ACK_WAIT_RESCUE_UNITS : ACK_WAIT_UNITS) * m->unit_ms;
+    uint64_t due_ms = m->now_ms + far_wait_ms(m, log->author, rescue) +
+                      (rescue ? ACK_WAIT_RESCUE_UNITS : ACK_WAIT_UNITS) * m->unit_ms;
     uint64_t gap_ms = rescue ? ACK_GAP_RESCUE_UNITS * m->unit_ms : m->ack_gap_ms;
     if (m->ack_last_ms > 0 && due_ms < m->ack_last_ms + gap_ms)
         due_ms = m->ack_last_ms + gap_ms;
@@ -212,7 +291,8 @@ static void apply_held(struct mesh *m, uint16_t gateway, uint32_t number, uint32
     if (number % LANE_COUNT != 0)
         return; /* only reports are acknowledged: no lane is opened for a word about it */
     struct log *log = table_get_log(m, (uint16_t)(number / LANE_COUNT), 0);
-    if (!log || held <= log->acked)
+    if (!log || held < log->acked || held == 0 ||
+        (held == log->acked && gateway >= log->acked_by))
         return;
     log->acked = held;
     m->settle_dirty = true;

@@ -37,7 +37,7 @@ enum {
     TRICKLE_MIN_MS_MIN = 3000,
     TRICKLE_MAX_MS = 900000,
     TRICKLE_MAX_DIFFERENT_MS = 240000, /* while somebody around is known to differ */
-    COVER_COUNT = 2,           /* frames like ours that somebody should hear; more if he misses some */
+    COVER_COUNT = 2,           /* frames like ours that each should hear; more who misses some */
     TRICKLE_CONSISTENT = 1,    /* digests like ours heard before ours is needless */
     QUIET_UNITS = 240,         /* while news comes in, its frames tell what there is to tell */
     HOLE_UNITS = 900,          /* how long a known gap may wait to be told beside records */
@@ -102,6 +102,8 @@ enum {
     ACK_GAP_UNITS = 30,        /* between two acknowledgements; grows by half while reports flow */
     ACK_GAP_MS_MAX = 600000,
     ACK_GAP_RESCUE_UNITS = 40,
+    ACK_FAR_UNITS = 60,        /* longer where other gateways may be nearer to the author */
+    ACK_FAR_SPREAD_UNITS = 120,
     BEHIND_WAIT_MS = 120000,   /* for own records that somebody only claims to hold */
     RECOVER_WAIT_MS = 900000,  /* for the next, once one came back: a relay may wait for its turn */
     RETRY_MS = 1000,           /* after a store that failed */

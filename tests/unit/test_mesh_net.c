@@ -325,6 +325,65 @@ static void test_mesh_net_authors_learn_of_acknowledgement(void **state)
     }
 }
 
+static uint32_t acks_made(const struct net *net)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < net->truth.count; i++)
+        count += net->truth.row[i].ref.lane != 0;
+    return count;
+}
+
+/* A gateway at both ends. */
+static struct net *line_of_two_gateways(uint64_t seed, uint32_t loss_ppm, uint32_t crash_ppm)
+{
+    static const uint8_t gateways[] = { 1, 0, 0, 0, 0, 0, 1 };
+    struct net_config c;
+    line(sizeof gateways, seed, &c);
+    c.gateways = gateways;
+    c.faults.frame_loss_ppm = loss_ppm;
+    c.faults.crash_ppm = crash_ppm;
+    return net_new(&c);
+}
+
+static void test_mesh_net_one_gateway_speaks_for_a_record(void **state)
+{
+    (void)state;
+    uint64_t acks = 0, seeds = seed_count(SEED_COUNT);
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
+        struct net *net = line_of_two_gateways(seed, 0, 0);
+        for (uint32_t node = 1; node <= 5; node += 4) {
+            net_order(net, node, RECORD_DAMAGE, PRIORITY_DAMAGE, BODY_LEN);
+            net_run(net, net->now_us + HOUR_US);
+        }
+        must(net, seed, net_acknowledged(net), "an author was never told");
+        acks += acks_made(net);
+        finish(net, seed, HOUR_US);
+    }
+    /* Two records each; the slower gateway is only seldom the first to speak. */
+    assert_in_range(acks, 2 * seeds, 2 * seeds + seeds / 3);
+}
+
+/* What gateways leave to each other must not get lost between them, whoever forgets what. */
+static void test_mesh_net_gateways_share_the_authors(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= seed_count(SEED_COUNT); seed++) {
+        struct net *net = line_of_two_gateways(seed, LOSS_20_PPM, 100);
+        talk(net, 30, 20 * SECOND_US);
+        uint64_t until_us = net->now_us + 2 * HOUR_US;
+        while (!net->breach && net->now_us < until_us &&
+               !(net_acknowledged(net) && net_complete(net)))
+            net_run(net, net->now_us + SECOND_US);
+        must(net, seed, net_acknowledged(net) && net_complete(net), "an author was never told");
+        for (uint32_t i = 0; i < net->cfg.node_count; i++) {
+            net_stop(net, i);
+            net_start(net, i);
+        }
+        must(net, seed, net_acknowledged(net), "what gateways said was superseded away");
+        finish(net, seed, HOUR_US);
+    }
+}
+
 /* One percent is enforced by a check after every frame; here it must not stop anything for good. */
 static void test_mesh_net_one_percent_is_enough(void **state)
 {
@@ -569,6 +628,8 @@ int main(void)
         cmocka_unit_test(test_mesh_net_stores_fail_often),
         cmocka_unit_test(test_mesh_net_late_joiner_gets_300_records),
         cmocka_unit_test(test_mesh_net_authors_learn_of_acknowledgement),
+        cmocka_unit_test(test_mesh_net_one_gateway_speaks_for_a_record),
+        cmocka_unit_test(test_mesh_net_gateways_share_the_authors),
         cmocka_unit_test(test_mesh_net_one_percent_is_enough),
         cmocka_unit_test(test_mesh_net_forged_and_garbled_change_nothing),
         cmocka_unit_test(test_mesh_net_unknown_author_until_enrolled),
