@@ -10,6 +10,8 @@ static void fuzz_frame(const uint8_t *data, size_t len)
     uint8_t again[FRAME_LEN_MAX];
     struct frame_builder b;
     frame_begin(&b, again, sizeof again, v.sender, v.digest, v.count);
+    if (v.room > 0)
+        frame_add_room(&b, v.room);
     if (v.flags & FRAME_FLAG_LINKS) {
         struct frame_link links[FRAME_LINK_COUNT_MAX];
         size_t link_count = 0;
@@ -40,6 +42,8 @@ static void fuzz_frame(const uint8_t *data, size_t len)
         }
         FUZZ_CHECK(frame_add_sums(&b, sums, sum_count));
     }
+    if (v.mix_count > 0)
+        FUZZ_CHECK(frame_add_mix(&b, v.mixed, v.mix_count, v.mix));
     const uint8_t *record;
     size_t record_len;
     while (frame_next_record(&v, &record, &record_len))
