@@ -23,7 +23,16 @@ enum {
     CONSOLE_GAP_COUNT_MAX = 200,
     CONSOLE_STATUS_LEN = 160,
     CONSOLE_WORDS_LEN = 128,
+    CONSOLE_NEIGHBOUR_COUNT_MAX = 48,
     CONSOLE_UNSEEN_MIN = 10, /* a report nobody looked at for so long is marked */
+};
+
+struct console_neighbour {
+    uint16_t number;
+    int rssi_dbm;
+    int64_t heard_s; /* so long ago */
+    double snr_db;
+    bool in_sync; /* holds what the node holds, as far as is known */
 };
 
 /* The node this gateway serves, as last heard. */
@@ -31,6 +40,8 @@ struct console_node {
     bool configured, connected;
     int64_t number, held_count, neighbour_count; /* -1: not said */
     int64_t airtime_used_ms, airtime_allowed_ms; /* -1: not said */
+    struct console_neighbour neighbours[CONSOLE_NEIGHBOUR_COUNT_MAX];
+    size_t listed_count; /* of them */
     char modem[CONSOLE_STATUS_LEN];
     char error[CONSOLE_STATUS_LEN];
 };
@@ -103,6 +114,8 @@ void console_page_login(const struct console_view *view, enum console_login stat
 /* One report with all answers, and an answer to it. */
 void console_page_record(const struct console_view *view, struct http_answer *answer);
 void console_review(const struct console_view *view, struct http_answer *answer);
+/* Boxes and people: when each was last heard. */
+void console_page_nodes(const struct console_view *view, struct http_answer *answer);
 /* Directives: those that were sent, and a new one. */
 void console_page_directives(const struct console_view *view, struct http_answer *answer);
 void console_directive(const struct console_view *view, struct http_answer *answer);

@@ -145,7 +145,8 @@ static void put_line_state(const struct page *p)
     page_put_text(p, LANG_NOT_LIVE);
     strbuf_put(p->out, "\">");
     page_put_text(p, LANG_NOT_LIVE);
-    strbuf_put(p->out, "</span>");
+    strbuf_putf(p->out, "</span><button id=\"sound\" type=\"button\" aria-pressed=\"false\" "
+                        "hidden>%s</button>", page_text(p, LANG_SOUND));
 }
 
 void page_open(const struct page *p, const char *title, bool live)

@@ -157,6 +157,22 @@ static int on_last(struct follow *f, const json_t *answer, int64_t now_ms)
     return 0;
 }
 
+static void take_neighbours(struct console_node *node, const json_t *neighbours)
+{
+    node->listed_count = 0;
+    for (size_t i = 0;
+         i < json_array_size(neighbours) && i < CONSOLE_NEIGHBOUR_COUNT_MAX; i++) {
+        const json_t *n = json_array_get(neighbours, i);
+        node->neighbours[node->listed_count++] = (struct console_neighbour){
+            .number = (uint16_t)number_of(n, "node", 0),
+            .heard_s = number_of(n, "heard_s", 0),
+            .rssi_dbm = (int)number_of(n, "rssi_dbm", 0),
+            .snr_db = json_number_value(json_object_get(n, "snr_db")),
+            .in_sync = json_is_true(json_object_get(n, "in_sync")),
+        };
+    }
+}
+
 static void on_status(struct follow *f, const json_t *answer)
 {
     const json_t *neighbours = json_object_get(answer, "neighbours");
@@ -167,6 +183,7 @@ static void on_status(struct follow *f, const json_t *answer)
     f->node.held_count = number_of(answer, "records", -1);
     f->node.neighbour_count =
         json_is_array(neighbours) ? (int64_t)json_array_size(neighbours) : -1;
+    take_neighbours(&f->node, neighbours);
     f->node.airtime_used_ms = number_of(airtime, "spent_ms", -1);
     f->node.airtime_allowed_ms = number_of(airtime, "budget_ms", -1);
     snprintf(f->node.modem, sizeof f->node.modem, "%.40s %.80s", text_of(modem, "state"),

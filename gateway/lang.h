@@ -135,6 +135,7 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
       "The author's figures stay in his signed report; these stand in their place.")               \
     X(CORRECT_WHY, "Why (short)")                                                                  \
     X(JOIN, "The same as another report")                                                          \
+    X(JOIN_DO, "Join")                                                                             \
     X(JOIN_OTHER, "Another number")                                                                \
     X(JOIN_NONE, "Nothing looks alike; number of the report that stays")                           \
     X(SAME_FIGURES, "same figures")                                                                \
@@ -172,6 +173,18 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(READ_BY, "Read by")                                                                          \
     X(NOT_READ_BY, "Not confirmed by")                                                             \
     X(HELD_BY, "Has come to")                                                                      \
+    X(SOUND, "Sound")                                                                              \
+    X(NODES, "Boxes")                                                                              \
+    X(NODES_RULE,                                                                                  \
+      "By the records that came here; a box that only relays writes few of its own.")              \
+    X(LAST_HEARD, "Last heard")                                                                    \
+    X(NEVER, "never")                                                                              \
+    X(DAYS, "days")                                                                                \
+    X(NEIGHBOURS_TITLE, "Heard by this node")                                                      \
+    X(NEIGHBOURS_NONE, "No other box is heard. Look at modem and antenna.")                        \
+    X(IN_SYNC, "up to date")                                                                       \
+    X(NOT_IN_SYNC, "not the same yet")                                                             \
+    X(EVIDENCE, "record")                                                                          \
     X(PEOPLE, "People")                                                                            \
     X(PEOPLE_RULE,                                                                                 \
       "Operators are added and changed by the command line: keng-gateway operator.")               \

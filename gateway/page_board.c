@@ -310,14 +310,18 @@ static int put_gaps(const struct page *p)
 static int put_fork(void *ctx, const struct db_record *r)
 {
     struct page *p = ctx;
-    if (r->variant == 0)
+    if (r->variant == 0) { /* the one that counts comes before the other */
+        p->last_arrival = r->arrival;
         return 0;
+    }
     if (p->shown_count++ == 0)
         strbuf_putf(p->out, "<section id=\"forks\" class=\"alarm\"><h2>%s</h2><p>%s</p><ul>",
                     page_text(p, LANG_FORKS), page_text(p, LANG_FORKS_RULE));
     strbuf_putf(p->out, "<li><b>%u-%u</b> ", (unsigned)r->ref.author, (unsigned)r->ref.seq);
     page_put_author(p, ledger_get(p->view->console->ledger, r->commune), r->ref.author);
-    strbuf_put(p->out, "</li>");
+    strbuf_putf(p->out, " · <a href=\"/record?arrival=%" PRId64 "\">%s 1</a> · "
+                        "<a href=\"/record?arrival=%" PRId64 "\">%s 2</a></li>", p->last_arrival,
+                page_text(p, LANG_EVIDENCE), r->arrival, page_text(p, LANG_EVIDENCE));
     return 0;
 }
 

@@ -107,7 +107,9 @@ void page_put_review_button(const struct page *p, uint8_t state, const char *cla
 {
     strbuf_putf(p->out, "<button name=\"state\" value=\"%u\" class=\"%s\">", (unsigned)state,
                 class_name);
-    strbuf_put_html(p->out, lang_review(p->view->language, state));
+    strbuf_put_html(p->out, state == REVIEW_CORRECTED ? page_text(p, LANG_CORRECT)
+                            : state == REVIEW_JOINED ? page_text(p, LANG_JOIN_DO)
+                            : lang_review(p->view->language, state));
     strbuf_put(p->out, "</button>");
 }
 

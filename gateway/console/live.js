@@ -14,6 +14,38 @@
     var shown = ""; // the page as it was last fetched
     var source = new EventSource("/events?after=" + encodeURIComponent(live.dataset.arrival));
 
+    // A call for help is heard, too: two tones made here, since a page may load nothing from
+    // outside.  Browsers allow sound only after somebody touched the page; the button says so.
+    var sound = document.getElementById("sound");
+    var audio = null;
+
+    function beep() {
+        if (!audio)
+            return;
+        [880, 660, 880, 660].forEach(function (hertz, i) {
+            var tone = audio.createOscillator(), level = audio.createGain();
+            tone.frequency.value = hertz;
+            level.gain.value = 0.2;
+            tone.connect(level).connect(audio.destination);
+            tone.start(audio.currentTime + i * 0.25);
+            tone.stop(audio.currentTime + i * 0.25 + 0.2);
+        });
+    }
+
+    function rescues(page) {
+        var count = page.querySelector(".jump .rescue b");
+        return count ? parseInt(count.textContent, 10) : 0;
+    }
+
+    if (sound && window.AudioContext) {
+        sound.hidden = false;
+        sound.addEventListener("click", function () {
+            audio = audio ? null : new AudioContext();
+            sound.setAttribute("aria-pressed", audio ? "true" : "false");
+            beep();
+        });
+    }
+
     // "off": the browser gave up, only a reload helps.
     function show(state) {
         line.className = state === "on" ? "on" : "off";
@@ -71,6 +103,8 @@
             return location.reload();
         if (source.readyState === EventSource.OPEN)
             show("on");
+        if (rescues(page) > rescues(document))
+            beep();
         if (busy()) {
             warn(page);
             later(BUSY_MS);
