@@ -202,7 +202,7 @@ fuzz: ## TARGET=frame SECS=60: libFuzzer on one of tests/fuzz/, from its corpus
 	 -artifact_prefix=build/fuzz/$(TARGET)- build/fuzz/$(TARGET) seeds/fuzz/$(TARGET)
 
 # ---- seen to work ---------------------------------------------------------------
-.PHONY: demo demo-built crash-demo bench-size bench-node bench-sync bench-reconcile bench-truth bench-import test-province sim-campaign
+.PHONY: demo demo-built crash-demo bench-size bench-node bench-sync bench-reconcile bench-truth bench-import test-province test-uplink sim-campaign
 demo: deps ## handheld, two villages, gateway, province: a storm in three minutes (installs packages)
 	@$(MAKE) --no-print-directory demo-built
 demo-built:
@@ -226,6 +226,8 @@ bench-import: all $(OUT)/tests/bench/import ## RECORDS=1000000 DB=postgresql://.
 	@python3 tests/bench/import.py $(RECORDS) $(DB)
 test-province: all $(OUT)/tests/bench/import ## 200,000 records of 40 communes on both databases, 20 kills, 100,000 changed bytes
 	@python3 tests/e2e/province.py --communes 40 --records 200000 --kills 20 --samples 100000
+test-uplink: all $(OUT)/tests/bench/fill ## the way upward: 10,000 records, 1,000 cuts of the link, kills, full disk
+	@python3 tests/e2e/uplink.py --cycles 1000 --records 10000 --kills 100
 SEEDS ?= 1-100
 SCENARIO ?= seeds/scenarios/storm-faults.json
 sim-campaign: $(PROGRAM_DIR)/keng-sim ## SEEDS=1-1000 SCENARIO=FILE: a scenario under many seeds; names those that fail

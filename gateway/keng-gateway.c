@@ -44,7 +44,9 @@ struct options {
     const char *trust[TRUST_COUNT_MAX];
     const char *hosts[HOST_COUNT_MAX];
     size_t trust_count, host_count;
-    unsigned push_interval_s;
+    int64_t push_interval_ms;
+    const char *links[OUTBOX_LINK_COUNT_MAX];
+    size_t link_count;
     bool no_console;
 };
 
@@ -63,6 +65,7 @@ static const struct option_row OPTIONS[] = {
     { 'k', "tls-key", "FILE", "its key, PEM" },
     { 'p', "push", "URL", "send everything upward to this receiver (needs --home)" },
     { 'a', "ca", "FILE", "certificate authority the receiver must have" },
+    { 'L', "link", "NAME[,interface=IF][,proxy=URL]", "a way upward; may be repeated, best first" },
     { 'i', "push-interval-s", "N", "first wait after a failed push (default: 15)" },
     { 't', "trust", "FILE.keng", "receive this commune's records (may be repeated)" },
     { 'n', "host", "NAME", "a name this server is reached by (may be repeated)" },
@@ -142,7 +145,7 @@ static int parse_options(int argc, char **argv, struct options *o)
                                                                         : no_argument,
                                     NULL, OPTIONS[i].key };
     *o = (struct options){ .listen = "127.0.0.1:8080",
-                           .push_interval_s = OUTBOX_INTERVAL_S_DEFAULT };
+                           .push_interval_ms = OUTBOX_INTERVAL_S_DEFAULT * 1000 };
     int key;
     while ((key = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
         const char **slot = option_slot(o, key);
@@ -159,12 +162,14 @@ static int parse_options(int argc, char **argv, struct options *o)
         } else if (key == 'n' && o->host_count < HOST_COUNT_MAX) {
             o->hosts[o->host_count++] = optarg;
         } else if (key == 'i') {
-            unsigned long value = strtoul(optarg, &end, 10);
-            if (*optarg < '0' || *optarg > '9' || *end || value < 1 || value > 86400)
-                return fail_usage("--push-interval-s %s: expected 1 to 86400", optarg);
-            o->push_interval_s = (unsigned)value;
-        } else if (key == 't' || key == 'n') {
-            return fail_usage("too many --trust or --host; see keng-gateway --help");
+            double value_s = strtod(optarg, &end);
+            if (*optarg < '0' || *optarg > '9' || *end || !(value_s >= 0.01 && value_s <= 86400))
+                return fail_usage("--push-interval-s %s: expected 0.01 to 86400", optarg);
+            o->push_interval_ms = (int64_t)(value_s * 1000);
+        } else if (key == 'L' && o->link_count < OUTBOX_LINK_COUNT_MAX) {
+            o->links[o->link_count++] = optarg;
+        } else if (key == 't' || key == 'n' || key == 'L') {
+            return fail_usage("too many --trust, --host or --link; see keng-gateway --help");
         } else {
             return fail_usage("see keng-gateway --help");
         }
@@ -255,7 +260,8 @@ static bool answer_receiver(struct gateway *g, const struct http_request *reques
         answer->status = receiver_put(&g->ledger, request->path + sizeof BATCH_PATH - 1,
                                       request->body, request->body_len, wall_ms(), &answer->body);
     else if (is_have && request->method == HTTP_GET)
-        answer->status = receiver_have(&g->ledger, http_query(request, "network"), &answer->body);
+        answer->status = receiver_have(&g->ledger, http_query(request, "network"),
+                                       http_query(request, "batch"), &answer->body);
     else
         answer->status = receiver_error(405, "bad-request", "this path takes PUT (batch) or GET "
                                         "(have)", &answer->body);
@@ -391,9 +397,15 @@ static int start_outbox(struct gateway *g, char err[static BUNDLE_ERR_LEN])
         return -1;
     }
     if (outbox_init(&g->outbox, &g->ledger, g->multi, o->push, o->ca, identity, g->own_commune,
-                    o->push_interval_s, why) != 0) {
+                    o->push_interval_ms, why) != 0) {
         snprintf(err, BUNDLE_ERR_LEN, "%s", why);
         return -1;
+    }
+    for (size_t i = 0; i < o->link_count; i++) {
+        if (outbox_add_link(&g->outbox, o->links[i], why) != 0) {
+            snprintf(err, BUNDLE_ERR_LEN, "%s", why);
+            return -1;
+        }
     }
     g->has_outbox = true;
     return 0;

@@ -50,6 +50,7 @@ struct ledger {
     struct ledger_commune *communes;
     size_t commune_count;
     uint64_t counts[LEDGER_VERDICT_COUNT]; /* since start */
+    bool write_failed; /* the last batch could not be stored */
     enum db_via via; /* by which way what is put comes; whoever puts says so */
 };
 

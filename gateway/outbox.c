@@ -2,6 +2,7 @@
 
 #include <jansson.h>
 #include <sodium.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,11 +31,11 @@ static bool is_this_machine(const char *url)
 
 int outbox_init(struct outbox *o, struct ledger *l, CURLM *multi, const char *url,
                 const char *ca_path, const struct home_identity *identity, int64_t commune,
-                unsigned interval_s, char err[static OUTBOX_ERR_LEN])
+                int64_t interval_ms, char err[static OUTBOX_ERR_LEN])
 {
     *o = (struct outbox){
         .ledger = l, .multi = multi, .ca_path = ca_path, .identity = *identity,
-        .commune = commune, .interval_ms = (int64_t)interval_s * 1000,
+        .commune = commune, .interval_ms = interval_ms,
     };
     size_t len = strlen(url);
     while (len > 0 && url[len - 1] == '/')
@@ -65,6 +66,51 @@ int outbox_init(struct outbox *o, struct ledger *l, CURLM *multi, const char *ur
     return 0;
 }
 
+/* One NAME=VALUE of a link. */
+static bool set_link_field(struct outbox_link *link, const char *text, size_t len)
+{
+    static const struct { const char *name; size_t at, cap; } FIELDS[] = {
+        { "interface=", offsetof(struct outbox_link, interface), OUTBOX_INTERFACE_LEN },
+        { "proxy=", offsetof(struct outbox_link, proxy), DB_URL_LEN },
+    };
+    for (size_t i = 0; i < sizeof FIELDS / sizeof FIELDS[0]; i++) {
+        size_t name_len = strlen(FIELDS[i].name);
+        if (len > name_len && strncmp(text, FIELDS[i].name, name_len) == 0 &&
+            len - name_len < FIELDS[i].cap) {
+            char *field = (char *)link + FIELDS[i].at;
+            memcpy(field, text + name_len, len - name_len);
+            field[len - name_len] = '\0';
+            return true;
+        }
+    }
+    return false;
+}
+
+int outbox_add_link(struct outbox *o, const char *text, char err[static OUTBOX_ERR_LEN])
+{
+    struct outbox_link link = { .name = "" };
+    size_t len = strcspn(text, ",");
+    bool good = len > 0 && len < sizeof link.name && !memchr(text, '=', len);
+    if (good)
+        memcpy(link.name, text, len);
+    for (const char *at = text + len; good && *at == ',';) {
+        at++;
+        len = strcspn(at, ",");
+        good = set_link_field(&link, at, len);
+        at += len;
+    }
+    if (good && link.proxy[0] && !has_prefix(link.proxy, "http://") &&
+        !has_prefix(link.proxy, "https://") && !has_prefix(link.proxy, "socks5h://"))
+        good = false;
+    if (!good || o->link_count == OUTBOX_LINK_COUNT_MAX) {
+        snprintf(err, OUTBOX_ERR_LEN, "--link %.100s: expected NAME[,interface=NAME][,proxy="
+                 "http://HOST:PORT], %d links at most", text, (int)OUTBOX_LINK_COUNT_MAX);
+        return -1;
+    }
+    o->links[o->link_count++] = link;
+    return 0;
+}
+
 void outbox_close(struct outbox *o)
 {
     if (o->easy && o->transfer != OUTBOX_NONE)
@@ -90,16 +136,33 @@ static size_t take_answer(char *data, size_t size, size_t count, void *ctx)
 
 static void set_error(struct outbox *o, const char *what, const char *why)
 {
-    snprintf(o->sync.error, sizeof o->sync.error, "%.30s%.120s", what, why);
+    const char *link = o->link_count > 0 ? o->links[o->link].name : "";
+    snprintf(o->sync.error, sizeof o->sync.error, "%s%s%.30s%.100s", link, *link ? ": " : "", what,
+             why);
 }
 
-static void wait_after_failure(struct outbox *o, int64_t now_ms)
+static void back_off(struct outbox *o, int64_t now_ms)
 {
-    uint32_t jitter = randombytes_uniform((uint32_t)(o->backoff_ms / 4) + 1);
-    o->next_ms = now_ms + o->backoff_ms + (int64_t)jitter;
+    /* Half is certain, half is chance: many gateways that lost one link do not come back as one. */
+    int64_t half_ms = o->backoff_ms / 2;
+    o->next_ms = now_ms + half_ms + (int64_t)randombytes_uniform((uint32_t)half_ms + 1);
     o->backoff_ms *= 2;
     if (o->backoff_ms > o->interval_ms * OUTBOX_INTERVAL_FACTOR_MAX)
         o->backoff_ms = o->interval_ms * OUTBOX_INTERVAL_FACTOR_MAX;
+    o->link = 0;
+    o->asked = false;
+}
+
+/* The next link, or, after the last, a wait. */
+static void wait_after_failure(struct outbox *o, int64_t now_ms)
+{
+    if (o->link + 1 >= o->link_count) {
+        back_off(o, now_ms);
+        return;
+    }
+    o->link++;
+    o->prefer_ms = now_ms + o->interval_ms * OUTBOX_INTERVAL_FACTOR_MAX;
+    o->next_ms = now_ms;
     o->asked = false;
 }
 
@@ -107,12 +170,13 @@ static void wait_after_failure(struct outbox *o, int64_t now_ms)
 static void wait_after_refusal(struct outbox *o, int64_t now_ms)
 {
     o->backoff_ms = o->interval_ms * OUTBOX_INTERVAL_FACTOR_MAX;
-    wait_after_failure(o, now_ms);
+    back_off(o, now_ms);
 }
 
 static void start(struct outbox *o, enum outbox_transfer what, const char *url, int64_t now_ms)
 {
     CURL *e = o->easy;
+    const struct outbox_link *link = &o->links[o->link]; /* the first is empty if there are none */
     curl_easy_reset(e); /* keeps connections and TLS sessions */
     strbuf_free(&o->answer);
     o->curl_err[0] = '\0';
@@ -123,7 +187,8 @@ static void start(struct outbox *o, enum outbox_transfer what, const char *url, 
         curl_easy_setopt(e, CURLOPT_WRITEDATA, o),
         curl_easy_setopt(e, CURLOPT_HTTPHEADER, o->headers),
         curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https"),
-        curl_easy_setopt(e, CURLOPT_PROXY, ""),
+        curl_easy_setopt(e, CURLOPT_PROXY, link->proxy),
+        link->interface[0] ? curl_easy_setopt(e, CURLOPT_INTERFACE, link->interface) : CURLE_OK,
         curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L),
         curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2),
         curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT, (long)OUTBOX_CONNECT_TIMEOUT_S),
@@ -154,11 +219,12 @@ static void start(struct outbox *o, enum outbox_transfer what, const char *url, 
 static void start_asking(struct outbox *o, int64_t now_ms)
 {
     const struct ledger_commune *c = ledger_get(o->ledger, o->commune);
-    char url[DB_URL_LEN + 128], hex[2 * KENG_NETWORK_ID_LEN + 1];
+    char url[DB_URL_LEN + 256], hex[2 * KENG_NETWORK_ID_LEN + 1];
     if (!c)
         return;
     sodium_bin2hex(hex, sizeof hex, c->info.network_id, sizeof c->info.network_id);
-    snprintf(url, sizeof url, "%s/v1/have?network=%s", o->base, hex);
+    snprintf(url, sizeof url, "%s/v1/have?network=%s%s%s", o->base, hex,
+             o->batch_len > 0 ? "&batch=" : "", o->batch_len > 0 ? o->batch_hex : "");
     start(o, OUTBOX_ASKING, url, now_ms);
 }
 
@@ -210,16 +276,17 @@ static int build_batch(struct outbox *o, int64_t wall_ms)
 
 static int start_putting(struct outbox *o, int64_t now_ms, int64_t wall_ms)
 {
-    int result = build_batch(o, wall_ms);
+    /* One without an answer goes again as it is: the receiver may hold it already. */
+    int result = o->batch_len > 0 ? 0 : build_batch(o, wall_ms);
     if (result < 0 || o->batch_len == 0) {
         o->next_ms = INT64_MAX;
         return result;
     }
     uint8_t hash[KENG_HASH_LEN];
-    char url[DB_URL_LEN + 128], hex[2 * KENG_HASH_LEN + 1];
+    char url[DB_URL_LEN + 128];
     crypto_generichash(hash, sizeof hash, o->batch, o->batch_len, NULL, 0);
-    sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
-    snprintf(url, sizeof url, "%s/v1/batch/%s", o->base, hex);
+    sodium_bin2hex(o->batch_hex, sizeof o->batch_hex, hash, sizeof hash);
+    snprintf(url, sizeof url, "%s/v1/batch/%s", o->base, o->batch_hex);
     start(o, OUTBOX_PUTTING, url, now_ms);
     return 0;
 }
@@ -229,6 +296,8 @@ int outbox_run(struct outbox *o, int64_t now_ms, int64_t wall_ms)
     if (o->transfer != OUTBOX_NONE || now_ms < o->next_ms)
         return 0;
     o->next_ms = INT64_MAX;
+    if (o->link > 0 && o->asked && now_ms >= o->prefer_ms)
+        o->link = 0; /* the better one may be back; if not, the next attempt is on this one again */
     int result = db_outbox_count(o->ledger->db, o->sync.target, &o->sync.waiting_count);
     if (result == 0 && !o->asked)
         start_asking(o, now_ms);
@@ -295,9 +364,17 @@ static int find_missing(void *ctx, const struct db_record *record)
     return 0;
 }
 
+static int mark_answered(struct outbox *o, const json_t *answer, size_t *lacking_out);
+
 /* A receiver that holds less than it once confirmed was restored from an older copy. */
 static int on_have(struct outbox *o, const json_t *answer)
 {
+    if (o->batch_len > 0 && json_is_true(json_object_get(answer, "batch"))) {
+        size_t lacking;
+        int marked = mark_answered(o, answer, &lacking);
+        if (marked < 0)
+            return marked;
+    }
     const json_t *list = json_object_get(answer, "have");
     json_t *have = json_object();
     for (size_t i = 0; have && i < json_array_size(list); i++) {
@@ -359,6 +436,8 @@ static int mark_answered(struct outbox *o, const json_t *answer, size_t *lacking
         result = db_commit(db);
     if (result < 0)
         db_rollback(db);
+    else
+        o->batch_len = 0;
     return result;
 }
 
@@ -380,6 +459,7 @@ static int on_put(struct outbox *o, const json_t *answer, int64_t now_ms)
     size_t lacking;
     if (json_integer_value(json_object_get(answer, "count")) != (json_int_t)o->arrival_count) {
         set_error(o, "", "the receiver's answer speaks of another batch");
+        o->batch_len = 0;
         wait_after_refusal(o, now_ms);
         return 0;
     }
@@ -396,6 +476,8 @@ static int on_put(struct outbox *o, const json_t *answer, int64_t now_ms)
 static int on_refusal(struct outbox *o, long status, const json_t *answer, int64_t now_ms)
 {
     const char *code = json_string_value(json_object_get(answer, "code"));
+    if (status >= 400 && status < 500)
+        o->batch_len = 0; /* this one never will be taken: the next is made anew */
     const char *why = json_string_value(json_object_get(answer, "error"));
     char words[128];
     snprintf(words, sizeof words, "HTTP %ld %.30s: %.80s", status, code ? code : "",
@@ -403,7 +485,8 @@ static int on_refusal(struct outbox *o, long status, const json_t *answer, int64
     if (code && strcmp(code, "unknown-source") == 0)
         return send_root_again(o, now_ms, words);
     set_error(o, "", words);
-    if (status >= 400 && status < 500 && status != 408 && status != 429)
+    if ((status >= 400 && status < 500 && status != 408 && status != 429) ||
+        (code && strcmp(code, "disk") == 0))
         wait_after_refusal(o, now_ms);
     else
         wait_after_failure(o, now_ms);

@@ -4,10 +4,13 @@
  * link, a killed program on either side or an answer that got lost costs a repetition, never a
  * record.  The root's log goes first, then urgent records, then the rest in order of arrival.
  * At each start and after each failure the receiver is asked how far it holds each log, and what a
- * restored receiver lost is sent again.
+ * restored receiver lost is sent again.  The same question tells whether a batch arrived whose
+ * answer did not; if not, the very same bytes go again, also by another link.
  *
- * Errors of transport and 5xx are retried with back-off and jitter; refusals (4xx) are shown and
- * tried again only at the longest interval.  Nothing is followed or redirected, no proxy is used.
+ * Several links to the same receiver are tried in order of preference, one after the other without
+ * a wait; only when none of them worked it backs off, with jitter.  After a while on a lesser link
+ * the first is tried again.  Refusals (4xx) are shown and tried again only at the longest interval.
+ * Nothing is followed or redirected; a proxy is used only where a link names one.
  *
  * Time      One transfer at a time on the caller's curl multi handle; times are monotonic.
  * Memory    One batch and one answer.
@@ -26,7 +29,12 @@ enum {
     OUTBOX_RECORD_COUNT_MAX = BATCH_LEN_TARGET / RECORD_LEN_MIN + 1,
     OUTBOX_ANSWER_LEN_MAX = 4 << 20,
     OUTBOX_INTERVAL_S_DEFAULT = 15,
-    OUTBOX_INTERVAL_FACTOR_MAX = 40, /* 15 s to 10 min */
+    /* 15 s to 2 min: a link that comes back for minutes must not be slept through, and asking costs
+     * some hundred bytes. */
+    OUTBOX_INTERVAL_FACTOR_MAX = 8,
+    OUTBOX_LINK_COUNT_MAX = 4,
+    OUTBOX_LINK_NAME_LEN = 16,
+    OUTBOX_INTERFACE_LEN = 32,
     OUTBOX_GATHER_MS = 300,          /* a burst of records goes in one batch */
     OUTBOX_CONNECT_TIMEOUT_S = 15,
     OUTBOX_STALL_TIMEOUT_S = 60,
@@ -34,6 +42,13 @@ enum {
 };
 
 enum outbox_transfer { OUTBOX_NONE, OUTBOX_ASKING, OUTBOX_PUTTING };
+
+/* One way to the receiver.  Empty: as the system routes; no proxy. */
+struct outbox_link {
+    char name[OUTBOX_LINK_NAME_LEN];
+    char interface[OUTBOX_INTERFACE_LEN]; /* network interface or own address to leave by */
+    char proxy[DB_URL_LEN];               /* http://, https:// or socks5h:// */
+};
 
 struct outbox {
     struct ledger *ledger;
@@ -46,13 +61,17 @@ struct outbox {
     struct home_identity identity;
     int64_t commune;
     int64_t interval_ms, backoff_ms, next_ms;
+    struct outbox_link links[OUTBOX_LINK_COUNT_MAX];
+    unsigned link_count, link; /* the one in use */
+    int64_t prefer_ms;         /* when the first link is tried again; while on another */
     enum outbox_transfer transfer;
     bool asked;           /* the receiver's holdings were compared since the last failure */
     bool root_sent_again; /* the receiver lacked the roster, and got everything again */
     struct strbuf answer;
     char curl_err[CURL_ERROR_SIZE];
     uint8_t batch[BATCH_LEN_TARGET];
-    size_t batch_len;
+    size_t batch_len; /* 0: none, or its answer came */
+    char batch_hex[2 * KENG_HASH_LEN + 1];
     int64_t arrivals[OUTBOX_RECORD_COUNT_MAX]; /* of the records in the batch, in its order */
     size_t arrival_count;
 };
@@ -60,7 +79,9 @@ struct outbox {
 /* https only, except to this machine itself.  0, or -1 with one line in err. */
 int outbox_init(struct outbox *o, struct ledger *l, CURLM *multi, const char *url,
                 const char *ca_path, const struct home_identity *identity, int64_t commune,
-                unsigned interval_s, char err[static OUTBOX_ERR_LEN]);
+                int64_t interval_ms, char err[static OUTBOX_ERR_LEN]);
+/* Adds the next link in order of preference: NAME[,interface=IF][,proxy=URL]. */
+int outbox_add_link(struct outbox *o, const char *text, char err[static OUTBOX_ERR_LEN]);
 void outbox_close(struct outbox *o);
 /* New records are there.  0 or enum db_err. */
 int outbox_kick(struct outbox *o, int64_t now_ms);

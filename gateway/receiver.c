@@ -91,6 +91,7 @@ unsigned receiver_put(struct ledger *l, const char *hash_hex, const uint8_t *bod
     bool sig_ok;
     l->via = DB_VIA_WIRE;
     int put = ledger_put_batch(l, body, len, now_ms, true, &result, &sig_ok);
+    l->write_failed = put < 0 && put > LEDGER_BATCH_EFORM;
     if (put < 0)
         return batch_refused(l, put, answer_out);
     struct batch_reader batch;
@@ -98,17 +99,27 @@ unsigned receiver_put(struct ledger *l, const char *hash_hex, const uint8_t *bod
     if (batch_open(&batch, body, len) == BATCH_OK)
         c = ledger_find(l, batch.header.network_id);
     put_verdicts(&result, answer_out);
+    uint32_t held = 0;
+    for (int v = 0; v < LEDGER_VERDICT_COUNT; v++)
+        held += ledger_verdict_held((enum ledger_verdict)v) ? result.counts[v] : 0;
+    int noted = held == result.count ? db_block_put(l->db, got) : 0;
     ledger_batch_result_free(&result);
-    if (!c || put_have(l, c->info.id, answer_out) < 0) {
+    if (!c || noted < 0 || put_have(l, c->info.id, answer_out) < 0) {
         strbuf_free(answer_out);
         return receiver_error(HTTP_UNAVAILABLE, "disk", db_error(l->db), answer_out);
     }
     return HTTP_OK;
 }
 
-unsigned receiver_have(struct ledger *l, const char *network_hex, struct strbuf *answer_out)
+unsigned receiver_have(struct ledger *l, const char *network_hex, const char *batch_hex,
+                       struct strbuf *answer_out)
 {
-    uint8_t network_id[KENG_NETWORK_ID_LEN];
+    uint8_t network_id[KENG_NETWORK_ID_LEN], hash[KENG_HASH_LEN];
+    bool held = false;
+    if (batch_hex && !strbuf_parse_hex(batch_hex, hash, sizeof hash))
+        return receiver_error(HTTP_BAD_REQUEST, "bad-request",
+                              "batch must be the 64 hex digits of a batch's BLAKE2b-256",
+                              answer_out);
     if (!network_hex || !strbuf_parse_hex(network_hex, network_id, sizeof network_id))
         return receiver_error(HTTP_BAD_REQUEST, "bad-request",
                               "network must be the 64 hex digits of a commune's network id",
@@ -117,8 +128,12 @@ unsigned receiver_have(struct ledger *l, const char *network_hex, struct strbuf 
     if (!c)
         return receiver_error(HTTP_FORBIDDEN, "not-trusted",
                               ledger_batch_strerror(LEDGER_BATCH_ETRUST), answer_out);
-    strbuf_put(answer_out, "{\"ok\":true");
-    if (put_have(l, c->info.id, answer_out) < 0) {
+    int result = batch_hex ? db_block_has(l->db, hash, &held) : 0;
+    /* While the disk is full this is said here, where it costs the link little. */
+    if (result == 0 && l->write_failed)
+        result = db_meta_set(l->db, "write_probe", c->info.id);
+    strbuf_putf(answer_out, "{\"ok\":true,\"batch\":%s", held ? "true" : "false");
+    if (result < 0 || put_have(l, c->info.id, answer_out) < 0) {
         strbuf_free(answer_out);
         return receiver_error(HTTP_UNAVAILABLE, "disk", db_error(l->db), answer_out);
     }

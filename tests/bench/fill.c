@@ -1,9 +1,10 @@
 /* fill.c - puts many signed records into a running kengd, as a cable or a file would.
  *
- *   fill KEYS_HOME SOCKET COUNT
+ *   fill KEYS_HOME SOCKET COUNT [FIRST]
  *
  * The authors are the identities of KEYS_HOME, in turn; each writes coded damage reports with
- * three figures.  Prints one line; exit status 1 unless every record was new to the node.
+ * three figures.  FIRST: how many of the same row were put in before.  Prints one line; exit status
+ * 1 unless every record was new to the node.
  */
 #include <sodium.h>
 #include <stdio.h>
@@ -119,11 +120,12 @@ int main(int argc, char **argv)
 {
     struct fill fill;
     struct client client;
-    unsigned long want = argc == 4 ? strtoul(argv[3], NULL, 10) : 0;
+    unsigned long want = argc == 4 || argc == 5 ? strtoul(argv[3], NULL, 10) : 0;
+    unsigned long first = argc == 5 ? strtoul(argv[4], NULL, 10) : 0;
     unsigned long new_count = 0;
 
-    if (want == 0 || want > 1000000) {
-        fputs("usage: fill KEYS_HOME SOCKET COUNT\n", stderr);
+    if (want == 0 || want > 1000000 || first > 1000000) {
+        fputs("usage: fill KEYS_HOME SOCKET COUNT [FIRST]\n", stderr);
         return 2;
     }
     if (sodium_init() < 0 || load_keys(argv[1], &fill) != 0)
@@ -135,7 +137,7 @@ int main(int argc, char **argv)
     for (unsigned long done = 0; done < want; done += FILL_PER_CALL) {
         unsigned long left = want - done;
         unsigned count = left < FILL_PER_CALL ? (unsigned)left : FILL_PER_CALL;
-        int added = add_some(&fill, &client, (unsigned)done, count);
+        int added = add_some(&fill, &client, (unsigned)(first + done), count);
 
         if (added < 0)
             break;

@@ -52,7 +52,8 @@ static void handle(void *ctx, const struct http_request *request, struct http_an
         }
     } else if (strcmp(request->path, "/v1/have") == 0) {
         answer->content_type = "application/json";
-        answer->status = receiver_have(&p->ledger, http_query(request, "network"), &answer->body);
+        answer->status = receiver_have(&p->ledger, http_query(request, "network"),
+                                       http_query(request, "batch"), &answer->body);
     } else {
         console_handle(&p->console, request, now_ms(), answer);
     }
@@ -683,7 +684,7 @@ static void start_sender(struct place *p, struct sender *s, uint16_t port)
     memcpy(identity.public_key, p->kit.public_keys[KIT_GATEWAY], KENG_KEY_LEN);
     memcpy(identity.secret_key, p->kit.secret_keys[KIT_GATEWAY], KENG_SIG_LEN);
     snprintf(url, sizeof url, "http://127.0.0.1:%u/", (unsigned)port);
-    if (outbox_init(&s->outbox, &s->ledger, p->multi, url, NULL, &identity, 1, 1, err) != 0)
+    if (outbox_init(&s->outbox, &s->ledger, p->multi, url, NULL, &identity, 1, 1000, err) != 0)
         fail_msg("%s", err);
 }
 
@@ -829,9 +830,31 @@ static void test_http_outbox_refuses_addresses_in_the_clear(void **state)
     };
     for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++) {
         struct outbox o;
-        assert_int_equal(outbox_init(&o, &p->ledger, p->multi, BAD[i], NULL, &identity, 1, 1, err),
-                         -1);
+        assert_int_equal(outbox_init(&o, &p->ledger, p->multi, BAD[i], NULL, &identity, 1, 1000,
+                                     err), -1);
     }
+}
+
+static void test_http_outbox_reads_links_strictly(void **state)
+{
+    (void)state;
+    char err[OUTBOX_ERR_LEN];
+    static struct outbox o;
+    static const char *const BAD[] = {
+        "", ",interface=x", "a,", "a,interface=", "a,speed=3", "a,proxy=ftp://x", "interface=x",
+        "a-name-that-is-too-long",
+    };
+    for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++)
+        assert_int_equal(outbox_add_link(&o, BAD[i], err), -1);
+    assert_int_equal(o.link_count, 0);
+    assert_int_equal(outbox_add_link(&o, "cable", err), 0);
+    assert_int_equal(outbox_add_link(&o, "sat,proxy=http://10.0.0.1:3128,interface=eth1", err), 0);
+    assert_string_equal(o.links[1].name, "sat");
+    assert_string_equal(o.links[1].interface, "eth1");
+    assert_string_equal(o.links[1].proxy, "http://10.0.0.1:3128");
+    assert_int_equal(outbox_add_link(&o, "c", err), 0);
+    assert_int_equal(outbox_add_link(&o, "d", err), 0);
+    assert_int_equal(outbox_add_link(&o, "e", err), -1);
 }
 
 /* ---- pure parts ---- */
@@ -893,6 +916,7 @@ int main(void)
         HTTP_TEST(test_http_outbox_fills_a_receiver_that_was_restored),
         HTTP_TEST(test_http_outbox_does_not_take_a_gap_for_a_loss),
         HTTP_TEST(test_http_outbox_refuses_addresses_in_the_clear),
+        HTTP_TEST(test_http_outbox_reads_links_strictly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
