@@ -269,6 +269,7 @@ const struct console_route console_routes[] = {
     { HTTP_GET, "/", ACCESS_VIEW, LANG_REPORTS, get_board },
     { HTTP_GET, "/directives", ACCESS_VIEW, LANG_DIRECTIVES, console_page_directives },
     { HTTP_POST, "/directives", ACCESS_REVIEW, -1, console_directive },
+    { HTTP_GET, "/totals", ACCESS_VIEW, -1, console_page_totals },
     { HTTP_GET, "/nodes", ACCESS_VIEW, LANG_NODES, console_page_nodes },
     { HTTP_GET, "/people", ACCESS_ADMIN, LANG_PEOPLE, console_page_people },
     { HTTP_GET, "/events", ACCESS_VIEW, -1, serve_stream },

@@ -114,6 +114,8 @@ void console_page_login(const struct console_view *view, enum console_login stat
 /* One report with all answers, and an answer to it. */
 void console_page_record(const struct console_view *view, struct http_answer *answer);
 void console_review(const struct console_view *view, struct http_answer *answer);
+/* The board's totals on a page of their own. */
+void console_page_totals(const struct console_view *view, struct http_answer *answer);
 /* Boxes and people: when each was last heard. */
 void console_page_nodes(const struct console_view *view, struct http_answer *answer);
 /* Directives: those that were sent, and a new one. */

@@ -139,6 +139,7 @@ static int put_reports(struct page *p)
                 page_text(p, LANG_REPORTS), waiting ? "" : " class=\"zero\"", waiting,
                 page_text(p, LANG_WAITING), total, page_text(p, LANG_IN_ALL));
     put_filter(p);
+    p->total_count = total;
     result = db_record_list(db, &p->view->filter, page_put_report, p);
     if (result < 0)
         return result;
@@ -266,6 +267,34 @@ static int put_totals(const struct page *p)
         strbuf_putf(p->out, "<p class=\"none\">%s</p>", page_text(p, LANG_NO_FIGURES));
     strbuf_put(p->out, "</section>\n");
     return result;
+}
+
+/* Adding up costs a look at every report: with many of them it waits until somebody asks. */
+static int put_totals_or_link(const struct page *p)
+{
+    enum { ON_BOARD_COUNT_MAX = 2000 };
+    if (p->total_count <= ON_BOARD_COUNT_MAX)
+        return put_totals(p);
+    strbuf_putf(p->out, "<section id=\"totals\"><h2>%s</h2><p><a href=\"/totals\">%s</a></p>"
+                        "</section>\n", page_text(p, LANG_TOTALS), page_text(p, LANG_OPEN));
+    return 0;
+}
+
+void console_page_totals(const struct console_view *view, struct http_answer *answer)
+{
+    struct page p = { .view = view, .out = &answer->body,
+                      .many_communes = view->console->ledger->commune_count > 1 };
+    answer->status = 200;
+    answer->content_type = "text/html; charset=utf-8";
+    page_open(&p, page_text(&p, LANG_TOTALS), false);
+    strbuf_put(p.out, "<main class=\"wide\">\n");
+    if (put_totals(&p) < 0) {
+        strbuf_put(p.out, "<p class=\"alarm\" role=\"alert\">");
+        strbuf_put_html(p.out, db_error(view->console->ledger->db));
+        strbuf_put(p.out, "</p>");
+    }
+    strbuf_put(p.out, "</main>\n");
+    page_close(&p);
 }
 
 /* ---- what is missing, doubled, refused ---- */
@@ -538,7 +567,7 @@ void console_page_main(const struct console_view *view, struct strbuf *out)
     if (result >= 0)
         result = put_forks(&page);
     if (result >= 0)
-        result = put_totals(&page);
+        result = put_totals_or_link(&page);
     if (result >= 0)
         result = put_gaps(&page);
     if (result >= 0)
