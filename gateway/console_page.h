@@ -26,7 +26,6 @@ struct page {
     size_t queued_count;
     size_t shown_count;
     bool many_communes;
-    int64_t total_count; /* reports that match the filter, whatever their state */
     unsigned last_rank; /* of the report shown last */
     int64_t last_arrival;
 };

@@ -139,7 +139,6 @@ static int put_reports(struct page *p)
                 page_text(p, LANG_REPORTS), waiting ? "" : " class=\"zero\"", waiting,
                 page_text(p, LANG_WAITING), total, page_text(p, LANG_IN_ALL));
     put_filter(p);
-    p->total_count = total;
     result = db_record_list(db, &p->view->filter, page_put_report, p);
     if (result < 0)
         return result;
@@ -273,7 +272,12 @@ static int put_totals(const struct page *p)
 static int put_totals_or_link(const struct page *p)
 {
     enum { ON_BOARD_COUNT_MAX = 2000 };
-    if (p->total_count <= ON_BOARD_COUNT_MAX)
+    struct db_list_filter all = db_list_all(0);
+    int64_t total = 0, waiting = 0;
+    int result = db_record_count(p->view->console->ledger->db, &all, &total, &waiting);
+    if (result < 0)
+        return result;
+    if (total <= ON_BOARD_COUNT_MAX)
         return put_totals(p);
     strbuf_putf(p->out, "<section id=\"totals\"><h2>%s</h2><p><a href=\"/totals\">%s</a></p>"
                         "</section>\n", page_text(p, LANG_TOTALS), page_text(p, LANG_OPEN));
