@@ -16,6 +16,7 @@
 #include "gateway/lang.h"
 #include "gateway/ledger.h"
 #include "gateway/province_import.h"
+#include "gateway/province_missing.h"
 #include "gateway/strbuf.h"
 #include "gateway/totals.h"
 #include "node/home.h"
@@ -33,6 +34,10 @@ enum {
 struct options {
     const char *db, *csv, *data, *villages, *verdicts, *trust[TRUST_COUNT_MAX];
     unsigned trust_count, thread_count;
+    /* Of a report; NULL and 0: all. */
+    const char *commune;
+    unsigned village, event, code;
+    uint8_t kind;
     enum language language;
     bool json;
 };
@@ -49,6 +54,10 @@ static const struct option_row OPTIONS[] = {
     { 'l', "lang", "vi|en", "language (default: vi when the environment says so, else en)" },
     { 'D', "data", "DIR", "data files (default: $KENG_DATA, ./seeds, /usr/share/keng)" },
     { 'v', "villages", "FILE", "village names, when the ledger holds one commune" },
+    { 'C', "commune", "NAME", "report: of this commune only" },
+    { 'N', "village", "N", "report: of this village only" },
+    { 'e', "event", "N", "report: of this event only" },
+    { 'i', "indicator", "KIND:CODE", "report: of this indicator only, such as damage:1" },
     { 't', "trust", "FILE", "verify: a commune.keng whose root is believed; may be repeated" },
     { 'V', "verdicts", "FILE", "import, verify: also append every refusal to this file" },
     { 'T', "threads", "N", "import, verify: threads that verify (default: all processors)" },
@@ -384,6 +393,32 @@ static int print_refused(void *ctx, int64_t commune, const char *reason, int64_t
     return 0;
 }
 
+/* ---- what was asked for ---- */
+
+static bool wanted_commune(const struct province *p, const struct ledger_commune *c)
+{
+    return !p->options.commune || strcmp(p->options.commune, c->info.name) == 0;
+}
+
+/* A village is silent when it has no figure at all, which a part of the figures cannot tell. */
+static bool tells_silent(const struct province *p)
+{
+    return !p->options.village && !p->options.kind;
+}
+
+static void keep_wanted(const struct province *p, struct totals *t)
+{
+    const struct options *o = &p->options;
+    size_t kept = 0;
+    for (size_t i = 0; i < t->claim_count; i++) {
+        const struct totals_key *key = &t->claims[i].key;
+        if ((!o->village || key->village == o->village) && (!o->event || key->event == o->event) &&
+            (!o->kind || (key->kind == o->kind && key->code == o->code)))
+            t->claims[kept++] = t->claims[i];
+    }
+    t->claim_count = kept;
+}
+
 /* ---- report as JSON ---- */
 
 static int json_fork(void *ctx, const struct db_record *r)
@@ -446,7 +481,16 @@ static int print_json(struct province *p, const struct totals *t, const struct g
                     (unsigned)gaps->list[i].first, (unsigned)gaps->list[i].last);
     strbuf_put(&out, "],\n\"forks\":[");
     for (size_t i = 0; i < p->ledger.commune_count && result >= 0 && !out.failed; i++)
-        result = db_record_forks(p->db, p->ledger.communes[i].info.id, json_fork, &out);
+        if (wanted_commune(p, &p->ledger.communes[i]))
+            result = db_record_forks(p->db, p->ledger.communes[i].info.id, json_fork, &out);
+    strbuf_put(&out, "],\n\"silent\":[");
+    for (size_t i = 0; i < p->ledger.commune_count && !out.failed; i++)
+        if (wanted_commune(p, &p->ledger.communes[i]) && tells_silent(p))
+            missing_silent_json(&p->ledger.communes[i], t, &out);
+    strbuf_put(&out, "],\n\"checkpoints\":[");
+    for (size_t i = 0; i < p->ledger.commune_count && result >= 0 && !out.failed; i++)
+        if (wanted_commune(p, &p->ledger.communes[i]))
+            result = missing_checkpoints_json(p->db, &p->ledger.communes[i], &out);
     strbuf_put(&out, "]}\n");
     if (result >= 0 && !out.failed)
         fputs(out.text, stdout);
@@ -462,8 +506,22 @@ static int print_text(struct province *p, const struct totals *t, const struct g
     int result = 0;
     printf("\n");
     print_gaps(p, gaps);
-    for (size_t i = 0; i < p->ledger.commune_count && result >= 0; i++)
-        result = db_record_forks(p->db, p->ledger.communes[i].info.id, print_fork, p);
+    struct strbuf out = { .text = NULL };
+    for (size_t i = 0; i < p->ledger.commune_count && result >= 0; i++) {
+        const struct ledger_commune *c = &p->ledger.communes[i];
+        if (!wanted_commune(p, c))
+            continue;
+        if (tells_silent(p))
+            missing_silent_text(c, t, p->options.language, &out);
+        result = missing_checkpoints_text(p->db, c, p->options.language, &out);
+        if (result >= 0)
+            result = db_record_forks(p->db, c->info.id, print_fork, p);
+    }
+    if (out.failed)
+        result = DB_ENOMEM;
+    else if (out.text)
+        fputs(out.text, stdout);
+    strbuf_free(&out);
     if (result >= 0)
         result = db_refused_list(p->db, print_refused, p);
     return result < 0 ? complain(EXIT_FAILURE, "%s", db_error(p->db)) : status;
@@ -478,10 +536,13 @@ static int run_report(struct province *p, char **arguments, int count)
         return complain(EXIT_USAGE, "report takes no argument: %s", arguments[0]);
     for (size_t i = 0; i < p->ledger.commune_count && result == 0; i++) {
         int64_t commune = p->ledger.communes[i].info.id;
+        if (!wanted_commune(p, &p->ledger.communes[i]))
+            continue;
         result = totals_collect(&totals, p->db, commune);
         if (result == 0)
             result = gaps_collect(&gaps, p->db, commune);
     }
+    keep_wanted(p, &totals);
     if (result == 0 && totals_finish(&totals) != TOTALS_OK)
         result = DB_ENOMEM;
     int status = EXIT_SUCCESS;
@@ -547,6 +608,18 @@ static bool parse_count(const char *text, unsigned max, unsigned *count_out)
     return true;
 }
 
+static bool parse_indicator(const char *text, struct options *o)
+{
+    char kind[24];
+    size_t len = strcspn(text, ":");
+    if (len >= sizeof kind || text[len] != ':')
+        return false;
+    memcpy(kind, text, len);
+    kind[len] = '\0';
+    o->kind = record_kind_find(kind);
+    return record_is_report(o->kind) && parse_count(text + len + 1, REPORT_CODE_MAX, &o->code);
+}
+
 /* 0, EXIT_USAGE, or -1 when help was printed. */
 static int parse_options(int argc, char **argv, struct options *o)
 {
@@ -565,6 +638,20 @@ static int parse_options(int argc, char **argv, struct options *o)
         case 'D': o->data = optarg; break;
         case 'v': o->villages = optarg; break;
         case 'V': o->verdicts = optarg; break;
+        case 'C': o->commune = optarg; break;
+        case 'N':
+            if (!parse_count(optarg, REPORT_VILLAGE_MAX, &o->village))
+                return complain(EXIT_USAGE, "--village %s: expected a number", optarg);
+            break;
+        case 'e':
+            if (!parse_count(optarg, REPORT_EVENT_MAX, &o->event))
+                return complain(EXIT_USAGE, "--event %s: expected a number", optarg);
+            break;
+        case 'i':
+            if (!parse_indicator(optarg, o))
+                return complain(EXIT_USAGE, "--indicator %s: expected KIND:CODE, such as damage:1",
+                                optarg);
+            break;
         case 't':
             if (o->trust_count == TRUST_COUNT_MAX)
                 return complain(EXIT_USAGE, "--trust: %d files at most", (int)TRUST_COUNT_MAX);

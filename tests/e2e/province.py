@@ -81,7 +81,9 @@ class Books:
         return province(db, "import", *self.files).stdout
 
 
-QUERIES = [["--json"], [], ["--lang", "vi"], ["--lang", "vi", "--json"]]
+QUERIES = [["--json"], [], ["--lang", "vi"], ["--lang", "vi", "--json"], ["--village", "3"],
+           ["--event", "1", "--json"], ["--indicator", "damage:2"], ["--event", "9", "--json"],
+           ["--village", "7", "--indicator", "damage:5", "--json"], ["--commune", "none"]]
 
 
 def answers(db):
