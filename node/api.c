@@ -280,6 +280,8 @@ static json_t *do_status(struct api *api, uint64_t now_ms)
     json_object_set_new(json, "store_failed", json_integer((json_int_t)s.store_failed));
     json_object_set_new(json, "load_failed", json_integer((json_int_t)s.load_failed));
     json_object_set_new(json, "evicted", json_integer((json_int_t)s.evicted));
+    json_object_set_new(json, "mixes_kept", json_integer((json_int_t)s.mixes_kept));
+    json_object_set_new(json, "mixes_lost", json_integer((json_int_t)s.mixes_lost));
     return json;
 }
 

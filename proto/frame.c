@@ -3,8 +3,6 @@
 enum {
     VERSION_SHIFT = 5,
     FLAG_MASK = 0x1f,
-    FLAG_RESERVED = FLAG_MASK & ~(FRAME_FLAG_SUMMARY | FRAME_FLAG_WHOLE | FRAME_FLAG_LINKS |
-                                  FRAME_FLAG_MIX | FRAME_FLAG_FULL),
     QUALITY_BITS = 2,
     HELD_MAX = RECORD_SEQ_MAX,
 };
@@ -122,7 +120,7 @@ static bool decode_mix(struct bytes_reader *r, struct frame_view *v)
         for (uint8_t k = 0; k < i; k++)
             if (v->mixed[k].log == x->log && v->mixed[k].seq == x->seq)
                 return false;
-        if (r->failed || x->len == 0 || x->seq == 0)
+        if (r->failed || x->seq == 0 || x->len < RECORD_LEN_MIN || x->len > RECORD_LEN_MAX)
             return false;
         longest_len = x->len > longest_len ? x->len : longest_len;
     }
@@ -143,7 +141,7 @@ int frame_decode(const uint8_t *buf, size_t len, struct frame_view *view_out)
     v.sender = read_u16(&r);
     v.digest = read_u24(&r);
     v.count = read_u8(&r);
-    if ((v.flags & FLAG_RESERVED) || v.sender == AUTHOR_NONE)
+    if (v.sender == AUTHOR_NONE)
         return FRAME_EFORM;
     if (v.flags & FRAME_FLAG_FULL) {
         v.room = read_u8(&r);

@@ -47,6 +47,7 @@ enum {
     FRAME_FLAG_MIX = 0x08,
     FRAME_FLAG_FULL = 0x10,
     FRAME_MIX_COUNT_MAX = 4,
+    FRAME_MIX_ENTRY_LEN_MAX = 3 + RECORD_SEQ_LEN_MAX + 1, /* log number, number, length */
     FRAME_ROOM_MIN = 2, /* all but routine */
     FRAME_ROOM_MAX = 5, /* nothing */
     FRAME_LINK_COUNT_MAX = 48,

@@ -26,8 +26,9 @@ enum {
     ACK_PART_COUNT = RECORD_ACK_LAST - RECORD_ACK_FIRST + 1,
     UNCONFIRMED_COUNT_MAX = 32, /* own records nobody is known to hold yet, most urgent kept */
     FRAME_RECORD_COUNT_MAX = 8,
+    TX_SLOT_COUNT_MAX = FRAME_RECORD_COUNT_MAX + FRAME_MIX_COUNT_MAX - 1,
     MIX_KEPT_COUNT = 64,       /* mixes heard that cannot be taken apart yet */
-    MIX_ENTRY_LEN_MAX = 9,     /* a record's log number, number and length in a mix */
+    MIX_SENT_COUNT_MAX = 3,    /* what was sent so often in vain goes by itself from then on */
 
     /* Timers in units of one full frame's airtime, so that every radio setting has its own pace.
      * node/DESIGN.md says how each was chosen, proto/PROTOCOL.md lists them. */
@@ -227,14 +228,15 @@ struct tx {
     uint64_t digest;      /* that the frame states */
     uint64_t waiting;     /* neighbours whom its mix does not help at once */
     uint8_t slot_count;
-    uint32_t slots[FRAME_RECORD_COUNT_MAX]; /* records in the frame */
-    uint32_t seqs[FRAME_RECORD_COUNT_MAX];  /* a slot may be reused while the frame is on air */
+    uint8_t plain_count;  /* of these, but for the first, not in the mix if there is one */
+    uint32_t slots[TX_SLOT_COUNT_MAX]; /* records in the frame */
+    uint32_t seqs[TX_SLOT_COUNT_MAX];  /* a slot may be reused while the frame is on air */
 };
 
 /* A mix as it was heard. */
 struct kept_mix {
     uint16_t node; /* who sent it */
-    uint8_t count; /* 0: free */
+    uint8_t count;
     struct frame_mixed mixed[FRAME_MIX_COUNT_MAX];
     uint8_t sum[RECORD_LEN_MAX];
 };
@@ -282,8 +284,8 @@ struct mesh {
 
     struct neighbour neighbours[MESH_NEIGHBOUR_COUNT_MAX];
     struct queued_event events[EVENT_COUNT];
-    struct kept_mix mixes[MIX_KEPT_COUNT];
-    uint8_t mix_next;
+    struct kept_mix mixes[MIX_KEPT_COUNT]; /* the oldest first */
+    uint8_t mix_count;
     struct unconfirmed unconfirmed[UNCONFIRMED_COUNT_MAX];
     uint32_t unconfirmed_count;
 
@@ -347,6 +349,9 @@ uint32_t table_add(struct mesh *m, struct log *log, const struct record_view *vi
 /* The class in which a new record of this log is served; counts it against its author's pace. */
 uint8_t table_class(const struct mesh *m, struct log *log, uint8_t priority);
 void table_forget(struct mesh *m, uint32_t index);
+/* A durable record's bytes into m->scratch.  False, counted, if the store does not give them now:
+ * then it is not sent again before somebody states that he lacks it. */
+bool table_load(struct mesh *m, uint32_t index);
 /* The store said yes: the record now is held. */
 void table_commit(struct mesh *m, uint32_t index);
 /* From now on every number up to this counts as held: a gateway has said that it holds them. */
@@ -428,8 +433,8 @@ enum mesh_verdict rx_record(struct mesh *m, const uint8_t *bytes, size_t len,
 /* mix.c */
 /* A frame with a mix was heard: was there something new in it? */
 bool mix_heard(struct mesh *m, const struct frame_view *v, struct neighbour *from);
-/* Something became durable: can a mix heard before be taken apart now? */
-void mix_retry(struct mesh *m);
+/* This became durable: can a mix heard before be taken apart now? */
+void mix_retry(struct mesh *m, const struct slot *s);
 /* Adds to a single record others that help other neighbours, room_len the bytes to spare. */
 void mix_add_partners(struct mesh *m, struct mix_draft *d, uint64_t reach, size_t room_len);
 

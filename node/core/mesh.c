@@ -224,7 +224,7 @@ static void stored(struct mesh *m, const struct queued_event *q, bool durable)
     }
     ack_on_commit(m, s);
     tx_record_committed(m, q->slot, q->ev.own);
-    mix_retry(m);
+    mix_retry(m, s);
     neigh_recheck(m);
 }
 

@@ -178,6 +178,7 @@ struct mesh_stats {
     uint64_t tx_refused_modem, tx_refused_duty; /* a send put off because the law forbade it */
     uint64_t store_failed, load_failed, neighbours_replaced;
     uint64_t evicted; /* records that made room for others */
+    uint64_t mixes_kept, mixes_lost; /* heard before they could be taken apart; given up */
     uint32_t records_held, logs_held;
     uint32_t window_airtime_ms, budget_ms; /* spent in the sliding window; allowed */
     uint32_t digest;

@@ -9,11 +9,13 @@ enum { MIX_TRY_COUNT_MAX = 64 }; /* records looked at for one partner */
 
 /* ---- hearing one -------------------------------------------------------------------- */
 
+/* One of another length is not the one that the sender means. */
 static uint32_t find_mixed(const struct mesh *m, const struct frame_mixed *x)
 {
     const struct log *log = table_find_log(m, (uint16_t)(x->log / LANE_COUNT),
                                            (uint8_t)(x->log % LANE_COUNT));
-    return log ? table_find(m, log, x->seq) : SLOT_NONE;
+    uint32_t index = log ? table_find(m, log, x->seq) : SLOT_NONE;
+    return index != SLOT_NONE && m->slots[index].len == x->len ? index : SLOT_NONE;
 }
 
 static bool durable(const struct mesh *m, uint32_t index)
@@ -21,38 +23,41 @@ static bool durable(const struct mesh *m, uint32_t index)
     return index != SLOT_NONE && !(m->slots[index].flags & SLOT_PENDING);
 }
 
-/* Takes a record held here out of the sum.  False if it is not what the sender took it for, or
- * cannot be read now. */
-static bool take_out(struct mesh *m, uint32_t index, const struct frame_mixed *x,
-                     uint8_t sum[RECORD_LEN_MAX])
+static void add(uint8_t sum[RECORD_LEN_MAX], const uint8_t *bytes, size_t len)
 {
-    const struct slot *s = &m->slots[index];
-    struct record_ref ref = { .seq = s->seq, .author = m->logs[s->log].author,
-                              .lane = m->logs[s->log].lane };
-    if (s->len != x->len)
-        return false;
-    if (m->cfg.outside.load(m->cfg.outside.ctx, &ref, m->scratch) != s->len) {
-        m->stats.load_failed++;
-        return false;
-    }
-    for (uint8_t i = 0; i < s->len; i++)
-        sum[i] ^= m->scratch[i];
-    return true;
+    for (size_t i = 0; i < len; i++)
+        sum[i] ^= bytes[i];
 }
 
-/* The one record of a mix that is not held here, out of the others. */
-static enum mesh_verdict resolve(struct mesh *m, const struct kept_mix *k, uint8_t missing,
-                                 struct neighbour *from)
+/* Is what is left of a sum the record that its sender named? */
+static bool is_named(const uint8_t sum[RECORD_LEN_MAX], const struct frame_mixed *x)
 {
+    struct record_view v;
+    for (size_t i = x->len; i < RECORD_LEN_MAX; i++)
+        if (sum[i])
+            return false;
+    return record_decode(sum, x->len, &v) == RECORD_OK && v.ref.seq == x->seq &&
+           (uint32_t)v.ref.author * LANE_COUNT + v.ref.lane == x->log;
+}
+
+/* The one record of a mix that is not held here, out of the others.  Was it new? */
+static bool resolve(struct mesh *m, const struct kept_mix *k, uint8_t missing,
+                    struct neighbour *from)
+{
+    const struct frame_mixed *x = &k->mixed[missing];
     uint8_t sum[RECORD_LEN_MAX];
     memcpy(sum, k->sum, sizeof sum);
-    for (uint8_t i = 0; i < k->count; i++)
-        if (i != missing && !take_out(m, find_mixed(m, &k->mixed[i]), &k->mixed[i], sum))
-            return MESH_RX_MALFORMED;
-    for (size_t i = k->mixed[missing].len; i < sizeof sum; i++)
-        if (sum[i])
-            return MESH_RX_MALFORMED;
-    return rx_record(m, sum, k->mixed[missing].len, from);
+    for (uint8_t i = 0; i < k->count; i++) {
+        if (i == missing)
+            continue;
+        if (!table_load(m, find_mixed(m, &k->mixed[i])))
+            return false;
+        add(sum, m->scratch, k->mixed[i].len);
+    }
+    enum mesh_verdict verdict = is_named(sum, x) ? rx_record(m, sum, x->len, from)
+                                                 : MESH_RX_MALFORMED;
+    m->stats.rx[verdict]++;
+    return verdict == MESH_RX_NEW;
 }
 
 /* How many are not held here; *missing_out: the last of them. */
@@ -67,10 +72,20 @@ static uint8_t count_missing(const struct mesh *m, const struct kept_mix *k, uin
     return count;
 }
 
+/* The oldest makes room, but not for one that is here already: a frame replayed again and again
+ * pushes out nothing. */
 static void keep(struct mesh *m, const struct kept_mix *k)
 {
-    m->mixes[m->mix_next] = *k;
-    m->mix_next = (uint8_t)((m->mix_next + 1) % MIX_KEPT_COUNT);
+    for (uint8_t i = 0; i < m->mix_count; i++)
+        if (memcmp(m->mixes[i].sum, k->sum, sizeof k->sum) == 0)
+            return;
+    m->stats.mixes_kept++;
+    if (m->mix_count == MIX_KEPT_COUNT) {
+        m->stats.mixes_lost++;
+        memmove(&m->mixes[0], &m->mixes[1], (MIX_KEPT_COUNT - 1) * sizeof m->mixes[0]);
+        m->mix_count--;
+    }
+    m->mixes[m->mix_count++] = *k;
 }
 
 bool mix_heard(struct mesh *m, const struct frame_view *v, struct neighbour *from)
@@ -81,47 +96,43 @@ bool mix_heard(struct mesh *m, const struct frame_view *v, struct neighbour *fro
         k.mixed[i] = v->mixed[i];
         if (k.mixed[i].len > longest_len)
             longest_len = k.mixed[i].len;
-    }
-    if (longest_len > sizeof k.sum) {
-        m->stats.rx[MESH_RX_MALFORMED]++;
-        return false;
-    }
-    memcpy(k.sum, v->mix, longest_len);
-    for (uint8_t i = 0; i < k.count; i++) {
         uint32_t index = find_mixed(m, &k.mixed[i]);
         if (index != SLOT_NONE)
             rx_note_copy(m, &m->slots[index], from);
     }
+    memcpy(k.sum, v->mix, longest_len);
     m->need_dirty = true;
     uint8_t count = count_missing(m, &k, &missing);
-    if (count == 0) {
-        m->stats.rx[MESH_RX_DUPLICATE] += k.count;
-        return false;
-    }
-    if (count > 1) {
+    m->stats.rx[MESH_RX_DUPLICATE] += (uint64_t)(k.count - count);
+    if (count == 1)
+        return resolve(m, &k, missing, from);
+    if (count > 1)
         keep(m, &k);
-        return false;
-    }
-    enum mesh_verdict verdict = resolve(m, &k, missing, from);
-    m->stats.rx[verdict]++;
-    return verdict == MESH_RX_NEW;
+    return false;
 }
 
-void mix_retry(struct mesh *m)
+static bool names(const struct mesh *m, const struct kept_mix *k, const struct slot *s)
 {
-    for (uint8_t i = 0; i < MIX_KEPT_COUNT; i++) {
-        struct kept_mix *k = &m->mixes[i];
-        uint8_t missing, count = k->count ? count_missing(m, k, &missing) : 2;
+    const struct log *log = &m->logs[s->log];
+    for (uint8_t i = 0; i < k->count; i++)
+        if (k->mixed[i].seq == s->seq &&
+            k->mixed[i].log == (uint32_t)log->author * LANE_COUNT + log->lane)
+            return true;
+    return false;
+}
+
+void mix_retry(struct mesh *m, const struct slot *s)
+{
+    uint8_t kept = 0;
+    for (uint8_t i = 0; i < m->mix_count; i++) {
+        const struct kept_mix *k = &m->mixes[i];
+        uint8_t missing, count = names(m, k, s) ? count_missing(m, k, &missing) : 2;
         if (count > 1)
-            continue;
-        if (count == 1) {
-            enum mesh_verdict verdict = resolve(m, k, missing, neigh_find(m, k->node));
-            m->stats.rx[verdict]++;
-            if (verdict == MESH_RX_FULL)
-                continue;
-        }
-        k->count = 0;
+            m->mixes[kept++] = *k;
+        else if (count == 1)
+            resolve(m, k, missing, neigh_find(m, k->node));
     }
+    m->mix_count = kept;
 }
 
 /* ---- making one ----------------------------------------------------------------------- */
@@ -130,7 +141,21 @@ void mix_retry(struct mesh *m)
 static uint64_t holding(const struct mesh *m, const struct slot *s, uint64_t nodes)
 {
     uint64_t known = nodes & (s->confirmed | s->told);
-    return m->logs[s->log].lane != 0 ? known : nodes & ~neigh_lacking(m, s, nodes);
+    bool superseding = m->logs[s->log].lane != 0;
+    for (uint64_t rest = nodes; rest; rest &= rest - 1) {
+        uint32_t held = m->neighbours[__builtin_ctzll(rest)].held[s->log];
+        if (superseding && held > s->seq)
+            known &= ~(rest & -rest);
+        else if (!superseding && held >= s->seq)
+            known |= rest & -rest;
+    }
+    return known;
+}
+
+/* Some belief about those who were to take it out of a mix is wrong: it goes by itself. */
+static bool goes_alone(const struct slot *s)
+{
+    return (s->flags & SLOT_SHOUT) || s->sent_count >= MIX_SENT_COUNT_MAX;
 }
 
 /* Whoever lacks both cannot take the sum apart yet: it waits there for either of them. */
@@ -139,7 +164,7 @@ static bool goes_with(const struct mesh *m, const struct mix_draft *d, uint32_t 
     const struct slot *s = &m->slots[index];
     uint64_t others = d->by & ~by;
     by &= ~d->by;
-    if ((s->flags & SLOT_SHOUT) || holding(m, s, others) != others)
+    if (goes_alone(s) || holding(m, s, others) != others)
         return false;
     for (uint8_t i = 0; i < m->tx.slot_count; i++)
         if (m->tx.slots[i] == index)
@@ -180,23 +205,16 @@ static uint32_t best_partner(const struct mesh *m, const struct mix_draft *d, ui
 void mix_add_partners(struct mesh *m, struct mix_draft *d, uint64_t reach, size_t room_len)
 {
     const struct slot *first = &m->slots[d->slots[0]];
-    if (first->priority >= PRIORITY_EVACUATION || (first->flags & SLOT_SHOUT))
+    if (first->priority >= PRIORITY_EVACUATION || goes_alone(first))
         return;
-    while (d->count < FRAME_MIX_COUNT_MAX && room_len > MIX_ENTRY_LEN_MAX) {
+    while (d->count < FRAME_MIX_COUNT_MAX && room_len >= FRAME_MIX_ENTRY_LEN_MAX) {
         uint64_t by;
-        room_len -= MIX_ENTRY_LEN_MAX;
+        room_len -= FRAME_MIX_ENTRY_LEN_MAX;
         uint32_t i = best_partner(m, d, reach, d->len + room_len, &by);
-        if (i == SLOT_NONE)
+        if (i == SLOT_NONE || !table_load(m, i))
             return;
         const struct slot *s = &m->slots[i];
-        struct record_ref ref = { .seq = s->seq, .author = m->logs[s->log].author,
-                                  .lane = m->logs[s->log].lane };
-        if (m->cfg.outside.load(m->cfg.outside.ctx, &ref, m->scratch) != s->len) {
-            m->stats.load_failed++;
-            return;
-        }
-        for (uint8_t k = 0; k < s->len; k++)
-            d->sum[k] ^= m->scratch[k];
+        add(d->sum, m->scratch, s->len);
         if (s->len > d->len) {
             room_len -= (size_t)s->len - d->len;
             d->len = s->len;

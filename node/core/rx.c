@@ -51,6 +51,7 @@ void rx_note_copy(struct mesh *m, struct slot *s, const struct neighbour *from)
 {
     uint8_t index = (uint8_t)(from - m->neighbours);
     m->air_ms = m->now_ms;
+    m->stats.state_changes += m->logs[s->log].local && !(s->confirmed & neigh_bit(m, from));
     s->confirmed |= neigh_bit(m, from);
     s->told |= neigh_hearing(m, from);
     s->said_ms = (uint32_t)m->now_ms;
@@ -70,10 +71,8 @@ static enum mesh_verdict known_record(struct mesh *m, struct log *log, uint32_t 
 {
     struct slot *s = &m->slots[index];
     if (s->sig_prefix == load32_be(v->sig)) {
-        if (from) {
-            m->stats.state_changes += log->local && !(s->confirmed & neigh_bit(m, from));
+        if (from)
             rx_note_copy(m, s, from);
-        }
         m->need_dirty = true;
         return MESH_RX_DUPLICATE;
     }

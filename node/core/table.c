@@ -240,6 +240,19 @@ static bool catching_up(const struct mesh *m)
     return count > CATCH_UP_LOGS;
 }
 
+bool table_load(struct mesh *m, uint32_t index)
+{
+    struct slot *s = &m->slots[index];
+    struct record_ref ref = { .seq = s->seq, .author = m->logs[s->log].author,
+                              .lane = m->logs[s->log].lane };
+    if (m->cfg.outside.load(m->cfg.outside.ctx, &ref, m->scratch) == s->len)
+        return true;
+    m->stats.load_failed++;
+    s->told = UINT64_MAX;
+    s->flags &= (uint8_t)~SLOT_SHOUT;
+    return false;
+}
+
 void table_commit(struct mesh *m, uint32_t index)
 {
     struct slot *s = &m->slots[index];

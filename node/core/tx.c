@@ -78,14 +78,8 @@ static bool choose(struct mesh *m, struct draft *d, uint32_t index, uint64_t by)
         block(m, CLASS_RECORD + s->priority);
         return false;
     }
-    struct record_ref ref = { .seq = s->seq, .author = m->logs[s->log].author,
-                              .lane = m->logs[s->log].lane };
-    if (m->cfg.outside.load(m->cfg.outside.ctx, &ref, m->scratch) != s->len) {
-        m->stats.load_failed++;
-        s->told = UINT64_MAX; /* not again before somebody states that it lacks it */
-        s->flags &= (uint8_t)~SLOT_SHOUT;
+    if (!table_load(m, index))
         return true;
-    }
     memcpy(d->bytes + (d->len - m->tx.slot_count), m->scratch, s->len);
     d->lens[m->tx.slot_count] = s->len;
     d->len += 1u + s->len;
@@ -116,8 +110,8 @@ static void choose_of_priority(struct mesh *m, struct draft *d, uint32_t priorit
 /* Looks for records that other neighbours lack, to go in the room of the first. */
 static void mix(struct mesh *m, struct draft *d, uint64_t reach)
 {
-    size_t frame_len = FRAME_HEADER_LEN + d->len + MIX_ENTRY_LEN_MAX;
-    d->count = m->tx.slot_count;
+    size_t frame_len = FRAME_HEADER_LEN + d->len + FRAME_MIX_ENTRY_LEN_MAX;
+    d->count = m->tx.plain_count = m->tx.slot_count;
     if (d->count == 0 || m->cfg.mtu_len < frame_len)
         return;
     memcpy(d->mix.sum, d->bytes, d->lens[0]);
@@ -125,8 +119,9 @@ static void mix(struct mesh *m, struct draft *d, uint64_t reach)
     m->tx.waiting = d->mix.waiting;
     if (d->mix.count == 1)
         return;
-    d->len += 1u + (d->mix.len - d->lens[0]) + (d->mix.count - 1u) * MIX_ENTRY_LEN_MAX;
-    for (uint8_t i = 1; i < d->mix.count && m->tx.slot_count < FRAME_RECORD_COUNT_MAX; i++) {
+    /* The count stands where the first record's length stood. */
+    d->len += (size_t)d->mix.len - d->lens[0] + (size_t)d->mix.count * FRAME_MIX_ENTRY_LEN_MAX;
+    for (uint8_t i = 1; i < d->mix.count; i++) {
         const struct slot *s = &m->slots[d->mix.slots[i]];
         m->tx.seqs[m->tx.slot_count] = s->seq;
         m->tx.slots[m->tx.slot_count++] = d->mix.slots[i];
@@ -451,7 +446,8 @@ void tx_on_done(struct mesh *m, enum mesh_tx_result result)
                 continue;
             struct slot *s = &m->slots[index];
             uint64_t helped = neigh_lacking(m, s, reach);
-            s->told |= reach & ~m->tx.waiting;
+            bool plain = i > 0 && i < m->tx.plain_count;
+            s->told |= plain ? reach : reach & ~m->tx.waiting;
             s->ready_ms = 0;
             s->said_ms = (uint32_t)m->now_ms;
             s->flags &= (uint8_t)~SLOT_SHOUT;

@@ -170,11 +170,57 @@ static void print_summary(struct frame_view *v, char text[TEXT_LEN])
     }
 }
 
+/* Returns what stands behind it. */
+static const char *build_mix(struct frame_builder *b, const char *text)
+{
+    struct frame_mixed mixed[FRAME_MIX_COUNT_MAX];
+    uint8_t count = 0, sum[RECORD_LEN_MAX];
+    char hex[TEXT_LEN];
+    do {
+        assert_in_range(count, 0, FRAME_MIX_COUNT_MAX - 1);
+        struct frame_mixed *x = &mixed[count++];
+        x->log = number_at(&text);
+        assert_true(take(&text, ':'));
+        x->seq = number_at(&text);
+        assert_true(take(&text, ':'));
+        x->len = (uint8_t)number_at(&text);
+    } while (take(&text, '+'));
+    assert_true(take(&text, '='));
+    (void)snprintf(hex, sizeof hex, "%.*s", (int)strcspn(text, ","), text);
+    unhex(hex, sum, sizeof sum);
+    assert_true(frame_add_mix(b, mixed, count, sum));
+    text += strlen(hex);
+    return take(&text, ',') ? text : "-";
+}
+
+static size_t longest_len(const struct frame_mixed *mixed, uint8_t count)
+{
+    size_t len = 0;
+    for (uint8_t i = 0; i < count; i++)
+        len = mixed[i].len > len ? mixed[i].len : len;
+    return len;
+}
+
+static size_t print_mix(const struct frame_view *v, char text[TEXT_LEN])
+{
+    size_t len = 0, sum_len = longest_len(v->mixed, v->mix_count);
+    for (uint8_t i = 0; i < v->mix_count; i++)
+        len += (size_t)snprintf(text + len, TEXT_LEN - len, "%s%u:%u:%u", i == 0 ? "" : "+",
+                                v->mixed[i].log, v->mixed[i].seq, v->mixed[i].len);
+    if (v->mix_count > 0) {
+        text[len++] = '=';
+        sodium_bin2hex(text + len, TEXT_LEN - len, v->mix, sum_len);
+        len += 2 * sum_len;
+    }
+    return len;
+}
+
 static void print_records(struct frame_view *v, char text[TEXT_LEN])
 {
     const uint8_t *record;
-    size_t record_len, len = 0;
+    size_t record_len, len;
     (void)snprintf(text, TEXT_LEN, "-");
+    len = print_mix(v, text);
     while (frame_next_record(v, &record, &record_len)) {
         if (len > 0)
             text[len++] = ',';
@@ -195,7 +241,8 @@ static size_t build_frame(char *const fields[FIELD_COUNT_MAX], uint8_t buf[FRAME
     build_links(&b, fields[4]);
     build_summary(&b, fields[5]);
     char records[TEXT_LEN], *save = NULL;
-    (void)snprintf(records, sizeof records, "%s", fields[6]);
+    (void)snprintf(records, sizeof records, "%s",
+                   strchr(fields[6], '=') ? build_mix(&b, fields[6]) : fields[6]);
     for (char *r = strtok_r(records, ",", &save); r && *r != '-'; r = strtok_r(NULL, ",", &save)) {
         uint8_t record[RECORD_LEN_MAX];
         assert_true(frame_add_record(&b, record, unhex(r, record, sizeof record)));
@@ -239,7 +286,7 @@ static void test_frame_vectors_hold_both_ways(void **state)
         count++;
     }
     fclose(file);
-    assert_in_range(count, 20, 1000);
+    assert_in_range(count, 25, 1000);
 }
 
 static void test_frame_bad_forms_are_refused(void **state)
@@ -259,7 +306,7 @@ static void test_frame_bad_forms_are_refused(void **state)
         count++;
     }
     fclose(file);
-    assert_in_range(count, 40, 1000);
+    assert_in_range(count, 60, 1000);
     uint8_t long_one[FRAME_LEN_MAX + 1] = { KENG_PROTOCOL_VERSION << 5 };
     struct frame_view v;
     assert_int_equal(frame_decode(long_one, sizeof long_one, &v), FRAME_EFORM);
@@ -289,6 +336,8 @@ struct kept {
     uint8_t count;
     struct frame_link links[FRAME_LINK_COUNT_MAX];
     struct frame_entry entries[FRAME_ENTRY_COUNT_MAX];
+    struct frame_mixed mixed[FRAME_MIX_COUNT_MAX];
+    uint8_t sum[RECORD_LEN_MAX], mix_count;
     struct frame_sum sums[FRAME_SUM_COUNT_MAX];
     size_t link_count, entry_count, sum_count;
 };
@@ -319,6 +368,18 @@ static void add_random_sums(struct frame_builder *b, struct kept *kept)
         kept->sum_count = count;
 }
 
+static void add_random_mix(struct frame_builder *b, struct kept *kept)
+{
+    uint8_t count = (uint8_t)(2 + random_below(FRAME_MIX_COUNT_MAX - 1));
+    for (uint8_t i = 0; i < count; i++)
+        kept->mixed[i] = (struct frame_mixed){
+            .log = random_below(FRAME_LOG_MAX + 1), .seq = 1 + i + random_below(RECORD_SEQ_MAX - 4),
+            .len = (uint8_t)(RECORD_LEN_MIN + random_below(40)) };
+    for (size_t i = 0; i < sizeof kept->sum; i++)
+        kept->sum[i] = (uint8_t)random_below(256);
+    kept->mix_count = frame_add_mix(b, kept->mixed, count, kept->sum) ? count : 0;
+}
+
 /* Builds anything, keeps what fitted, and returns the length. */
 static size_t random_frame(uint8_t *buf, size_t cap, struct kept *kept)
 {
@@ -326,6 +387,7 @@ static size_t random_frame(uint8_t *buf, size_t cap, struct kept *kept)
     uint8_t record[RECORD_LEN_MAX];
     kept->count = (uint8_t)random_below(256);
     kept->link_count = kept->entry_count = kept->sum_count = 0;
+    kept->mix_count = 0;
     frame_begin(&b, buf, cap, (uint16_t)random_below(AUTHOR_NONE), random_below(1 << 24),
                 kept->count);
     if (random_below(2))
@@ -343,6 +405,8 @@ static size_t random_frame(uint8_t *buf, size_t cap, struct kept *kept)
     }
     else if (random_below(2))
         add_random_sums(&b, kept);
+    if (random_below(2))
+        add_random_mix(&b, kept);
     memset(record, 0x5a, sizeof record);
     for (uint32_t i = random_below(4); i > 0; i--)
         frame_add_record(&b, record, 1 + random_below(RECORD_LEN_MAX));
@@ -362,7 +426,7 @@ static void assert_sums(struct frame_view *v, const struct kept *kept)
 
 static void test_frame_what_is_built_is_what_is_read(void **state)
 {
-    size_t links_read = 0;
+    size_t links_read = 0, mixes_read = 0;
     (void)state;
     for (int round = 0; round < RANDOM_ROUNDS / 10; round++) {
         uint8_t buf[FRAME_LEN_MAX];
@@ -389,8 +453,54 @@ static void test_frame_what_is_built_is_what_is_read(void **state)
         }
         assert_int_equal(read_count, kept.entry_count);
         assert_sums(&v, &kept);
+        assert_int_equal(v.mix_count, kept.mix_count);
+        for (uint8_t i = 0; i < v.mix_count; i++) {
+            assert_int_equal(v.mixed[i].log, kept.mixed[i].log);
+            assert_int_equal(v.mixed[i].seq, kept.mixed[i].seq);
+            assert_int_equal(v.mixed[i].len, kept.mixed[i].len);
+        }
+        if (v.mix_count > 0)
+            assert_memory_equal(v.mix, kept.sum, longest_len(kept.mixed, kept.mix_count));
+        mixes_read += v.mix_count > 0;
     }
+    assert_in_range(mixes_read, RANDOM_ROUNDS / 200, SIZE_MAX);
     assert_in_range(links_read, RANDOM_ROUNDS / 10, SIZE_MAX);
+}
+
+static void test_frame_mix_that_does_not_fit_leaves_no_trace(void **state)
+{
+    enum { MIXED_LEN = 80, ENTRY_LEN = 1 + 1 + 1 };
+    static const uint8_t sum[MIXED_LEN] = { 1, 2, 3 };
+    static const struct {
+        const char *name;
+        uint8_t count;
+        size_t room_len;
+        bool want;
+    } rows[] = {
+        { "just fits", 2, 1 + 2 * ENTRY_LEN + MIXED_LEN, true },
+        { "one byte too few", 2, 2 * ENTRY_LEN + MIXED_LEN, false },
+        { "not even the count", 2, 0, false },
+        { "one is no mix", 1, FRAME_LEN_MAX - FRAME_HEADER_LEN, false },
+        { "the most", FRAME_MIX_COUNT_MAX, FRAME_LEN_MAX - FRAME_HEADER_LEN, true },
+        { "too many", FRAME_MIX_COUNT_MAX + 1, FRAME_LEN_MAX - FRAME_HEADER_LEN, false },
+    };
+    struct frame_mixed mixed[FRAME_MIX_COUNT_MAX + 1];
+    (void)state;
+    for (uint8_t i = 0; i < FRAME_MIX_COUNT_MAX + 1; i++)
+        mixed[i] = (struct frame_mixed){ .log = i, .seq = 1, .len = MIXED_LEN };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint8_t buf[FRAME_LEN_MAX];
+        struct frame_builder b;
+        struct frame_view v;
+        frame_begin(&b, buf, FRAME_HEADER_LEN + rows[i].room_len, 7, 0x123456, 1);
+        if (frame_add_mix(&b, mixed, rows[i].count, sum) != rows[i].want)
+            fail_msg("%s", rows[i].name);
+        size_t len = frame_finish(&b);
+        assert_int_equal(frame_decode(buf, len, &v), FRAME_OK);
+        assert_int_equal(v.mix_count, rows[i].want ? rows[i].count : 0);
+        if (!rows[i].want)
+            assert_int_equal(len, FRAME_HEADER_LEN);
+    }
 }
 
 /* Where links do not fit, the frame is as if nobody had asked for them. */
@@ -464,6 +574,8 @@ static void test_frame_mutations_decode_safely(void **state)
                 assert_in_range(e.log, 0, FRAME_LOG_MAX);
             while (frame_next_sum(&v, &sum))
                 assert_in_range(sum.to, sum.from, FRAME_LOG_MAX);
+            size_t sum_len = longest_len(v.mixed, v.mix_count);
+            assert_true(sum_len == 0 || (v.mix >= exact && v.mix + sum_len <= exact + len));
             while (frame_next_record(&v, &record, &record_len))
                 assert_true(record >= exact && record + record_len <= exact + len);
         }
@@ -478,6 +590,7 @@ int main(void)
         cmocka_unit_test(test_frame_vectors_hold_both_ways),
         cmocka_unit_test(test_frame_bad_forms_are_refused),
         cmocka_unit_test(test_frame_what_is_built_is_what_is_read),
+        cmocka_unit_test(test_frame_mix_that_does_not_fit_leaves_no_trace),
         cmocka_unit_test(test_frame_links_that_do_not_fit_leave_no_trace),
         cmocka_unit_test(test_frame_mutations_decode_safely),
     };

@@ -283,7 +283,7 @@ static void test_mesh_gives_each_frame_its_verdict(void **state)
 {
     static const uint8_t old[] = { 0x40, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0 };
     static const uint8_t cut[] = { 0x20, 0, 0, 0, 0, 0, 1, 0, 0, 0 };
-    static const uint8_t reserved[] = { 0x28, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0 };
+    static const uint8_t bare_mix[] = { 0x28, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0 };
     static const uint8_t foreign[] = { 0x20, 1, 2, 3, 4, 0, OTHER, 0, 0, 0, 0 };
     struct mesh_rx_meta meta = { 0, 0 };
     struct mesh_neighbour seen[MESH_NEIGHBOUR_COUNT_MAX];
@@ -293,7 +293,7 @@ static void test_mesh_gives_each_frame_its_verdict(void **state)
     assert_int_equal(mesh_on_frame(rig.mesh, rig.now_ms, old, sizeof old, &meta), MESH_RX_VERSION);
     assert_int_equal(mesh_on_frame(rig.mesh, rig.now_ms, cut, sizeof cut, &meta),
                      MESH_RX_MALFORMED);
-    assert_int_equal(mesh_on_frame(rig.mesh, rig.now_ms, reserved, sizeof reserved, &meta),
+    assert_int_equal(mesh_on_frame(rig.mesh, rig.now_ms, bare_mix, sizeof bare_mix, &meta),
                      MESH_RX_MALFORMED);
     assert_int_equal(mesh_on_frame(rig.mesh, rig.now_ms, foreign, sizeof foreign, &meta),
                      MESH_RX_FOREIGN);
