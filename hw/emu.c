@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "hw/emu_ebyte.h"
 #include "hw/emu_kiss.h"
 #include "hw/emu_rnode.h"
 
@@ -20,6 +21,9 @@ static const struct emu_model *const models[] = {
     &emu_kiss_model,
     &emu_rnode_model,
     /* Ebyte */
+    &emu_ebyte_e22_model,
+    &emu_ebyte_e220_model,
+    &emu_ebyte_e32_model,
 
     /* REYAX */
 

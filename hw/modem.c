@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hw/modem_ebyte.h"
 #include "hw/modem_kiss.h"
 #include "hw/modem_rnode.h"
 
@@ -15,6 +16,9 @@ static const struct modem_driver *const drivers[] = {
     &modem_kiss_driver,
     &modem_rnode_driver,
     /* Ebyte */
+    &modem_ebyte_e22_driver,
+    &modem_ebyte_e220_driver,
+    &modem_ebyte_e32_driver,
 
     /* REYAX */
 

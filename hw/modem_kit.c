@@ -68,9 +68,14 @@ bool modem_kit_put_kiss(struct modem_kit *kit, uint8_t type, const uint8_t *payl
     return n > 0;
 }
 
+size_t modem_kit_output_len(const struct modem_kit *kit)
+{
+    return (size_t)(kit->out_len - kit->out_at);
+}
+
 size_t modem_kit_poll_output(struct modem_kit *kit, uint8_t *buf, size_t cap)
 {
-    size_t len = (size_t)(kit->out_len - kit->out_at);
+    size_t len = modem_kit_output_len(kit);
     if (len > cap)
         len = cap;
     memcpy(buf, kit->out + kit->out_at, len);
@@ -80,7 +85,7 @@ size_t modem_kit_poll_output(struct modem_kit *kit, uint8_t *buf, size_t cap)
 
 bool modem_kit_has_output(const struct modem_kit *kit)
 {
-    return kit->out_at < kit->out_len;
+    return modem_kit_output_len(kit) > 0;
 }
 
 void modem_kit_drop_output(struct modem_kit *kit)

@@ -38,7 +38,8 @@ bool modem_kit_put(struct modem_kit *kit, const void *bytes, size_t len);
 /* The same for one KISS frame. */
 bool modem_kit_put_kiss(struct modem_kit *kit, uint8_t type, const uint8_t *payload, size_t len);
 size_t modem_kit_poll_output(struct modem_kit *kit, uint8_t *buf, size_t cap);
-/* Are there bytes which the caller has not taken? */
+/* Bytes which the caller has not taken. */
+size_t modem_kit_output_len(const struct modem_kit *kit);
 bool modem_kit_has_output(const struct modem_kit *kit);
 void modem_kit_drop_output(struct modem_kit *kit);
 

@@ -253,14 +253,17 @@ class Rig:
                  "--role", role, *place, "--out", self.homes[home])
 
     # ---- the air -------------------------------------------------------------------------
-    def start_air(self, names, links=None, gateways=("commune",), **more):
-        """links: pairs that hear each other; default: a line in the order of the names.  keng-air
-        holds every frame against the law: band, power, each box's share of every hour."""
+    def start_air(self, names, links=None, gateways=("commune",), models=None, **more):
+        """links: pairs that hear each other; default: a line in the order of the names.  models: by
+        name, what is not the usual modem.  keng-air holds every frame against the law: band, power,
+        each box's share of every hour."""
         if links is None:
             links = list(zip(names, names[1:]))
         share = {name: 0.1 if name in gateways else 1 if name == "attacker" else 0.01
                  for name in names}
-        config = {"modems": [{"name": name, "duty_fraction": share[name]} for name in names],
+        config = {"modems": [{"name": name, "duty_fraction": share[name],
+                              **({"modem": models[name]} if name in (models or {}) else {})}
+                             for name in names],
                   "links": [[a, b, NEAR_DB] for a, b in links], "sensitivity_dbm": -117,
                   "law": {"freq_lo_hz": 920000000, "freq_hi_hz": 923000000, "eirp_max_dbm": 16.15,
                           "duty_fraction": 0.01, "duty_window_s": 3600}, **more}
@@ -300,10 +303,11 @@ class Rig:
             return [json.loads(line) for line in f if line.endswith("\n")]
 
     # ---- nodes ---------------------------------------------------------------------------
-    def write_conf(self, name, node, role):
+    def write_conf(self, name, node, role, driver="meshcore-kiss", **more):
         with open(os.path.join(self.homes[name], "kengd.conf"), "w", encoding="utf-8") as f:
             f.write(f'node = {node}\nrole = "{role}"\n'
-                    f'modem = "{self.path("ports", name)}"\ndriver = "meshcore-kiss"\n')
+                    f'modem = "{self.path("ports", name)}"\ndriver = "{driver}"\n')
+            f.writelines(f'{key} = "{value}"\n' for key, value in more.items())
 
     def start_node(self, name, *options, wait=True):
         self.start(name, os.path.join(BIN, "kengd"), "--home", self.homes[name],
