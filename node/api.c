@@ -247,10 +247,53 @@ static json_t *sent_json(const struct mesh_stats *s)
                      "refused_modem", (json_int_t)s->tx_refused_modem);
 }
 
+static json_t *modem_counters_json(const struct radio *radio)
+{
+    struct modem_stats s;
+    modem_stats(&radio->modem, &s);
+    const struct { const char *name; uint64_t value; } counters[] = {
+        { "heard", s.rx_frames },          { "heard_without_signal", s.rx_without_signal },
+        { "sent", s.tx_sent },             { "failed", s.tx_failed },
+        { "unknown", s.tx_unknown },       { "refused", s.tx_refused },
+        { "sent_bytes", s.tx_bytes },      { "airtime_us", s.tx_airtime_us },
+        { "garbled", s.garbled },          { "unexpected", s.unexpected },
+        { "replies_lost", s.replies_lost }, { "configured", s.configured },
+        { "restarts_seen", s.restarts_seen }, { "mismatches", s.mismatches },
+        { "silences", s.silences },
+    };
+    json_t *json = json_object();
+    for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++)
+        json_object_set_new(json, counters[i].name, json_integer((json_int_t)counters[i].value));
+    return json;
+}
+
+static json_t *modem_json(const struct node *n, const struct radio *radio)
+{
+    const struct modem_caps *caps = &radio->driver->caps;
+    struct modem_air air;
+    modem_air(&radio->modem, &air);
+    json_t *json = json_pack(
+        "{s:s, s:s, s:s, s:s}", "port", radio->path, "driver", radio->driver->name, "state",
+        radio_state_name(radio->state), "text",
+        n->profile_changed ? "the commune's radio profile changed: restart kengd" : radio->text);
+    json_object_set_new(json, "region", json_string(radio->region.name));
+    json_object_set_new(json, "settings", json_pack(
+        "{s:I, s:I, s:i, s:i, s:i, s:i, s:b}", "freq_hz", (json_int_t)air.lora.freq_hz, "bw_hz",
+        (json_int_t)air.lora.bw_hz, "sf", air.lora.sf, "cr", air.lora.cr, "preamble_symbols",
+        air.lora.preamble_symbols, "power_dbm", air.power_dbm, "closed", caps->closed));
+    /* Written is not verified: some modems cannot be asked. */
+    json_object_set_new(json, "verified",
+                        json_boolean(radio->state == RADIO_READY && caps->reads_back_settings));
+    json_object_set_new(json, "mtu_len", json_integer(caps->mtu_len));
+    json_object_set_new(json, "longest_us",
+                        json_integer(modem_airtime_us(&radio->modem, caps->mtu_len)));
+    json_object_set_new(json, "counters", modem_counters_json(radio));
+    return json;
+}
+
 static json_t *do_status(struct api *api, uint64_t now_ms)
 {
     const struct node *n = api->node;
-    const struct radio *radio = api->radio;
     struct mesh_stats s;
     char digest[9];
     mesh_stats(n->mesh, &s);
@@ -268,10 +311,7 @@ static json_t *do_status(struct api *api, uint64_t now_ms)
         "{s:i, s:i, s:I}", "spent_ms", (int)s.window_airtime_ms, "budget_ms", (int)s.budget_ms,
         "window_ms", (json_int_t)n->roster.profile.duty_window_s * 1000));
     json_object_set_new(json, "neighbours", neighbours_json(n, now_ms));
-    json_object_set_new(json, "modem", json_pack(
-        "{s:s, s:s, s:s, s:s}", "port", radio->path, "driver", radio->driver->name, "state",
-        radio_state_name(radio->state), "text",
-        n->profile_changed ? "the commune's radio profile changed: restart kengd" : radio->text));
+    json_object_set_new(json, "modem", modem_json(n, api->radio));
     json_object_set_new(json, "sent", sent_json(&s));
     json_object_set_new(json, "verdicts", verdicts);
     json_object_set_new(json, "store", json_pack(
@@ -321,6 +361,21 @@ static enum api_outcome submit(struct api *api, uint64_t now_ms, uint64_t client
     return API_ANSWERED;
 }
 
+static enum api_outcome monitor(struct api *api, uint64_t now_ms, const json_t *request,
+                                json_t **answer_out)
+{
+    int64_t frame_count;
+    if (!get_integer(request, "sound", 0, UINT8_MAX, 0, &frame_count)) {
+        *answer_out = node_json_error("bad-request", "sound must be a number of frames, at most %d",
+                                      UINT8_MAX);
+        return API_ANSWERED;
+    }
+    if (frame_count > 0)
+        mesh_sound(api->node->mesh, now_ms, (uint8_t)frame_count);
+    *answer_out = json_pack("{s:b}", "ok", 1);
+    return API_MONITOR;
+}
+
 static enum api_outcome dispatch(struct api *api, uint64_t now_ms, uint64_t client,
                                  const json_t *request, json_t **answer_out, int64_t *after_out)
 {
@@ -339,9 +394,11 @@ static enum api_outcome dispatch(struct api *api, uint64_t now_ms, uint64_t clie
         *answer_out = do_status(api, now_ms);
     else if (strcmp(what, "add") == 0)
         *answer_out = do_add(api, now_ms, request);
+    else if (strcmp(what, "monitor") == 0)
+        return monitor(api, now_ms, request, answer_out);
     else if (strcmp(what, "follow") != 0)
         *answer_out = node_json_error("bad-request", "\"do\" is none of submit, records, follow,"
-                                      " add, mine, roster, status");
+                                      " monitor, add, mine, roster, status");
     else if (!get_integer(request, "after", 0, INT64_MAX, 0, after_out))
         *answer_out = node_json_error("bad-request", "after must be an arrival number");
     else {

@@ -17,6 +17,7 @@ enum api_outcome {
     API_ANSWERED, /* *answer_out is the answer, a new reference */
     API_WAITS,    /* the answer comes later */
     API_FOLLOW,   /* *answer_out is the answer, then records after *after_out follow for ever */
+    API_MONITOR,  /* *answer_out is the answer, then every frame heard or sent for ever */
 };
 
 enum api_outcome api_handle(struct api *api, uint64_t now_ms, uint64_t client, const char *line,

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BIT(option) (UINT64_C(1) << (option))
+#define BIT(option) KENG_BIT(option)
 
 static const struct {
     const char *name;
@@ -42,6 +42,18 @@ static const struct {
     [OPT_ROLE] = { "role", "", "ROLE", TEXT_OPT_ROLE },
     [OPT_OUT] = { "out", "", "DIR", TEXT_OPT_OUT },
     [OPT_AFTER] = { "after", "", "SEQ", TEXT_OPT_AFTER },
+    [OPT_ASK] = { "ask", "hoi", NULL, TEXT_OPT_ASK },
+    [OPT_WIRES] = { "wires", "day", "WORDS", TEXT_OPT_WIRES },
+    [OPT_RANGE] = { "range", "tam-xa", "KM", TEXT_OPT_RANGE },
+    [OPT_MARGIN] = { "margin", "du-phong", "DB", TEXT_OPT_MARGIN },
+    [OPT_PORT] = { "port", "cong", "PATH", TEXT_OPT_PORT },
+    [OPT_DRIVER] = { "driver", "trinh-dieu-khien", "NAME", TEXT_OPT_DRIVER },
+    [OPT_SETTINGS] = { "settings", "thong-so", "WORDS", TEXT_OPT_SETTINGS },
+    [OPT_GAIN] = { "gain", "do-loi", "DBI", TEXT_OPT_GAIN },
+    [OPT_LOSS] = { "loss", "suy-hao", "DB", TEXT_OPT_LOSS },
+    [OPT_WRITE] = { "write", "ghi", NULL, TEXT_OPT_WRITE },
+    [OPT_FRAMES] = { "frames", "so-khung", "N", TEXT_OPT_FRAMES },
+    [OPT_SECONDS] = { "seconds", "giay", "N", TEXT_OPT_SECONDS },
 };
 
 static const uint64_t options_common = BIT(OPT_LANG) | BIT(OPT_HOME) | BIT(OPT_SOCKET) |
@@ -74,6 +86,10 @@ static const struct keng_command commands[] = {
       BIT(OPT_DIR) | BIT(OPT_NUMBER) | BIT(OPT_AFTER), false, TEXT_CMD_REVOKE, keng_run_revoke },
     { "cert", "chung-thu", "NAME [IP|NAME ...]", BIT(OPT_DIR) | BIT(OPT_OUT),
       BIT(OPT_DIR) | BIT(OPT_OUT), true, TEXT_CMD_CERT, keng_run_cert },
+    { "modem", "bo-dam", "list | probe PORT | show | set-up | test NODE | monitor",
+      BIT(OPT_ASK) | BIT(OPT_WIRES) | BIT(OPT_RANGE) | BIT(OPT_MARGIN) | BIT(OPT_PORT) |
+      BIT(OPT_DRIVER) | BIT(OPT_SETTINGS) | BIT(OPT_GAIN) | BIT(OPT_LOSS) | BIT(OPT_WRITE) |
+      BIT(OPT_FRAMES) | BIT(OPT_SECONDS), 0, true, TEXT_CMD_MODEM, keng_run_modem },
     { "help", "giup huong-dan", "[COMMAND | KIND]", 0, 0, true, TEXT_CMD_HELP,
       keng_run_help },
 };
@@ -398,6 +414,11 @@ int keng_help(struct keng *k)
         keng_say(k, stdout, TEXT_REPORT_KINDS, KENG_ARGS(words));
         keng_say(k, stdout, TEXT_REPORT_NAMES, NULL);
         print_examples(k);
+    }
+    if (k->command->run == keng_run_modem) {
+        putchar('\n');
+        for (enum keng_text_id id = TEXT_MODEM_PART_LIST; id <= TEXT_MODEM_PART_MONITOR; id++)
+            keng_say(k, stdout, id, NULL);
     }
     print_options(k, k->command->options | options_common);
     return KENG_OK;

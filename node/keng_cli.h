@@ -37,8 +37,12 @@ enum keng_option {
     OPT_DRILL, OPT_DRY_RUN, OPT_ALL,
     OPT_DIR, OPT_NAME, OPT_CODE, OPT_REGION, OPT_FREQ, OPT_BW, OPT_SF, OPT_CR, OPT_PREAMBLE,
     OPT_EIRP, OPT_NUMBER, OPT_ROLE, OPT_OUT, OPT_AFTER,
+    OPT_ASK, OPT_WIRES, OPT_RANGE, OPT_MARGIN, OPT_PORT, OPT_DRIVER, OPT_SETTINGS, OPT_GAIN,
+    OPT_LOSS, OPT_WRITE, OPT_FRAMES, OPT_SECONDS,
     OPT_COUNT
 };
+
+#define KENG_BIT(option) (UINT64_C(1) << (option))
 
 struct keng;
 
@@ -150,6 +154,7 @@ const char *keng_state_icon(enum keng_state state);
 enum keng_text_id keng_review_text(const char *word);
 enum keng_text_id keng_kind_text(uint8_t kind);
 enum keng_text_id keng_role_text(const char *role);
+enum keng_text_id keng_modem_text(const char *state);
 /* How long ago, in words.  Clocks may differ by two minutes without remark. */
 void keng_age(enum keng_lang lang, int64_t age_s, char *buf, size_t cap);
 /* "09:02 21/11" in Vietnam's time (UTC+7) of Unix seconds. */
@@ -194,6 +199,9 @@ int keng_run_init(struct keng *k);
 int keng_run_enroll(struct keng *k);
 int keng_run_revoke(struct keng *k);
 int keng_run_cert(struct keng *k);
+int keng_run_modem(struct keng *k);
+/* keng_setup.c */
+int keng_modem_set_up(struct keng *k);
 int keng_run_help(struct keng *k);
 
 #endif

@@ -118,21 +118,6 @@ void keng_decode_in_place(struct keng *k, json_t *message)
     keng_message_decode_answer(k, message);
 }
 
-static enum keng_text_id modem_text(const char *state)
-{
-    static const struct { const char *state; enum keng_text_id text; } states[] = {
-        { "none", TEXT_MODEM_NONE }, { "absent", TEXT_MODEM_ABSENT },
-        { "configuring", TEXT_MODEM_CONFIGURING }, { "ready", TEXT_MODEM_READY },
-        { "silent", TEXT_MODEM_SILENT }, { "unlawful", TEXT_MODEM_UNLAWFUL },
-    };
-
-    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
-        if (strcmp(states[i].state, state) == 0)
-            return states[i].text;
-    }
-    return TEXT_MODEM_OTHER;
-}
-
 static void print_node_line(const struct keng *k, const json_t *status)
 {
     const json_t *neighbours = json_object_get(status, "neighbours");
@@ -146,7 +131,7 @@ static void print_node_line(const struct keng *k, const json_t *status)
                        keng_num((int64_t)json_array_size(neighbours)).s,
                        keng_decimal(keng_integer_of(airtime, "spent_ms") / 100, 1).s,
                        keng_decimal(keng_integer_of(airtime, "budget_ms") / 100, 1).s,
-                       text_get(k->lang, modem_text(keng_string_of(modem, "state")))));
+                       text_get(k->lang, keng_modem_text(keng_string_of(modem, "state")))));
     if (strcmp(keng_string_of(modem, "state"), "ready") != 0 && keng_string_of(modem, "text")[0])
         keng_say(k, stdout, TEXT_MODEM_SAYS, KENG_ARGS(keng_string_of(modem, "text")));
     if (strcmp(keng_string_of(store, "state"), "failing") == 0)

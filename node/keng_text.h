@@ -54,6 +54,20 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(CMD_ENROLL, "cấp số và khoá cho người hoặc máy", "give a person or box a number and a key") \
     X(CMD_REVOKE, "thu hồi một số", "take a number back") \
     X(CMD_CERT, "cấp chứng thư TLS cho máy chủ của xã", "issue a TLS certificate for a server") \
+    X(CMD_MODEM, "bộ thu phát LoRa: tìm, xem, cài đặt, thử đường truyền", \
+      "the LoRa modem: find, show, set up, test a link") \
+    X(MODEM_PART_LIST, "  list          các cổng nối tiếp và tên cố định của chúng", \
+      "  list          serial ports and their stable names") \
+    X(MODEM_PART_PROBE, "  probe PORT    nghe 2 giây xem là loại nào; --ask thì hỏi", \
+      "  probe PORT    listens for two seconds which modem it is; asks with --ask") \
+    X(MODEM_PART_SHOW, "  show          thông số đang dùng, đã đọc lại chưa, các số đếm", \
+      "  show          settings in force, whether they were read back, counters") \
+    X(MODEM_PART_SETUP, "  set-up        chọn thông số nhanh nhất đúng quy định; --write thì ghi", \
+      "  set-up        chooses the fastest lawful setting; writes it with --write") \
+    X(MODEM_PART_TEST, "  test NODE     thử đường truyền với máy kia, chạy ở cả hai máy", \
+      "  test NODE     a link test with another node, run at both") \
+    X(MODEM_PART_MONITOR, "  monitor       mỗi khung nghe được hoặc phát đi một dòng", \
+      "  monitor       a line for each frame heard or sent") \
     X(CMD_HELP, "hướng dẫn", "help on a command or a kind of report") \
     X(OPT_LANG, "vi hoặc en", "vi or en") \
     X(OPT_HOME, "thư mục của máy", "directory of the node") \
@@ -89,7 +103,28 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(OPT_ROLE, "member, node, gateway hoặc operator", "member, node, gateway or operator") \
     X(OPT_OUT, "thư mục nhận kết quả", "directory that takes the result") \
     X(OPT_AFTER, "số thứ tự tin cuối cùng còn tin được", "number of the last good record") \
+    X(OPT_ASK, "hỏi bộ đàm; KHÔNG dùng khi có thể là mô-đun Ebyte: nó sẽ phát câu hỏi lên sóng", \
+      "put questions; NOT where an Ebyte module may be: it would send them over the air") \
+    X(OPT_WIRES, "dây M0, M1, AUX của mô-đun, viết như lines trong kengd.conf", \
+      "wires M0, M1, AUX of a module, as lines of kengd.conf") \
+    X(OPT_RANGE, "tầm xa cần đạt, km", "wanted range, km") \
+    X(OPT_MARGIN, "dự phòng cho đồi, cây, mưa, dB (30)", "margin for hills, trees, rain, dB (30)") \
+    X(OPT_PORT, "cổng của bộ đàm, tên cố định", "port of the modem, its stable name") \
+    X(OPT_DRIVER, "loại bộ đàm", "kind of modem") \
+    X(OPT_SETTINGS, "thông số riêng của loại đó (options trong kengd.conf)", \
+      "settings of that kind only (options of kengd.conf)") \
+    X(OPT_GAIN, "độ lợi ăng ten, dBi", "antenna gain, dBi") \
+    X(OPT_LOSS, "suy hao cáp, dB", "cable loss, dB") \
+    X(OPT_WRITE, "ghi vào kengd.conf", "write it to kengd.conf") \
+    X(OPT_FRAMES, "số khung thử phát đi (20)", "frames to send for the test (20)") \
+    X(OPT_SECONDS, "dừng sau chừng ấy giây", "end after so many seconds") \
     /* wrong input: exit status 2 */ \
+    X(WRONG_PART, "modem không có phần '{1}'; dùng: {2}", "modem has no part '{1}'; use: {2}") \
+    X(WRONG_DRIVER, "không có loại bộ đàm '{1}'", "there is no kind of modem '{1}'") \
+    X(WRONG_CLOSED, "{1} không cho biết cách phát: không tính được tầm xa; dùng keng modem test", \
+      "{1} does not say how it modulates: its range cannot be worked out; try keng modem test") \
+    X(WRONG_CONF_TEXT, "--{1}: '{2}' quá dài hoặc có ký tự không dùng được", \
+      "--{1}: '{2}' is too long or has characters that cannot stand there") \
     X(WRONG_COMMAND, \
       "không có lệnh '{1}'; gửi tin: keng bao; xem tin: keng tin; hoặc: keng --help", \
       "there is no command '{1}'; see: keng --help") \
@@ -319,6 +354,39 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(MODEM_UNLAWFUL, "không phát vì trái quy định", "not sending: unlawful") \
     X(MODEM_OTHER, "không rõ", "unknown") \
     X(MODEM_SAYS, "  modem: {1}", "  modem: {1}") \
+    X(MODEM_HEAD, "{1} ({2}): {3}", "{1} ({2}): {3}") \
+    X(MODEM_RADIO, "  {1} MHz, {2} kHz, SF{3}, 4/{4}, {5} dBm tại bộ đàm, {6}", \
+      "  {1} MHz, {2} kHz, SF{3}, 4/{4}, {5} dBm at the modem, {6}") \
+    X(MODEM_CLOSED, "  {1} MHz, rộng nhất {2} kHz, {5} dBm tại bộ đàm, {6}", \
+      "  {1} MHz, at most {2} kHz wide, {5} dBm at the modem, {6}") \
+    X(MODEM_VERIFIED, "  đã đọc lại, đúng như đã ghi", "  read back, as written") \
+    X(MODEM_UNVERIFIED, "  chưa đọc lại được", "  not read back") \
+    X(MODEM_FRAME, "  khung dài nhất {1} byte, {2} giây", "  longest frame {1} bytes, {2} s") \
+    X(NO_PORTS, "không có cổng nối tiếp nào", "there is no serial port") \
+    X(PROBE_FOUND, "{1}: {2}, {3} baud; trong kengd.conf: driver = \"{4}\"", \
+      "{1}: {2}, {3} baud; in kengd.conf: driver = \"{4}\"") \
+    X(PROBE_SILENT, "{1}: chỉ nghe thì chưa nhận ra (nghe được: {2}); hỏi bằng --ask, --wires", \
+      "{1}: not recognised by listening (heard: {2}); ask with --ask, or with --wires") \
+    X(PROBE_UNKNOWN, "{1}: không nhận ra (nghe được: {2})", "{1}: not recognised (heard: {2})") \
+    X(TEST_HEARD, "nghe được {2}/{3} khung của máy {1} ({4} %), mỗi khung {5} ms", \
+      "heard {2} of {3} frames of node {1} ({4} %), {5} ms each") \
+    X(TEST_SIGNAL, "RSSI trung bình {1} dBm, yếu nhất {2} dBm; SNR trung bình {3} dB", \
+      "RSSI {1} dBm on average, {2} dBm at worst; SNR {3} dB on average") \
+    X(TEST_SENT, "đã phát {1} khung, {2} không rõ kết quả, tốn {3} giây thời gian phát", \
+      "sent {1} frames, {2} of them not for sure, for {3} s of airtime") \
+    X(TEST_NOTHING, "không nghe được máy {1}; ở máy kia cũng phải chạy keng modem test", \
+      "nothing was heard of node {1}; is keng modem test running there too?") \
+    X(SETUP_AIRTIME, "  {1} byte mất {2} ms", "  {1} bytes take {2} ms") \
+    X(SETUP_REACH, "  {1} km với suy hao {2} dB: còn dư {3} dB", \
+      "  {1} km with a loss of {2} dB: {3} dB to spare") \
+    X(SETUP_ALONE, "  khác với thông số của xã: chỉ nghe được máy cài giống như vậy", \
+      "  not as in the commune's profile: hears only modems that are set up like it") \
+    X(SETUP_TOO_FAR, "không có thông số nào đúng quy định đạt {1} km (suy hao {2} dB)", \
+      "no lawful setting reaches {1} km (a loss of {2} dB)") \
+    X(SETUP_NOT_WRITTEN, "chưa ghi; thêm --write để ghi", "nothing was written; --write does it") \
+    X(SETUP_WRITTEN, "đã ghi {1}; khởi động lại kengd", "written to {1}; restart kengd") \
+    X(FAILED_NO_LAW, "commune.keng của xã chưa có quy định tần số; làm lại ở bộ khoá gốc", \
+      "commune.keng states no law for its region: sign a new profile at the key desk") \
     X(STORE_FAILING, "Không ghi được vào bộ nhớ: {1}", "The store cannot be written: {1}") \
     X(INDICATORS, "Chỉ tiêu của '{1}' (bản {2}): TÊN, nghĩa, [đơn vị hoặc trạng thái]", \
       "Indicators of '{1}' (version {2}): NAME - meaning [unit]") \

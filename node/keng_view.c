@@ -148,3 +148,18 @@ void keng_fingerprint(const uint8_t network_id[KENG_NETWORK_ID_LEN],
         at += strlen(at);
     }
 }
+
+enum keng_text_id keng_modem_text(const char *state)
+{
+    static const struct { const char *state; enum keng_text_id text; } modem_states[] = {
+        { "none", TEXT_MODEM_NONE }, { "absent", TEXT_MODEM_ABSENT },
+        { "configuring", TEXT_MODEM_CONFIGURING }, { "ready", TEXT_MODEM_READY },
+        { "silent", TEXT_MODEM_SILENT }, { "unlawful", TEXT_MODEM_UNLAWFUL },
+    };
+
+    for (size_t i = 0; i < sizeof modem_states / sizeof modem_states[0]; i++) {
+        if (strcmp(modem_states[i].state, state) == 0)
+            return modem_states[i].text;
+    }
+    return TEXT_MODEM_OTHER;
+}

@@ -33,6 +33,7 @@ struct daemon {
     struct radio radio;
     struct server server;
     uint32_t tx_id; /* the frame the modem has; 0: none */
+    struct mesh_tx tx;
     bool radio_ready;
     int signal_fd, lock_fd;
     unsigned speed;
@@ -82,6 +83,34 @@ static void tx_done(struct daemon *d, uint64_t at_ms, enum mesh_tx_result result
     d->tx_id = 0;
 }
 
+/* For whoever watches the air. */
+static void show_heard(struct daemon *d, const struct modem_event *ev, enum mesh_verdict verdict)
+{
+    if (!server_monitored(&d->server))
+        return;
+    json_t *json = node_json_frame("heard", ev->frame, ev->len);
+    json_object_set_new(json, "verdict", json_string(mesh_verdict_name(verdict)));
+    json_object_set_new(json, "airtime_us",
+                        json_integer(modem_airtime_us(&d->radio.modem, ev->len)));
+    if (ev->has_signal && d->radio.driver->caps.has_rssi)
+        json_object_set_new(json, "rssi_dbm", json_integer(ev->rssi_dbm));
+    if (ev->has_signal && d->radio.driver->caps.has_snr)
+        json_object_set_new(json, "snr_db", json_real(ev->snr_db_x4 / 4.0));
+    server_frame(&d->server, json);
+}
+
+static void show_sent(struct daemon *d, const struct modem_event *ev)
+{
+    static const char *const results[] = { [MODEM_TX_SENT] = "sent", [MODEM_TX_FAILED] = "failed",
+                                           [MODEM_TX_UNKNOWN] = "unknown" };
+    if (!server_monitored(&d->server) || d->tx_id == 0)
+        return;
+    json_t *json = node_json_frame("sent", d->tx.bytes, d->tx.len);
+    json_object_set_new(json, "verdict", json_string(results[ev->tx_result]));
+    json_object_set_new(json, "airtime_us", json_integer(ev->airtime_us));
+    server_frame(&d->server, json);
+}
+
 static void on_modem_event(struct daemon *d, uint64_t at_ms, const struct modem_event *ev)
 {
     switch (ev->type) {
@@ -92,10 +121,11 @@ static void on_modem_event(struct daemon *d, uint64_t at_ms, const struct modem_
         break;
     case MODEM_EV_RX: {
         struct mesh_rx_meta meta = { .rssi_dbm = ev->rssi_dbm, .snr_db_x4 = ev->snr_db_x4 };
-        mesh_on_frame(d->node.mesh, at_ms, ev->frame, ev->len, &meta);
+        show_heard(d, ev, mesh_on_frame(d->node.mesh, at_ms, ev->frame, ev->len, &meta));
         break;
     }
     case MODEM_EV_TX_DONE:
+        show_sent(d, ev);
         tx_done(d, at_ms, MESH_TX_SENT);
         break;
     case MODEM_EV_REFUSED:
@@ -120,10 +150,9 @@ static void work(struct daemon *d, uint64_t at_ms)
     }
     set_radio_ready(d, at_ms);
     node_drain(&d->node, at_ms);
-    struct mesh_tx tx;
-    while (d->tx_id == 0 && mesh_poll_tx(d->node.mesh, at_ms, &tx)) {
-        d->tx_id = tx.tx_id;
-        if (radio_send(&d->radio, at_ms, tx.bytes, tx.len) != MODEM_OK) {
+    while (d->tx_id == 0 && mesh_poll_tx(d->node.mesh, at_ms, &d->tx)) {
+        d->tx_id = d->tx.tx_id;
+        if (radio_send(&d->radio, at_ms, d->tx.bytes, d->tx.len) != MODEM_OK) {
             tx_done(d, at_ms, MESH_TX_REFUSED);
             set_radio_ready(d, at_ms);
         }
@@ -190,31 +219,34 @@ static int lock_home(const char *home)
     return fd;
 }
 
-/* The law of the band that the profile's frequency lies in, as the root signed it. */
-static struct region region_of(const struct profile *p)
+/* The law of the band that a frequency lies in, as the root signed it; else that of the region. */
+static struct region region_of(const struct profile *p, uint32_t freq_hz)
 {
     for (size_t i = 0; i < p->band_count; i++)
-        if (p->lora.freq_hz >= p->bands[i].lo_hz && p->lora.freq_hz <= p->bands[i].hi_hz)
+        if (freq_hz >= p->bands[i].lo_hz && freq_hz <= p->bands[i].hi_hz)
             return p->bands[i];
-    return p->band_count > 0 ? p->bands[0] : (struct region){ .lo_hz = 0 };
+    return p->bands[0]; /* zero where there is none */
 }
 
 static int open_radio(struct daemon *d)
 {
     const struct profile *p = &d->node.roster.profile;
-    const struct settings *s = &d->node.settings;
+    const struct settings_modem *s = &d->node.settings.modem;
+    bool gateway = d->node.settings.gateway;
+    struct lora_params lora = settings_lora(s, &p->lora);
     int power_dbm = p->eirp_dbm - s->antenna_gain_dbi + s->cable_loss_db;
-    if (power_dbm < INT8_MIN || power_dbm > INT8_MAX) {
-        fprintf(stderr, "<3>kengd: kengd.conf: antenna_gain_dbi and cable_loss_db ask for %d dBm at"
-                " the modem\n", power_dbm);
+    if (power_dbm < INT8_MIN || power_dbm > INT8_MAX || !lora_params_valid(&lora)) {
+        fprintf(stderr, "<3>kengd: kengd.conf: %u Hz wide, SF%u, %d dBm at the modem: that cannot"
+                " be\n", lora.bw_hz, lora.sf, power_dbm);
         return -1;
     }
     struct radio_config config = {
-        .path = s->modem, .driver = s->driver, .wires = s->lines,
-        .settings = modem_settings_default(&p->lora, (int8_t)power_dbm), .region = region_of(p),
+        .path = s->port, .driver = s->driver, .wires = s->lines,
+        .settings = modem_settings_default(&lora, (int8_t)power_dbm),
+        .region = region_of(p, lora.freq_hz),
         .use = { .antenna_gain_dbi_x100 = 100 * s->antenna_gain_dbi,
-                 .cable_loss_db_x100 = 100 * s->cable_loss_db, .gateway = s->gateway,
-                 .duty_e4 = s->gateway ? p->duty_gateway_e4 : p->duty_node_e4,
+                 .cable_loss_db_x100 = 100 * s->cable_loss_db, .gateway = gateway,
+                 .duty_e4 = gateway ? p->duty_gateway_e4 : p->duty_node_e4,
                  .window_s = p->duty_window_s },
     };
     int len = snprintf(config.settings.options, sizeof config.settings.options, "%s", s->options);

@@ -589,7 +589,7 @@ static int make_mesh(struct node *n, uint64_t now_ms, char *text)
     struct mesh_config cfg = {
         .outside = { .ctx = n, .sign = outside_sign, .verify = outside_verify,
                      .tag = outside_tag, .load = outside_load },
-        .lora = p->lora,
+        .lora = settings_lora(&n->settings.modem, &p->lora),
         .node = n->settings.node,
         .gateway = n->settings.gateway,
         .mtu_len = FRAME_LEN_MAX,

@@ -103,6 +103,8 @@ uint32_t node_created_min(void);
 json_t *node_json_hex(const uint8_t *bytes, size_t len);
 json_t *node_json_record(const struct store_record *record);
 json_t *node_json_report(struct node *n, const struct store_record *record);
+/* What a frame on the air says of itself; "node" only where it can be read. */
+json_t *node_json_frame(const char *direction, const uint8_t *bytes, size_t len);
 json_t *node_json_error(const char *code, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "node/node.h"
+#include "proto/frame.h"
 
 json_t *node_json_hex(const uint8_t *bytes, size_t len)
 {
@@ -98,5 +99,24 @@ json_t *node_json_report(struct node *n, const struct store_record *record)
         json_object_set_new(json, "review_by", json_integer(review.by));
         json_object_set_new(json, "review_text", json_string(review.text));
     }
+    return json;
+}
+
+json_t *node_json_frame(const char *direction, const uint8_t *bytes, size_t len)
+{
+    struct frame_view v;
+    const uint8_t *record;
+    size_t record_len;
+    int record_count = 0;
+    json_t *json = json_pack("{s:s, s:I, s:i}", "direction", direction, "at_ms",
+                             (json_int_t)node_unix_ms(), "len", (int)len);
+    if (!json || frame_decode(bytes, len, &v) != FRAME_OK)
+        return json;
+    while (frame_next_record(&v, &record, &record_len))
+        record_count++;
+    json_object_set_new(json, "node", json_integer(v.sender));
+    json_object_set_new(json, "count", json_integer(v.count));
+    json_object_set_new(json, "records", json_integer(record_count));
+    json_object_set_new(json, "summary", json_boolean((v.flags & FRAME_FLAG_SUMMARY) != 0));
     return json;
 }

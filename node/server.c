@@ -137,6 +137,22 @@ static void on_state(void *listener, json_t *state)
     json_decref(state);
 }
 
+bool server_monitored(const struct server *s)
+{
+    for (int i = 0; i < SERVER_CLIENT_COUNT_MAX; i++)
+        if (s->clients[i].fd >= 0 && s->clients[i].monitors)
+            return true;
+    return false;
+}
+
+void server_frame(struct server *s, json_t *frame)
+{
+    for (int i = 0; i < SERVER_CLIENT_COUNT_MAX; i++)
+        if (s->clients[i].fd >= 0 && s->clients[i].monitors)
+            say(s, &s->clients[i], json_pack("{s:O}", "frame", frame));
+    json_decref(frame);
+}
+
 struct follow { struct server *server; struct server_client *client; };
 
 static bool give_record(void *ctx, const struct store_record *record)
@@ -198,6 +214,8 @@ static void handle_line(struct server *s, struct server_client *c, uint64_t now_
     json_decref(answer);
     if (!said && !say(s, c, node_json_error("too-long", "the answer is too long: ask for fewer")))
         return;
+    if (outcome == API_MONITOR)
+        c->monitors = true;
     if (outcome != API_FOLLOW)
         return;
     c->follows = true;

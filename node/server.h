@@ -24,7 +24,7 @@ struct server_client {
     char *in, *out; /* in: SERVER_LINE_LEN_MAX + 1; out grows */
     size_t in_len, out_len, out_cap, out_at;
     bool waits;     /* a submit of his is on its way to the disk */
-    bool follows;
+    bool follows, monitors;
     bool ended;     /* he has said all he will; closed when answered */
     int64_t after;
 };
@@ -45,6 +45,9 @@ void server_close(struct server *s);
 size_t server_poll_fds(const struct server *s, struct pollfd *fds);
 /* Reads, handles, writes what can be. */
 void server_step(struct server *s, uint64_t now_ms, const struct pollfd *fds, size_t count);
+/* Is anybody watching the air?  Then server_frame() gives him a frame: takes the reference. */
+bool server_monitored(const struct server *s);
+void server_frame(struct server *s, json_t *frame);
 /* Gives followers what is new and writes what is waiting; true if there is more to give. */
 bool server_flush(struct server *s);
 

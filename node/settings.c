@@ -15,6 +15,8 @@ enum {
     LOSS_DB_MAX = 30,
     RECORD_COUNT_DEFAULT = 50000,
     RECORD_COUNT_MIN = 1000,
+    HZ_MAX = 1000000000,
+    PREAMBLE_SYMBOLS_MAX = 1024,
 };
 
 /* libconfuse reports through a callback without a context: one parse at a time, at start. */
@@ -51,12 +53,40 @@ static int range(cfg_t *cfg, const char *key, long lo, long hi, long *out, char 
     return -1;
 }
 
+static int take_lora(cfg_t *cfg, struct lora_params *out, char *text)
+{
+    long freq_hz, bw_hz, sf, cr, preamble;
+    if (range(cfg, "freq_hz", 0, HZ_MAX, &freq_hz, text) < 0 ||
+        range(cfg, "bw_hz", 0, HZ_MAX, &bw_hz, text) < 0 ||
+        range(cfg, "sf", 0, LORA_SF_MAX, &sf, text) < 0 ||
+        range(cfg, "cr", 0, LORA_CR_MAX, &cr, text) < 0 ||
+        range(cfg, "preamble_symbols", 0, PREAMBLE_SYMBOLS_MAX, &preamble, text) < 0)
+        return -1;
+    *out = (struct lora_params){ .freq_hz = (uint32_t)freq_hz, .bw_hz = (uint32_t)bw_hz,
+                                 .sf = (uint8_t)sf, .cr = (uint8_t)cr,
+                                 .preamble_symbols = (uint16_t)preamble };
+    return 0;
+}
+
+static int take_modem(cfg_t *cfg, struct settings_modem *out, char *text)
+{
+    long gain, loss;
+    if (range(cfg, "antenna_gain_dbi", -GAIN_DBI_MAX, GAIN_DBI_MAX, &gain, text) < 0 ||
+        range(cfg, "cable_loss_db", 0, LOSS_DB_MAX, &loss, text) < 0)
+        return -1;
+    *out = (struct settings_modem){ .antenna_gain_dbi = (int)gain, .cable_loss_db = (int)loss };
+    if (copy(out->port, sizeof out->port, cfg_getstr(cfg, "modem"), "modem", text) < 0 ||
+        copy(out->driver, sizeof out->driver, cfg_getstr(cfg, "driver"), "driver", text) < 0 ||
+        copy(out->options, sizeof out->options, cfg_getstr(cfg, "options"), "options", text) < 0 ||
+        copy(out->lines, sizeof out->lines, cfg_getstr(cfg, "lines"), "lines", text) < 0)
+        return -1;
+    return take_lora(cfg, &out->lora, text);
+}
+
 static int take(cfg_t *cfg, struct settings *out, char *text)
 {
-    long node, gain, loss, records;
+    long node, records;
     if (range(cfg, "node", 1, AUTHOR_MAX, &node, text) < 0 ||
-        range(cfg, "antenna_gain_dbi", -GAIN_DBI_MAX, GAIN_DBI_MAX, &gain, text) < 0 ||
-        range(cfg, "cable_loss_db", 0, LOSS_DB_MAX, &loss, text) < 0 ||
         range(cfg, "record_count_max", RECORD_COUNT_MIN, MESH_RECORD_COUNT_MAX, &records, text) < 0)
         return -1;
     const char *role = cfg_getstr(cfg, "role");
@@ -66,29 +96,41 @@ static int take(cfg_t *cfg, struct settings *out, char *text)
         return -1;
     }
     *out = (struct settings){ .node = (uint16_t)node, .gateway = strcmp(role, "gateway") == 0,
-                              .antenna_gain_dbi = (int)gain, .cable_loss_db = (int)loss,
                               .record_count_max = (uint32_t)records };
-    if (copy(out->modem, sizeof out->modem, cfg_getstr(cfg, "modem"), "modem", text) < 0 ||
-        copy(out->driver, sizeof out->driver, cfg_getstr(cfg, "driver"), "driver", text) < 0 ||
-        copy(out->options, sizeof out->options, cfg_getstr(cfg, "options"), "options", text) < 0 ||
-        copy(out->lines, sizeof out->lines, cfg_getstr(cfg, "lines"), "lines", text) < 0 ||
-        copy(out->socket, sizeof out->socket, cfg_getstr(cfg, "socket"), "socket", text) < 0)
+    if (copy(out->socket, sizeof out->socket, cfg_getstr(cfg, "socket"), "socket", text) < 0)
         return -1;
-    return 0;
+    return take_modem(cfg, &out->modem, text);
 }
+
+struct lora_params settings_lora(const struct settings_modem *modem,
+                                 const struct lora_params *profile)
+{
+    const struct lora_params *own = &modem->lora;
+    return (struct lora_params){
+        .freq_hz = own->freq_hz ? own->freq_hz : profile->freq_hz,
+        .bw_hz = own->bw_hz ? own->bw_hz : profile->bw_hz,
+        .sf = own->sf ? own->sf : profile->sf,
+        .cr = own->cr ? own->cr : profile->cr,
+        .preamble_symbols = own->preamble_symbols ? own->preamble_symbols
+                                                  : profile->preamble_symbols,
+    };
+}
+
+#define MODEM_OPTIONS \
+    CFG_STR("modem", "", CFGF_NONE), CFG_STR("driver", "meshcore-kiss", CFGF_NONE), \
+    CFG_STR("options", "", CFGF_NONE), CFG_STR("lines", "", CFGF_NONE), \
+    CFG_INT("antenna_gain_dbi", 2, CFGF_NONE), CFG_INT("cable_loss_db", 0, CFGF_NONE), \
+    CFG_INT("freq_hz", 0, CFGF_NONE), CFG_INT("bw_hz", 0, CFGF_NONE), \
+    CFG_INT("sf", 0, CFGF_NONE), CFG_INT("cr", 0, CFGF_NONE), \
+    CFG_INT("preamble_symbols", 0, CFGF_NONE)
 
 int settings_read(const char *path, struct settings *out, char text[static SETTINGS_TEXT_LEN])
 {
     cfg_opt_t options[] = {
         CFG_INT("node", 0, CFGF_NONE),
         CFG_STR("role", "village", CFGF_NONE),
-        CFG_STR("modem", "", CFGF_NONE),
-        CFG_STR("driver", "meshcore-kiss", CFGF_NONE),
-        CFG_STR("options", "", CFGF_NONE),
-        CFG_STR("lines", "", CFGF_NONE),
         CFG_STR("socket", "", CFGF_NONE),
-        CFG_INT("antenna_gain_dbi", 2, CFGF_NONE),
-        CFG_INT("cable_loss_db", 0, CFGF_NONE),
+        MODEM_OPTIONS,
         CFG_INT("record_count_max", RECORD_COUNT_DEFAULT, CFGF_NONE),
         CFG_END(),
     };

@@ -302,6 +302,7 @@ struct mesh {
     uint8_t frame_count, links_left;
     uint64_t reset_digest; /* our digest when the trickle was last reset */
     bool want_summary;
+    uint8_t sound_left;   /* frames of a link test still to be sent */
     uint64_t sums_ms;     /* when we last told sums */
     uint64_t tell_ms;     /* not before then: */
     struct span owed[FRAME_SUM_COUNT_MAX]; /* ranges of logs to tell whole, piece by piece */

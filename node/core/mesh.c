@@ -300,6 +300,14 @@ bool mesh_poll_tx(struct mesh *m, uint64_t now_ms, struct mesh_tx *tx_out)
     return true;
 }
 
+void mesh_sound(struct mesh *m, uint64_t now_ms, uint8_t frame_count)
+{
+    assert(now_ms >= m->now_ms);
+    m->now_ms = now_ms;
+    m->sound_left = frame_count;
+    m->need_dirty = true;
+}
+
 int mesh_on_tx_done(struct mesh *m, uint64_t now_ms, uint32_t tx_id, enum mesh_tx_result result)
 {
     assert(now_ms >= m->now_ms);

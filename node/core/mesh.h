@@ -220,6 +220,9 @@ enum mesh_verdict mesh_on_frame(struct mesh *m, uint64_t now_ms, const uint8_t *
 /* One record from a file or a cable. */
 enum mesh_verdict mesh_on_record(struct mesh *m, uint64_t now_ms, const uint8_t *record,
                                  size_t len);
+/* Sends so many frames soon, needful or not, so that others can measure the link: charged like any
+ * frame without records, and as late when airtime is short.  A second call replaces the first. */
+void mesh_sound(struct mesh *m, uint64_t now_ms, uint8_t frame_count);
 /* The modem is done with tx_id. */
 int mesh_on_tx_done(struct mesh *m, uint64_t now_ms, uint32_t tx_id, enum mesh_tx_result result);
 /* The answer to an event: is it on stable storage? */

@@ -457,6 +457,8 @@ void tx_on_done(struct mesh *m, enum mesh_tx_result result)
             m->stats.tx_records++;
         }
     }
+    if (result != MESH_TX_REFUSED && m->sound_left > 0)
+        m->sound_left--;
     m->tx.state = TX_IDLE;
     m->tx.due_ms = MESH_NEVER;
     m->tx.earliest_ms = m->now_ms + core_between(m, m->unit_ms / 2, m->unit_ms * 3 / 2);
@@ -474,6 +476,10 @@ void tx_advance(struct mesh *m)
     turn_unconfirmed_advance(m);
     if (!tx_possible(m))
         return;
+    if (m->sound_left > 0 && !m->want_summary) {
+        m->want_summary = true;
+        m->need_dirty = true;
+    }
     if (m->need_dirty)
         turn_consider(m);
     if (m->tx.due_ms <= m->now_ms)

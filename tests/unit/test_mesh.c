@@ -704,6 +704,45 @@ static void test_mesh_refused_frame_gives_its_airtime_back(void **state)
     free(rig.storage);
 }
 
+/* Frames sent until end_ms, and the sum of their airtime. */
+static unsigned send_until(struct rig *rig, uint64_t end_ms, uint64_t *airtime_us)
+{
+    unsigned count = 0;
+    while (rig->now_ms < end_ms) {
+        struct mesh_tx tx;
+        drain(rig);
+        if (mesh_poll_tx(rig->mesh, rig->now_ms, &tx)) {
+            rig->now_ms += tx.airtime_us / 1000;
+            assert_int_equal(mesh_on_tx_done(rig->mesh, rig->now_ms, tx.tx_id, MESH_TX_SENT),
+                             MESH_OK);
+            *airtime_us += tx.airtime_us;
+            count++;
+            continue;
+        }
+        uint64_t next_ms = mesh_next_deadline(rig->mesh);
+        assert_true(next_ms > rig->now_ms);
+        rig->now_ms = next_ms < end_ms ? next_ms : end_ms;
+    }
+    return count;
+}
+
+static void test_mesh_sounds_as_often_as_asked_within_the_law(void **state)
+{
+    struct rig rig;
+    uint64_t airtime_us = 0;
+    (void)state;
+    setup(&rig);
+    uint64_t start_ms = rig.now_ms;
+    send_until(&rig, start_ms + HOUR_MS / 4, &airtime_us); /* its first words */
+    assert_int_equal(send_until(&rig, rig.now_ms + 20000, &airtime_us), 0);
+    mesh_sound(rig.mesh, rig.now_ms, 5);
+    assert_int_equal(send_until(&rig, rig.now_ms + 60000, &airtime_us), 5);
+    mesh_sound(rig.mesh, rig.now_ms, UINT8_MAX);
+    send_until(&rig, start_ms + HOUR_MS - 1, &airtime_us);
+    assert_in_range(airtime_us / 1000, HOUR_MS / 100 / 4, HOUR_MS / 100 / 2);
+    free(rig.storage);
+}
+
 static void test_mesh_config_out_of_range_is_refused(void **state)
 {
     struct rig rig = { 0 };
@@ -745,6 +784,7 @@ int main(void)
         cmocka_unit_test(test_mesh_no_window_exceeds_the_law),
         cmocka_unit_test(test_mesh_without_a_budget_never_sends),
         cmocka_unit_test(test_mesh_refused_frame_gives_its_airtime_back),
+        cmocka_unit_test(test_mesh_sounds_as_often_as_asked_within_the_law),
         cmocka_unit_test(test_mesh_config_out_of_range_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
