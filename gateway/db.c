@@ -397,6 +397,11 @@ int db_record_reports(struct db *db, int64_t commune, db_record_fn fn, void *ctx
     return each_of_commune(db, DB_OP_RECORD_REPORTS, commune, read_record, fn, ctx);
 }
 
+int db_record_reviews(struct db *db, int64_t commune, db_record_fn fn, void *ctx)
+{
+    return each_of_commune(db, DB_OP_RECORD_REVIEWS, commune, read_record, fn, ctx);
+}
+
 int db_record_forks(struct db *db, int64_t commune, db_record_fn fn, void *ctx)
 {
     return each_of_commune(db, DB_OP_RECORD_FORKS, commune, read_record, fn, ctx);

@@ -126,6 +126,8 @@ int db_record_numbers(struct db *db, int64_t commune, db_record_fn fn, void *ctx
 /* Readable reports of a commune with their review state, by author and number; without those past
  * a revocation, whenever it was learned. */
 int db_record_reports(struct db *db, int64_t commune, db_record_fn fn, void *ctx);
+/* Readable reviews of a commune, in order of arrival; likewise. */
+int db_record_reviews(struct db *db, int64_t commune, db_record_fn fn, void *ctx);
 /* Records under whose number there are two. */
 int db_record_forks(struct db *db, int64_t commune, db_record_fn fn, void *ctx);
 /* An author's village changed: reports that left it to the roster follow. */

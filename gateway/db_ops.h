@@ -97,6 +97,12 @@ OP(RECORD_REPORTS,
    " WHERE x.commune = r.commune AND x.author = r.author"
    " AND r.seq >= x.from_seq)"
    " ORDER BY r.author, r.seq")
+/* Answers of those who might answer then, in order of arrival. */
+OP(RECORD_REVIEWS,
+   RECORD_SELECT "WHERE r.commune = ?1 AND r.kind = 17 AND r.variant = 0 AND r.readable = 1"
+   " AND NOT EXISTS (SELECT 1 FROM revoked x WHERE x.commune = r.commune"
+   " AND x.author = r.author AND r.seq >= x.from_seq)"
+   " ORDER BY r.arrival")
 OP(RECORD_FORKS,
    RECORD_SELECT "WHERE r.commune = ?1 AND EXISTS (SELECT 1 FROM record o WHERE"
    " o.commune = r.commune AND o.author = r.author AND o.lane = r.lane"

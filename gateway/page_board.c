@@ -239,6 +239,7 @@ static bool commune_wanted(const struct page *p, const struct ledger_commune *co
 static int put_totals(const struct page *p)
 {
     const struct ledger *l = p->view->console->ledger;
+    struct totals_filter filter = totals_all();
     int result = 0;
     size_t row_count = 0;
     strbuf_putf(p->out, "<section id=\"totals\"><h2>%s</h2><p class=\"dim\">%s</p>",
@@ -248,7 +249,7 @@ static int put_totals(const struct page *p)
         struct totals t = { .claims = NULL };
         if (!commune_wanted(p, commune))
             continue;
-        result = totals_collect(&t, l->db, commune->info.id);
+        result = totals_collect(&t, l->db, commune->info.id, &filter);
         if (result == 0 && totals_finish(&t) != TOTALS_OK)
             result = DB_ENOMEM;
         if (result == 0 && t.row_count > 0) {

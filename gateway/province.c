@@ -531,6 +531,7 @@ static int run_report(struct province *p, char **arguments, int count)
 {
     struct totals totals = { .claims = NULL };
     struct gaps gaps = { .list = NULL };
+    struct totals_filter filter = totals_all();
     int result = 0;
     if (count > 0)
         return complain(EXIT_USAGE, "report takes no argument: %s", arguments[0]);
@@ -538,7 +539,7 @@ static int run_report(struct province *p, char **arguments, int count)
         int64_t commune = p->ledger.communes[i].info.id;
         if (!wanted_commune(p, &p->ledger.communes[i]))
             continue;
-        result = totals_collect(&totals, p->db, commune);
+        result = totals_collect(&totals, p->db, commune, &filter);
         if (result == 0)
             result = gaps_collect(&gaps, p->db, commune);
     }

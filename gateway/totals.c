@@ -21,14 +21,22 @@ static bool grow(void **list, size_t count, size_t *cap, size_t element_len)
 void totals_free(struct totals *t)
 {
     free(t->claims);
+    free(t->answers);
+    free(t->corrections);
     free(t->rows);
     free(t->sums);
-    *t = (struct totals){ 0 };
+    *t = (struct totals){ .filter = t->filter };
+}
+
+static bool in_time(const struct totals *t, const struct db_record *record)
+{
+    return t->filter.as_of_ms == 0 || record->received_ms <= t->filter.as_of_ms;
 }
 
 int totals_add(struct totals *t, const struct db_record *record, const struct report *report)
 {
-    if (record->drill || record->variant != 0 || record->review_state == REVIEW_REJECTED)
+    if (record->drill != t->filter.drills || record->variant != 0 || !in_time(t, record) ||
+        (t->filter.event >= 0 && record->event != t->filter.event))
         return TOTALS_OK;
     for (size_t i = 0; i < report->figure_count; i++) {
         void *list = t->claims;
@@ -42,9 +50,45 @@ int totals_add(struct totals *t, const struct db_record *record, const struct re
                      .code = report->figures[i].code,
                      .kind = record->kind },
             .arrival = record->arrival,
-            .value = report->figures[i].value,
+            .received_ms = record->received_ms,
+            .claimed = report->figures[i].value,
             .seq = record->ref.seq,
             .author = record->ref.author,
+        };
+    }
+    return TOTALS_OK;
+}
+
+int totals_add_review(struct totals *t, const struct db_record *record,
+                      const struct review *review)
+{
+    size_t figure_at = t->correction_count;
+    if (!in_time(t, record) || record->variant != 0)
+        return TOTALS_OK;
+    for (size_t i = 0; i < review->figure_count; i++) {
+        void *list = t->corrections;
+        if (!grow(&list, t->correction_count, &t->correction_cap, sizeof *t->corrections))
+            return TOTALS_ENOMEM;
+        t->corrections = list;
+        t->corrections[t->correction_count++] = review->figures[i];
+    }
+    for (size_t i = 0; i < review->ref_count; i++) {
+        void *list = t->answers;
+        if (review->refs[i].lane != 0)
+            continue; /* reports live in lane 0 */
+        if (!grow(&list, t->answer_count, &t->answer_cap, sizeof *t->answers))
+            return TOTALS_ENOMEM;
+        t->answers = list;
+        t->answers[t->answer_count++] = (struct totals_answer){
+            .commune = record->commune,
+            .arrival = record->arrival,
+            .of_seq = review->refs[i].seq,
+            .seq = record->ref.seq,
+            .of_author = review->refs[i].author,
+            .reviewer = record->ref.author,
+            .state = (uint8_t)review->state,
+            .figure_count = (uint8_t)review->figure_count,
+            .figure_at = figure_at,
         };
     }
     return TOTALS_OK;
@@ -56,7 +100,7 @@ int totals_add(struct totals *t, const struct db_record *record, const struct re
             return (a) < (b) ? -1 : 1; \
     } while (0)
 
-static int compare_keys(const struct totals_key *a, const struct totals_key *b)
+int totals_compare_keys(const struct totals_key *a, const struct totals_key *b)
 {
     COMPARE(a->commune, b->commune);
     COMPARE(a->village, b->village);
@@ -66,11 +110,85 @@ static int compare_keys(const struct totals_key *a, const struct totals_key *b)
     return 0;
 }
 
+/* ---- answers ---- */
+
+/* By report, then reviewer, then newest number first. */
+static int compare_answers(const void *left, const void *right)
+{
+    const struct totals_answer *a = left, *b = right;
+    COMPARE(a->commune, b->commune);
+    COMPARE(a->of_author, b->of_author);
+    COMPARE(a->of_seq, b->of_seq);
+    COMPARE(a->reviewer, b->reviewer);
+    COMPARE(b->seq, a->seq);
+    return 0;
+}
+
+static int compare_report(const struct totals_answer *answer, const struct totals_claim *claim)
+{
+    COMPARE(answer->commune, claim->key.commune);
+    COMPARE(answer->of_author, claim->author);
+    COMPARE(answer->of_seq, claim->seq);
+    return 0;
+}
+
+/* Answers to one report: a stretch of the sorted list. */
+static size_t find_answers(const struct totals *t, const struct totals_claim *claim)
+{
+    size_t low = 0, high = t->answer_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compare_report(&t->answers[middle], claim) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Of each reviewer his newest answer (or newest correction), of these the one that came last. */
+static const struct totals_answer *choose_answer(const struct totals *t,
+                                                 const struct totals_claim *claim,
+                                                 bool correction)
+{
+    const struct totals_answer *chosen = NULL, *last = NULL;
+    for (size_t i = find_answers(t, claim);
+         i < t->answer_count && compare_report(&t->answers[i], claim) == 0; i++) {
+        const struct totals_answer *a = &t->answers[i];
+        if ((correction && a->state != REVIEW_CORRECTED) || (last && last->reviewer == a->reviewer))
+            continue;
+        last = a;
+        if (!chosen || a->arrival > chosen->arrival)
+            chosen = a;
+    }
+    return chosen;
+}
+
+static void judge(const struct totals *t, struct totals_claim *claim)
+{
+    const struct totals_answer *answer = choose_answer(t, claim, false);
+    const struct totals_answer *correction = answer ? choose_answer(t, claim, true) : NULL;
+    claim->state = answer ? answer->state : 0;
+    claim->value = claim->claimed;
+    for (size_t i = 0; correction && i < correction->figure_count; i++)
+        if (t->corrections[correction->figure_at + i].code == claim->key.code)
+            claim->value = t->corrections[correction->figure_at + i].value;
+    if (claim->state == REVIEW_MET && claim->key.kind == RECORD_NEEDS)
+        claim->value = 0;
+    bool approved = claim->state == REVIEW_APPROVED || claim->state == REVIEW_CORRECTED ||
+                    claim->state == REVIEW_MET;
+    bool out = claim->state == REVIEW_REJECTED || claim->state == REVIEW_JOINED ||
+               (t->filter.approved && !approved);
+    claim->standing = out ? TOTALS_LEFT_OUT : TOTALS_DIFFERS;
+}
+
+/* ---- rows ---- */
+
 /* By key, then author, then newest number first. */
 static int compare_claims(const void *left, const void *right)
 {
     const struct totals_claim *a = left, *b = right;
-    int order = compare_keys(&a->key, &b->key);
+    int order = totals_compare_keys(&a->key, &b->key);
     if (order != 0)
         return order;
     COMPARE(a->author, b->author);
@@ -78,18 +196,17 @@ static int compare_claims(const void *left, const void *right)
     return 0;
 }
 
-static void take_claim(struct totals_row *row, const struct totals_claim *claim,
-                       int64_t *newest_arrival)
+static void take_claim(struct totals_row *row, const struct totals_claim *claim)
 {
     if (row->author_count == 0 || claim->value < row->low)
         row->low = claim->value;
     if (row->author_count == 0 || claim->value > row->high)
         row->high = claim->value;
-    if (row->author_count == 0 || claim->arrival > *newest_arrival) {
+    if (row->author_count == 0 || claim->arrival > row->arrival) {
         row->value = claim->value;
         row->seq = claim->seq;
         row->author = claim->author;
-        *newest_arrival = claim->arrival;
+        row->arrival = claim->arrival;
     }
     row->author_count++;
 }
@@ -97,7 +214,7 @@ static void take_claim(struct totals_row *row, const struct totals_claim *claim,
 static int compare_sums(const void *left, const void *right)
 {
     const struct totals_sum *a = left, *b = right;
-    return compare_keys(&a->key, &b->key);
+    return totals_compare_keys(&a->key, &b->key);
 }
 
 /* Each row becomes a sum of one village; equal keys are then folded together. */
@@ -114,13 +231,37 @@ static void add_up(struct totals *t)
     t->sum_count = 0;
     for (size_t i = 0; i < t->row_count; i++) {
         struct totals_sum *last = t->sum_count ? &t->sums[t->sum_count - 1] : NULL;
-        if (last && compare_keys(&last->key, &t->sums[i].key) == 0) {
+        if (last && totals_compare_keys(&last->key, &t->sums[i].key) == 0) {
             last->value += t->sums[i].value;
             last->village_count++;
         } else {
             t->sums[t->sum_count++] = t->sums[i];
         }
     }
+}
+
+/* The claims under one key, [from, to): at most one row. */
+static void reduce(struct totals *t, size_t from, size_t to)
+{
+    struct totals_row row = { .key = t->claims[from].key };
+    const struct totals_claim *newest = NULL; /* of the present author */
+    for (size_t i = from; i < to; i++) {
+        struct totals_claim *claim = &t->claims[i];
+        judge(t, claim);
+        if (claim->standing == TOTALS_LEFT_OUT)
+            continue;
+        if (newest && newest->author == claim->author) {
+            claim->standing = TOTALS_OLDER;
+            continue;
+        }
+        newest = claim;
+        take_claim(&row, claim);
+    }
+    for (size_t i = from; i < to; i++)
+        if (t->claims[i].standing == TOTALS_DIFFERS && t->claims[i].arrival == row.arrival)
+            t->claims[i].standing = TOTALS_COUNTS;
+    if (row.author_count > 0)
+        t->rows[t->row_count++] = row;
 }
 
 int totals_finish(struct totals *t)
@@ -136,21 +277,33 @@ int totals_finish(struct totals *t)
         return TOTALS_ENOMEM;
     if (t->claim_count > 0)
         qsort(t->claims, t->claim_count, sizeof *t->claims, compare_claims);
-    int64_t newest_arrival = 0;
-    for (size_t i = 0; i < t->claim_count; i++) {
-        const struct totals_claim *claim = &t->claims[i];
-        struct totals_row *row = t->row_count ? &t->rows[t->row_count - 1] : NULL;
-        if (!row || compare_keys(&row->key, &claim->key) != 0) {
-            row = &t->rows[t->row_count++];
-            row->key = claim->key;
-        } else if (t->claims[i - 1].author == claim->author) {
-            continue; /* an older figure of the same author */
-        }
-        take_claim(row, claim, &newest_arrival);
+    if (t->answer_count > 0)
+        qsort(t->answers, t->answer_count, sizeof *t->answers, compare_answers);
+    for (size_t from = 0, to; from < t->claim_count; from = to) {
+        for (to = from + 1; to < t->claim_count; to++)
+            if (totals_compare_keys(&t->claims[from].key, &t->claims[to].key) != 0)
+                break;
+        reduce(t, from, to);
     }
     add_up(t);
     return TOTALS_OK;
 }
+
+const struct totals_row *totals_find(const struct totals *t, const struct totals_key *key)
+{
+    size_t low = 0, high = t->row_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (totals_compare_keys(&t->rows[middle].key, key) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < t->row_count && totals_compare_keys(&t->rows[low].key, key) == 0 ? &t->rows[low]
+                                                                                  : NULL;
+}
+
+/* ---- from the database ---- */
 
 static int collect_report(void *ctx, const struct db_record *record)
 {
@@ -162,9 +315,24 @@ static int collect_report(void *ctx, const struct db_record *record)
     return totals_add(ctx, record, &report) == TOTALS_OK ? 0 : DB_ENOMEM;
 }
 
-int totals_collect(struct totals *t, struct db *db, int64_t commune)
+static int collect_review(void *ctx, const struct db_record *record)
 {
-    return db_record_reports(db, commune, collect_report, t);
+    struct record_view view;
+    struct review review;
+    if (record_decode(record->bytes, record->len, &view) != RECORD_OK ||
+        review_decode(view.body, view.body_len, &review) != REPORT_OK)
+        return 0;
+    return totals_add_review(ctx, record, &review) == TOTALS_OK ? 0 : DB_ENOMEM;
+}
+
+int totals_collect(struct totals *t, struct db *db, int64_t commune,
+                   const struct totals_filter *filter)
+{
+    t->filter = *filter;
+    int result = db_record_reports(db, commune, collect_report, t);
+    if (result >= 0)
+        result = db_record_reviews(db, commune, collect_review, t);
+    return result;
 }
 
 /* ---- gaps ---- */

@@ -1,16 +1,22 @@
-/* totals.h - from reports to figures: one per village, event and indicator.
+/* totals.h - from reports to figures: one per village, event and indicator, as of any moment.
  *
  * Reports are cumulative totals, so figures are never added up over time:
  *   1. of one author, the record with the highest number that states the indicator counts;
  *   2. of several authors who speak of one village, the one whose record arrived here last counts,
  *      and the row says that they differ, with the lowest and the highest claim;
- *   3. drills, unreadable bodies, second halves of a fork and records the commune rejected in a
- *      review count nowhere: the author's older figure stands again.
- * Rule 1 depends on signed numbers only and is the same at every tier; only rule 2 depends on
- * arrival, which is why it is shown (DESIGN.md, "Totals").
+ *   3. what the commune said of a report holds: rejected or joined to another it counts nowhere,
+ *      and the author's older figure stands again; a corrected figure stands in place of the
+ *      author's; a need that was met is none any more.  Of one reviewer the answer with the
+ *      highest number counts, of several the one that arrived here last, and the same among
+ *      corrections;
+ *   4. drills, unreadable bodies, second halves of a fork and whatever is past its author's
+ *      revocation count nowhere; drills have totals of their own.
+ * Nothing is ever changed or taken away, so "as of" a moment is the same over what had been
+ * received and decided until then.  Rule 1 depends on signed numbers only and is the same at every
+ * tier; only rule 2 depends on arrival, which is why it is shown (DESIGN.md, "Totals").
  *
  * Time      n log n in the claims.
- * Memory    Three heap arrays (totals_free).
+ * Memory    Heap arrays (totals_free).
  * Errors    0 or TOTALS_ENOMEM; then nothing was added.
  */
 #ifndef KENG_GATEWAY_TOTALS_H
@@ -34,18 +40,51 @@ struct totals_key {
     uint8_t kind;
 };
 
+/* Which of them: all that was received up to now unless said otherwise. */
+struct totals_filter {
+    int64_t as_of_ms; /* received and decided up to this moment; 0: all */
+    int64_t event;    /* -1: all */
+    bool approved;    /* only what the commune approved, corrected or met */
+    bool drills;      /* only exercises, instead of only what is real */
+};
+static inline struct totals_filter totals_all(void)
+{
+    return (struct totals_filter){ .event = -1 };
+}
+
+enum totals_standing {
+    TOTALS_COUNTS,   /* the row shows it */
+    TOTALS_DIFFERS,  /* an author's newest, but another author's came later */
+    TOTALS_OLDER,    /* the same author said something newer */
+    TOTALS_LEFT_OUT, /* rejected, joined to another, or not approved where that is asked for */
+};
+
 struct totals_claim {
     struct totals_key key;
-    int64_t arrival, value;
+    int64_t arrival, received_ms;
+    int64_t claimed; /* what the author says */
+    int64_t value;   /* what counts of it; after totals_finish(), as is the standing */
     uint32_t seq;
     uint16_t author;
+    uint8_t state;   /* enum review_state; 0: not answered */
+    uint8_t standing;
+};
+
+/* One answer to one report. */
+struct totals_answer {
+    int64_t commune, arrival;
+    uint32_t of_seq, seq;
+    uint16_t of_author, reviewer;
+    uint8_t state, figure_count;
+    size_t figure_at;
 };
 
 struct totals_row {
     struct totals_key key;
     int64_t value;     /* the claim that counts */
     int64_t low, high; /* of all authors' newest claims */
-    uint32_t seq;      /* the record that counts */
+    int64_t arrival;   /* of the record that counts */
+    uint32_t seq;
     uint16_t author;
     uint16_t author_count;
 };
@@ -59,8 +98,13 @@ struct totals_sum {
 };
 
 struct totals {
-    struct totals_claim *claims;
+    struct totals_filter filter; /* set before the first totals_add() */
+    struct totals_claim *claims; /* by key, author, newest first; after totals_finish() */
     size_t claim_count, claim_cap;
+    struct totals_answer *answers;
+    size_t answer_count, answer_cap;
+    struct report_figure *corrections; /* figures of the answers */
+    size_t correction_count, correction_cap;
     struct totals_row *rows; /* by commune, village, event, kind, code; after totals_finish() */
     size_t row_count;
     struct totals_sum *sums; /* by commune, event, kind, code; after totals_finish() */
@@ -70,10 +114,18 @@ struct totals {
 void totals_free(struct totals *t);
 /* Adds one report's figures. */
 int totals_add(struct totals *t, const struct db_record *record, const struct report *report);
-/* Reduces the claims to rows. */
+/* Adds what a review says of the reports it names; record: the review's own. */
+int totals_add_review(struct totals *t, const struct db_record *record,
+                      const struct review *review);
+/* Judges the claims and reduces them to rows. */
 int totals_finish(struct totals *t);
-/* All reports of one commune in the database.  0, TOTALS_ENOMEM or enum db_err. */
-int totals_collect(struct totals *t, struct db *db, int64_t commune);
+/* Adds all of one commune in the database.  0 or enum db_err. */
+int totals_collect(struct totals *t, struct db *db, int64_t commune,
+                   const struct totals_filter *filter);
+/* The row under a key, or NULL. */
+const struct totals_row *totals_find(const struct totals *t, const struct totals_key *key);
+/* By commune, village, event, kind, code. */
+int totals_compare_keys(const struct totals_key *a, const struct totals_key *b);
 
 /* Numbers missing from authors' logs: runs below the highest number held. */
 struct gap {

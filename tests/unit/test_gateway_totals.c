@@ -1,5 +1,7 @@
 #include "tests/unit/test_gateway_kit.h"
 
+#include <sqlite3.h>
+
 #include "gateway/totals.h"
 
 struct claim {
@@ -60,6 +62,11 @@ static const struct totals_case CASES[] = {
     { "a rejected report gives way to the older one",
       { { 12, 1, 1, 3, 1, 5, 0, 0, 0 }, { 12, 2, 2, 3, 1, 500, 0, 0, REVIEW_REJECTED } }, 2,
       { { 3, 1, 5, 5, 5, 12, 1 } }, 1 },
+    { "one joined to another gives way too",
+      { { 12, 1, 1, 3, 1, 5, 0, 0, 0 }, { 15, 1, 2, 3, 1, 6, 0, 0, REVIEW_JOINED } }, 2,
+      { { 3, 1, 5, 5, 5, 12, 1 } }, 1 },
+    { "a corrected figure stands in place of the author's",
+      { { 12, 1, 1, 3, 1, 500, 0, 0, REVIEW_CORRECTED } }, 1, { { 3, 1, 1, 1, 1, 12, 1 } }, 1 },
     { "a questioned one still counts",
       { { 12, 1, 1, 3, 1, 5, 0, 0, REVIEW_QUESTION } }, 1, { { 3, 1, 5, 5, 5, 12, 1 } }, 1 },
 };
@@ -69,10 +76,21 @@ static void add_claim(struct totals *t, const struct claim *c)
     struct db_record record = {
         .arrival = c->arrival, .commune = 1, .village = c->village, .kind = RECORD_DAMAGE,
         .ref = { .author = c->author, .seq = c->seq }, .variant = c->variant,
-        .drill = c->drill, .review_state = c->review,
+        .drill = c->drill,
     };
     struct report report = { .figure_count = 1, .figures = { { c->code, c->value } } };
     assert_int_equal(totals_add(t, &record, &report), TOTALS_OK);
+    if (c->review == 0)
+        return;
+    struct db_record answer = { .arrival = 100 + c->arrival, .commune = 1, .kind = RECORD_REVIEW,
+                                .ref = { .author = 9, .seq = (uint32_t)c->arrival } };
+    struct review review = { .state = (enum review_state)c->review, .ref_count = 1,
+                             .refs = { record.ref } };
+    if (review.state == REVIEW_CORRECTED) {
+        review.figure_count = 1;
+        review.figures[0] = (struct report_figure){ c->code, 1 };
+    }
+    assert_int_equal(totals_add_review(t, &answer, &review), TOTALS_OK);
 }
 
 static void test_totals_follow_the_rules(void **state)
@@ -146,11 +164,281 @@ static void test_totals_name_the_missing_numbers(void **state)
     held_free(&held);
 }
 
+static void add_answer(struct totals *t, int64_t at, uint16_t reviewer, uint32_t seq,
+                       enum review_state state, int64_t corrected)
+{
+    struct db_record record = { .arrival = at, .received_ms = at * 1000, .commune = 1,
+                                .kind = RECORD_REVIEW,
+                                .ref = { .author = reviewer, .seq = seq } };
+    struct review review = { .state = state, .ref_count = 1,
+                             .refs = { { .author = 12, .seq = 1 } } };
+    review.figure_count = state == REVIEW_CORRECTED;
+    review.figures[0] = (struct report_figure){ 1, corrected };
+    assert_int_equal(totals_add_review(t, &record, &review), TOTALS_OK);
+}
+
+/* One report of five, at second 1, and its answers; what stands at a moment. */
+static int64_t value_at(int64_t as_of_s, bool approved, uint8_t kind)
+{
+    struct totals t = { .filter = { .as_of_ms = as_of_s * 1000, .event = -1,
+                                    .approved = approved } };
+    struct db_record record = { .arrival = 1, .received_ms = 1000, .commune = 1, .village = 3,
+                                .kind = kind, .ref = { .author = 12, .seq = 1 } };
+    struct report report = { .figure_count = 1, .figures = { { 1, 5 } } };
+    assert_int_equal(totals_add(&t, &record, &report), TOTALS_OK);
+    add_answer(&t, 2, 9, 1, REVIEW_CORRECTED, 7);
+    add_answer(&t, 3, 9, 2, REVIEW_REJECTED, 0);
+    add_answer(&t, 4, 10, 1, REVIEW_SEEN, 0);
+    add_answer(&t, 6, 9, 4, REVIEW_MET, 0);
+    add_answer(&t, 7, 9, 3, REVIEW_REJECTED, 0); /* late, and older than his last word */
+    assert_int_equal(totals_finish(&t), TOTALS_OK);
+    int64_t value = t.row_count == 1 ? t.rows[0].value : -1;
+    totals_free(&t);
+    return value;
+}
+
+static void test_totals_stand_as_of_any_moment(void **state)
+{
+    static const struct { int64_t as_of_s, received, approved; } MOMENTS[] = {
+        { 1, 5, -1 }, { 2, 7, 7 }, { 3, -1, -1 }, { 4, 7, -1 }, { 6, 7, 7 }, { 7, 7, 7 },
+        { 0, 7, 7 },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof MOMENTS / sizeof MOMENTS[0]; i++) {
+        assert_int_equal(value_at(MOMENTS[i].as_of_s, false, RECORD_DAMAGE), MOMENTS[i].received);
+        assert_int_equal(value_at(MOMENTS[i].as_of_s, true, RECORD_DAMAGE), MOMENTS[i].approved);
+    }
+    assert_int_equal(value_at(6, false, RECORD_NEEDS), 0); /* met: nothing is needed any more */
+}
+
+/* ---- a whole event against SQL -------------------------------------------------------------- */
+
+enum {
+    EVENT_REPORT_COUNT = 5000,
+    EVENT_AUTHOR_COUNT = 12,
+    EVENT_VILLAGE_COUNT = 8,
+    EVENT_MOMENT_COUNT = 20,
+    EVENT_HOURS = 48,
+};
+
+/* xorshift: the same event every time. */
+static uint32_t chance(uint32_t below)
+{
+    static uint32_t x = 2463534242u;
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    return x % below;
+}
+
+/* What was said and decided, as plain rows; nothing here was decoded by the product. */
+static const char FACTS[] =
+    "CREATE TABLE figure (arrival, at, author, seq, kind, village, event, drill, code, value);"
+    "CREATE TABLE answer (arrival, at, reviewer, review_seq, author, seq, state, code, value);";
+
+/* ?1: moment, ?2: only approved, ?3: event.  Written from the rules, not from the code. */
+static const char SUMS[] =
+    "WITH heard AS (SELECT * FROM answer WHERE at <= ?1),"
+    " word AS (SELECT *, row_number() OVER (PARTITION BY author, seq, reviewer"
+    "  ORDER BY review_seq DESC) AS n FROM heard),"
+    " said AS (SELECT author, seq, state, row_number() OVER (PARTITION BY author, seq"
+    "  ORDER BY arrival DESC) AS n FROM word WHERE n = 1),"
+    " fix AS (SELECT *, row_number() OVER (PARTITION BY author, seq, reviewer"
+    "  ORDER BY review_seq DESC) AS n FROM heard WHERE state = 6),"
+    " fixed AS (SELECT author, seq, code, value, row_number() OVER (PARTITION BY author, seq"
+    "  ORDER BY arrival DESC) AS n FROM fix WHERE n = 1),"
+    " judged AS (SELECT f.*, coalesce(s.state, 0) AS state,"
+    "  CASE WHEN s.state = 5 AND f.kind = 2 THEN 0 WHEN x.code = f.code THEN x.value"
+    "  ELSE f.value END AS v FROM figure f"
+    "  LEFT JOIN said s ON s.author = f.author AND s.seq = f.seq AND s.n = 1"
+    "  LEFT JOIN fixed x ON x.author = f.author AND x.seq = f.seq AND x.n = 1"
+    "  WHERE f.at <= ?1 AND f.drill = 0 AND f.event = ?3),"
+    " good AS (SELECT * FROM judged WHERE state NOT IN (4, 7)"
+    "  AND (?2 = 0 OR state IN (3, 5, 6))),"
+    " newest AS (SELECT *, row_number() OVER (PARTITION BY village, kind, code, author"
+    "  ORDER BY seq DESC) AS n FROM good),"
+    " last AS (SELECT *, row_number() OVER (PARTITION BY village, kind, code"
+    "  ORDER BY arrival DESC) AS m, min(v) OVER w AS low, max(v) OVER w AS high"
+    "  FROM newest WHERE n = 1 WINDOW w AS (PARTITION BY village, kind, code))"
+    " SELECT village, kind, code, v, low, high, author, seq FROM last WHERE m = 1"
+    " ORDER BY village, kind, code";
+
+struct event {
+    struct kit kit;
+    struct ledger ledger;
+    struct db *db;
+    sqlite3 *facts;
+    int64_t arrival, now_ms;
+    uint32_t seqs[KIT_AUTHOR_COUNT];
+    /* Signed, not yet here: what a village holds while it is cut off. */
+    struct { struct kit_record record; char fact[512]; } late[64];
+    size_t late_count;
+};
+
+static void run_sql(sqlite3 *db, const char *sql)
+{
+    char *err = NULL;
+    if (sqlite3_exec(db, sql, NULL, NULL, &err) != SQLITE_OK)
+        fail_msg("%s: %s", sql, err);
+}
+
+/* The record comes in now, and with it the facts; %1$lld and %2$lld: arrival and time. */
+static void arrive(struct event *e, const struct kit_record *r, const char *fact)
+{
+    struct ledger_commune *c = ledger_find(&e->ledger, e->kit.network_id);
+    char sql[600];
+    e->now_ms += 1 + chance(2 * EVENT_HOURS * 3600 * 1000 / EVENT_REPORT_COUNT);
+    assert_int_equal(ledger_put(&e->ledger, c, r->bytes, r->len, e->now_ms), LEDGER_NEW);
+    assert_int_equal(db_record_last_arrival(e->db, &e->arrival), 0);
+    snprintf(sql, sizeof sql, "CREATE TEMP TABLE now AS SELECT %lld AS arrival, %lld AS at; %.480s;"
+             " DROP TABLE now", (long long)e->arrival, (long long)e->now_ms, fact);
+    run_sql(e->facts, sql);
+    if (chance(10) == 0) /* radios repeat themselves */
+        assert_int_equal(ledger_put(&e->ledger, c, r->bytes, r->len, e->now_ms + 5),
+                         LEDGER_DUPLICATE);
+}
+
+static void make_report(struct event *e)
+{
+    uint16_t author = (uint16_t)(KIT_ANNA + chance(EVENT_AUTHOR_COUNT));
+    uint8_t kind = (uint8_t)(chance(3) == 0 ? RECORD_NEEDS : RECORD_DAMAGE);
+    uint32_t seq = ++e->seqs[author];
+    struct report report = { .village = chance(3) ? author % EVENT_VILLAGE_COUNT + 1u
+                                                  : 1 + chance(EVENT_VILLAGE_COUNT),
+                             .event = 1 + chance(2), .drill = chance(20) == 0,
+                             .figure_count = 2 };
+    char fact[512];
+    /* Zero now and then: what was said before is withdrawn. */
+    uint32_t code = 1 + chance(4);
+    report.figures[0] = (struct report_figure){ code, chance(5) ? chance(100) : 0 };
+    report.figures[1] = (struct report_figure){ code + 1, chance(100) };
+    snprintf(fact, sizeof fact,
+             "INSERT INTO figure SELECT arrival, at, %u, %u, %u, %u, %u, %d, code, value FROM now,"
+             " (SELECT %u AS code, %lld AS value UNION ALL SELECT %u, %lld)", author, seq, kind,
+             report.village, report.event, report.drill, code,
+             (long long)report.figures[0].value, code + 1, (long long)report.figures[1].value);
+    struct kit_record r = kit_report(&e->kit, author, seq, kind, &report);
+    size_t late_cap = sizeof e->late / sizeof e->late[0];
+    if (chance(8) == 0 && e->late_count < late_cap) {
+        e->late[e->late_count].record = r;
+        memcpy(e->late[e->late_count++].fact, fact, sizeof fact);
+    } else {
+        arrive(e, &r, fact);
+    }
+    if (chance(60) == 0 || e->late_count == late_cap) /* the way is open again */
+        while (e->late_count > 0) {
+            e->late_count--;
+            arrive(e, &e->late[e->late_count].record, e->late[e->late_count].fact);
+        }
+}
+
+static void make_answer(struct event *e)
+{
+    static const uint8_t STATES[] = { REVIEW_SEEN, REVIEW_QUESTION, REVIEW_APPROVED,
+                                      REVIEW_APPROVED, REVIEW_APPROVED, REVIEW_REJECTED,
+                                      REVIEW_MET, REVIEW_CORRECTED, REVIEW_JOINED };
+    uint16_t reviewer = chance(4) ? KIT_GATEWAY : KIT_OPERATOR;
+    uint16_t author = (uint16_t)(KIT_ANNA + chance(EVENT_AUTHOR_COUNT));
+    if (e->seqs[author] == 0)
+        return;
+    uint32_t back = chance(12), seq = e->seqs[author] > back ? e->seqs[author] - back : 1;
+    struct review review = { .state = STATES[chance(sizeof STATES)], .ref_count = 1,
+                             .refs = { { .author = author, .seq = seq } } };
+    uint32_t code = 1 + chance(5);
+    if (review.state == REVIEW_CORRECTED) {
+        review.figure_count = 1;
+        review.figures[0] = (struct report_figure){ code, chance(100) };
+    } else if (review.state == REVIEW_JOINED) {
+        review.same_as = (struct record_ref){ .author = KIT_GATEWAY, .seq = 1 };
+    }
+    uint8_t body[RECORD_BODY_LEN_MAX];
+    int len = review_encode(&review, body, sizeof body);
+    assert_true(len > 0);
+    uint32_t review_seq = ++e->seqs[reviewer];
+    struct kit_record r = kit_sign(&e->kit, reviewer, review_seq, RECORD_REVIEW, 1, body,
+                                   (size_t)len);
+    char fact[512];
+    snprintf(fact, sizeof fact,
+             "INSERT INTO answer SELECT arrival, at, %u, %u, %u, %u, %u, %u, %lld FROM now",
+             reviewer, review_seq, author, seq, (unsigned)review.state, code,
+             (long long)review.figures[0].value);
+    arrive(e, &r, fact);
+}
+
+/* Every row equals the SQL's, and there is no other. */
+static void compare_at(struct event *e, int64_t moment_ms, bool approved, uint32_t event,
+                       size_t *row_count)
+{
+    struct totals t = { .claims = NULL };
+    struct totals_filter filter = { .as_of_ms = moment_ms, .event = event, .approved = approved };
+    sqlite3_stmt *sums;
+    assert_int_equal(totals_collect(&t, e->db, 1, &filter), 0);
+    assert_int_equal(totals_finish(&t), TOTALS_OK);
+    assert_int_equal(sqlite3_prepare_v2(e->facts, SUMS, -1, &sums, NULL), SQLITE_OK);
+    sqlite3_bind_int64(sums, 1, moment_ms);
+    sqlite3_bind_int(sums, 2, approved);
+    sqlite3_bind_int64(sums, 3, event);
+    for (size_t i = 0; i < t.row_count; i++) {
+        const struct totals_row *row = &t.rows[i];
+        assert_int_equal(sqlite3_step(sums), SQLITE_ROW);
+        const int64_t have[] = { row->key.village, row->key.kind, row->key.code, row->value,
+                                 row->low, row->high, row->author, row->seq };
+        for (int column = 0; column < 8; column++)
+            if (sqlite3_column_int64(sums, column) != have[column])
+                fail_msg("row %zu column %d at %lld: %lld, SQL says %lld", i, column,
+                         (long long)moment_ms, (long long)have[column],
+                         (long long)sqlite3_column_int64(sums, column));
+    }
+    assert_int_equal(sqlite3_step(sums), SQLITE_DONE);
+    sqlite3_finalize(sums);
+    *row_count += t.row_count;
+    totals_free(&t);
+}
+
+static void test_totals_of_an_event_equal_sql(void **state)
+{
+    static struct event e;
+    char dir[KIT_PATH_LEN];
+    (void)state;
+    e = (struct event){ .now_ms = KIT_NOW_MS };
+    kit_init(&e.kit, 5);
+    kit_make_dir(dir);
+    e.db = kit_open_db(dir, "event.db");
+    kit_open_ledger(&e.kit, e.db, &e.ledger);
+    kit_put_root_log(&e.kit, &e.ledger);
+    for (uint16_t i = KIT_ANNA; i < KIT_ANNA + EVENT_AUTHOR_COUNT; i++) {
+        struct kit_record r = kit_enrol(&e.kit, i, ROSTER_MEMBER, i % EVENT_VILLAGE_COUNT + 1,
+                                        "Người", 0);
+        assert_int_equal(kit_put(&e.kit, &e.ledger, &r), LEDGER_NEW);
+    }
+    assert_int_equal(sqlite3_open(":memory:", &e.facts), SQLITE_OK);
+    run_sql(e.facts, FACTS);
+    assert_int_equal(db_begin(e.db), 0);
+    for (size_t i = 0; i < EVENT_REPORT_COUNT; i++) {
+        make_report(&e);
+        if (chance(2) == 0)
+            make_answer(&e);
+    }
+    assert_int_equal(db_commit(e.db), 0);
+    size_t row_count = 0;
+    for (size_t i = 0; i < EVENT_MOMENT_COUNT; i++) {
+        int64_t moment_ms = KIT_NOW_MS + chance((uint32_t)(e.now_ms - KIT_NOW_MS));
+        compare_at(&e, moment_ms, i % 2, 1 + (uint32_t)(i / 2 % 2), &row_count);
+    }
+    assert_true(row_count > 500);
+    sqlite3_close(e.facts);
+    ledger_free(&e.ledger);
+    db_close(e.db);
+    kit_remove_dir(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_totals_follow_the_rules),
         cmocka_unit_test(test_totals_add_villages_up),
+        cmocka_unit_test(test_totals_stand_as_of_any_moment),
+        cmocka_unit_test(test_totals_of_an_event_equal_sql),
         cmocka_unit_test(test_totals_name_the_missing_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
