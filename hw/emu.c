@@ -5,7 +5,10 @@
 
 #include "hw/emu_ebyte.h"
 #include "hw/emu_kiss.h"
+#include "hw/emu_rak3172.h"
+#include "hw/emu_reyax.h"
 #include "hw/emu_rnode.h"
+#include "hw/emu_wio_e5.h"
 
 enum {
     BITS_PER_BYTE = 10, /* start, eight, stop */
@@ -26,8 +29,13 @@ static const struct emu_model *const models[] = {
     &emu_ebyte_e32_model,
 
     /* REYAX */
+    &emu_rylr998_model,
+    &emu_rylr498_model,
+    &emu_rylr896_model,
 
     /* raw LoRa behind AT commands */
+    &emu_rak3172_model,
+    &emu_wio_e5_model,
 
     /* mesh firmwares and amateur TNCs */
 };

@@ -8,7 +8,10 @@
 
 #include "hw/modem_ebyte.h"
 #include "hw/modem_kiss.h"
+#include "hw/modem_rak3172.h"
+#include "hw/modem_reyax.h"
 #include "hw/modem_rnode.h"
+#include "hw/modem_wio_e5.h"
 
 /* In the order in which they are listed.  One line a driver, each under its family. */
 static const struct modem_driver *const drivers[] = {
@@ -21,8 +24,13 @@ static const struct modem_driver *const drivers[] = {
     &modem_ebyte_e32_driver,
 
     /* REYAX */
+    &modem_rylr998_driver,
+    &modem_rylr498_driver,
+    &modem_rylr896_driver,
 
     /* raw LoRa behind AT commands */
+    &modem_rak3172_driver,
+    &modem_wio_e5_driver,
 
     /* mesh firmwares and amateur TNCs */
 };
