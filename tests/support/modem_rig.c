@@ -11,7 +11,7 @@ enum { US_PER_MS = 1000, DB = 100, SETTLE_TURNS_MAX = 50 };
     do {                                                                                       \
         if (!(promise)) {                                                                      \
             (void)fprintf(stderr, "%s:%d: broken by %s: %s\n", __FILE__, __LINE__,             \
-                          s->rig->driver->name, #promise);                                     \
+                          s->modem.driver->name, #promise);                                     \
             abort();                                                                           \
         }                                                                                      \
     } while (0)
@@ -73,7 +73,7 @@ static void on_event(struct rig_side *s, const struct modem_event *ev)
         s->charged_us += ev->airtime_us;
     }
     if (ev->type == MODEM_EV_RX) {
-        RIG_CHECK(ev->len > 0 && ev->len <= s->rig->driver->caps.mtu_len);
+        RIG_CHECK(ev->len > 0 && ev->len <= s->modem.driver->caps.mtu_len);
         s->last_rx = *ev;
     }
     if (s->rig->on_event)
@@ -222,35 +222,45 @@ bool rig_settle(struct rig_side *s, uint64_t limit_us)
 
 /* ---- plugs -------------------------------------------------------------------------- */
 
-void rig_build(struct rig *rig, const struct emu_model *model, uint32_t quirks, uint64_t seed)
+void rig_build_pair(struct rig *rig, const struct emu_model *const models[RIG_SIDE_COUNT],
+                    const struct modem_settings settings[RIG_SIDE_COUNT], uint32_t quirks,
+                    uint64_t seed)
 {
     static const int32_t loss[] = { 0, RIG_LOSS_DB * DB, RIG_LOSS_DB * DB, 0 };
     const struct air_config config = { .radio_count = RIG_SIDE_COUNT, .seed = seed,
                                        .model = AIR_MATRIX, .loss_db_x100 = loss,
                                        .sensitivity_dbm_x100 = -120 * DB,
                                        .capture_db_x100 = 6 * DB, .cca_busy_dbm_x100 = -120 * DB };
-    struct modem_settings settings = emu_try_settings(model);
     struct rig_side *s = &rig->sides[0];
     rig->now_us = 0;
-    rig->driver = modem_driver_find(model->name);
+    rig->driver = modem_driver_find(models[0]->name);
     memset(rig->sides, 0, sizeof rig->sides);
-    s->rig = rig;
+    for (uint32_t i = 0; i < RIG_SIDE_COUNT; i++) {
+        rig->sides[i].rig = rig;
+        rig->sides[i].modem.driver = modem_driver_find(models[i]->name);
+    }
     RIG_CHECK(air_init(rig->storage, sizeof rig->storage, &config, &rig->air) == AIR_OK);
     for (uint32_t i = 0; i < RIG_SIDE_COUNT; i++) {
         s = &rig->sides[i];
         const struct emu_radio radio = { .ctx = s, .start_tx = start_tx, .receiving = receiving,
                                          .rssi_dbm = rssi_dbm, .tune = tune };
-        s->rig = rig;
         s->index = i;
         s->plugged = true;
-        int err = modem_init(&s->modem, rig->driver, &settings, 0, s->last_text);
+        int err = modem_init(&s->modem, s->modem.driver, &settings[i], 0, s->last_text);
         if (err != MODEM_OK)
-            (void)fprintf(stderr, "%s: %s\n", rig->driver->name, s->last_text);
+            (void)fprintf(stderr, "%s: %s\n", s->modem.driver->name, s->last_text);
         RIG_CHECK(err == MODEM_OK);
         RIG_CHECK(modem_next_deadline(&s->modem) == MODEM_NEVER);
         modem_air(&s->modem, &s->promise);
-        emu_init(&s->emu, model, &radio, quirks, seed * RIG_SIDE_COUNT + i, 0);
+        emu_init(&s->emu, models[i], &radio, quirks, seed * RIG_SIDE_COUNT + i, 0);
     }
+}
+
+void rig_build(struct rig *rig, const struct emu_model *model, uint32_t quirks, uint64_t seed)
+{
+    const struct emu_model *const models[] = { model, model };
+    const struct modem_settings settings[] = { emu_try_settings(model), emu_try_settings(model) };
+    rig_build_pair(rig, models, settings, quirks, seed);
 }
 
 void rig_unplug(struct rig_side *s)
@@ -270,7 +280,7 @@ void rig_open(struct rig_side *s)
         air_set_on(s->rig->air, s->rig->now_us, s->index, true);
         emu_restart(&s->emu, s->rig->now_us, false);
     }
-    emu_set_host_baud(&s->emu, s->rig->driver->baud);
+    emu_set_host_baud(&s->emu, s->modem.driver->baud);
     modem_on_open(&s->modem, now_ms(s));
     drain(s);
     s->lines_told = s->emu.lines_out;

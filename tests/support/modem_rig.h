@@ -53,6 +53,10 @@ struct rig {
 
 /* Both boards are powered and boot, the ports are closed.  Keeps on_event and on_line. */
 void rig_build(struct rig *rig, const struct emu_model *model, uint32_t quirks, uint64_t seed);
+/* The same for two modems which may differ; rig->driver is that of the first. */
+void rig_build_pair(struct rig *rig, const struct emu_model *const models[RIG_SIDE_COUNT],
+                    const struct modem_settings settings[RIG_SIDE_COUNT], uint32_t quirks,
+                    uint64_t seed);
 /* Unplugged: port and power are gone. */
 void rig_unplug(struct rig_side *s);
 /* Plugs in, if it is not, and opens the port. */
