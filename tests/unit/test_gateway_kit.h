@@ -218,9 +218,19 @@ static inline struct db *kit_open_db(const char *dir, const char *name)
     return db;
 }
 
-#define kit_run_on_both(tests)                                                                    \
-    (kit_on_postgres = false, cmocka_run_group_tests_name("sqlite", tests, NULL, NULL)) +         \
-    (kit_on_postgres = true, cmocka_run_group_tests_name("postgres", tests, NULL, NULL))
+static inline int kit_run_engine(bool postgres, const struct CMUnitTest *tests, size_t count)
+{
+    kit_on_postgres = postgres;
+    return _cmocka_run_group_tests(postgres ? "postgres" : "sqlite", tests, count, NULL, NULL);
+}
+
+static inline int kit_run_list_on_both(const struct CMUnitTest *tests, size_t count)
+{
+    int failed = kit_run_engine(false, tests, count);
+    return failed + kit_run_engine(true, tests, count);
+}
+
+#define kit_run_on_both(tests) kit_run_list_on_both(tests, sizeof(tests) / sizeof((tests)[0]))
 
 /* A ledger that trusts the commune; nothing is in it yet. */
 static inline void kit_open_ledger(const struct kit *k, struct db *db, struct ledger *l)
