@@ -42,7 +42,7 @@ enum {
     TRICKLE_CONSISTENT = 1,    /* digests like ours heard before ours is needless */
     QUIET_UNITS = 240,         /* while news comes in, its frames tell what there is to tell */
     HOLE_UNITS = 900,          /* how long a known gap may wait to be told beside records */
-    HOLE_QUIET_UNITS = 8,      /* the same when nothing new comes in */
+    HOLE_QUIET_UNITS = 16,      /* the same when nothing new comes in */
     HOLE_GAP_MS_MAX = 1200000, /* asking again for it doubles up to this while nothing helps */
     HELLO_UNITS = 16,          /* between two greetings of strangers; doubles */
     STRANGER_MS = 60000,       /* how long after it was heard a stranger is greeted */
@@ -477,6 +477,9 @@ void trickle_reset(struct mesh *m);
  * known for so long. */
 void trickle_ask(struct mesh *m, struct log *log, uint64_t patience_units);
 void trickle_advance(struct mesh *m);
+/* Do we know of something that we lack, and have we waited for it to come by itself and for an
+ * answer for so long? */
+bool trickle_hole_aged(const struct mesh *m, uint64_t units);
 
 /* ledger.c */
 void ledger_turn(struct mesh *m);

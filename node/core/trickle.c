@@ -78,27 +78,32 @@ static bool somebody_untold(struct mesh *m)
     return false;
 }
 
-/* Do we know, long enough for it to have come by itself, of something that we lack? */
-static bool hole_aged(const struct mesh *m, uint64_t units)
+bool trickle_hole_aged(const struct mesh *m, uint64_t units)
 {
     if (m->room > 0)
         return false; /* we may have let go of it ourselves, and could not take it */
     for (uint16_t i = 0; i < m->log_count; i++)
-        if (m->logs[i].hole_ms > 0 && m->now_ms - m->logs[i].hole_ms > units * m->unit_ms)
+        if (m->logs[i].hole_ms > 0 && m->now_ms - m->logs[i].hole_ms > units * m->unit_ms &&
+            m->now_ms - m->logs[i].stated_ms > units * m->unit_ms)
             return true;
     return false;
 }
 
-/* Has somebody turned up of whom we do not know at all what he holds, and who differs? */
-static bool stranger_around(const struct mesh *m)
+/* Has somebody turned up of whom we do not know at all what he holds, and who differs?  *asks_out:
+ * by what we know that he lacks. */
+static bool stranger_around(const struct mesh *m, bool *asks_out)
 {
+    bool around = false;
+    *asks_out = true;
     for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++) {
         const struct neighbour *n = &m->neighbours[i];
         if (n->used && !n->summary_known && n->greeted < GREET_COUNT && !neigh_in_sync(m, n) &&
-            m->now_ms - n->heard_ms < STRANGER_MS)
-            return true;
+            m->now_ms - n->heard_ms < STRANGER_MS) {
+            around = true;
+            *asks_out = *asks_out && explained(m, n);
+        }
     }
-    return false;
+    return around;
 }
 
 /* Is there a reason for a frame without records?  While news comes in, its frames tell what there
@@ -111,15 +116,18 @@ static bool summary_due(struct mesh *m)
     if (m->sent_ms == 0)
         return true; /* nobody knows of us yet */
     bool different = m->room == 0 && differs(m, neigh_alive_mask(m));
-    if (stranger_around(m) && m->now_ms - m->sent_ms > m->hello_gap_ms) {
+    bool asks;
+    if (stranger_around(m, &asks) && m->now_ms - m->sent_ms > m->hello_gap_ms) {
         m->hello_gap_ms = m->hello_gap_ms * 2 < TRICKLE_MAX_MS ? m->hello_gap_ms * 2
                                                                : TRICKLE_MAX_MS;
-        tell_all(m, GREET_LOGS);
+        /* Where gaps are known, asking for them says more; what differs besides shows later. */
+        if (!asks && !trickle_hole_aged(m, 0))
+            tell_all(m, GREET_LOGS);
         return true;
     }
     bool busy = m->news_ms > 0 && m->now_ms - m->news_ms < QUIET_UNITS * m->unit_ms;
     uint64_t patience = busy ? HOLE_UNITS : HOLE_QUIET_UNITS;
-    if (m->hole_again_ms <= m->now_ms && hole_aged(m, patience)) {
+    if (m->hole_again_ms <= m->now_ms && trickle_hole_aged(m, patience)) {
         /* While nothing helps, ask less and less: nobody around may have it, or have airtime. */
         uint64_t gap_ms = m->hole_gap_ms > patience * m->unit_ms ? m->hole_gap_ms
                                                                  : patience * m->unit_ms;

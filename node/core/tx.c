@@ -168,11 +168,12 @@ static bool worth_telling(const struct mesh *m, const struct log *log, bool whol
         return log->top > 0;
     if (log->changed_ms > log->stated_ms)
         return true;
-    if (m->tx.slot_count == 0)
-        return log->known > log->held || (m->want_summary && log->changed_ms > 0 &&
-                                          m->now_ms - log->changed_ms < CHANGED_UNITS * m->unit_ms);
-    return log->known > log->held &&
-           m->now_ms - log->stated_ms > HOLE_UNITS * m->unit_ms / 2;
+    uint64_t since_ms = m->now_ms - log->stated_ms;
+    if (m->tx.slot_count == 0 && m->want_summary && log->changed_ms > 0 &&
+        m->now_ms - log->changed_ms < CHANGED_UNITS * m->unit_ms)
+        return true;
+    uint64_t units = m->tx.slot_count == 0 ? HOLE_QUIET_UNITS : HOLE_UNITS / 2;
+    return log->known > log->held && since_ms > units * m->unit_ms;
 }
 
 /* Adds entries of the logs in `span` until room_len is used up.  Returns the first number that
@@ -241,8 +242,11 @@ static void write_sums(struct mesh *m, struct frame_builder *b)
 static void write_links(struct mesh *m, struct frame_builder *b, size_t records_len)
 {
     struct frame_link links[FRAME_LINK_COUNT_MAX];
-    if (m->links_changed_ms == 0 ||
-        (m->links_ms > 0 && m->now_ms - m->links_ms < m->links_gap_ms))
+    /* Who asks must say whom he hears, or nobody thinks that an answer would be heard. */
+    bool asks = m->tx.slot_count == 0 && trickle_hole_aged(m, 0);
+    uint64_t gap_ms = m->tx.slot_count == 0 ? LINKS_GAP_UNITS * m->unit_ms : m->links_gap_ms;
+    if ((m->links_changed_ms == 0 && !asks) ||
+        (m->links_ms > 0 && m->now_ms - m->links_ms < gap_ms))
         return;
     size_t count = neigh_links(m, links);
     if (!frame_add_links(b, links, count, bytes_room(&b->w) - records_len))
