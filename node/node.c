@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hw/modem.h"
 #include "proto/report.h"
 #include "proto/sign.h"
 
@@ -577,6 +578,13 @@ static int read_boot_id(struct node *n)
     return 0;
 }
 
+/* What one frame of this node's modem carries; without a driver nothing is sent anyway. */
+static uint16_t mtu_len(const char *driver_name)
+{
+    const struct modem_driver *driver = modem_driver_find(driver_name);
+    return driver && driver->caps.mtu_len < FRAME_LEN_MAX ? driver->caps.mtu_len : FRAME_LEN_MAX;
+}
+
 static int make_mesh(struct node *n, uint64_t now_ms, char *text)
 {
     const struct profile *p = &n->roster.profile;
@@ -592,7 +600,7 @@ static int make_mesh(struct node *n, uint64_t now_ms, char *text)
         .lora = settings_lora(&n->settings.modem, &p->lora),
         .node = n->settings.node,
         .gateway = n->settings.gateway,
-        .mtu_len = FRAME_LEN_MAX,
+        .mtu_len = mtu_len(n->settings.modem.driver),
         .record_count_max = n->settings.record_count_max,
         .log_count_max = LOG_COUNT_MAX,
         .author_count_max = AUTHOR_COUNT_MAX,

@@ -498,6 +498,31 @@ static void test_node_failing_disk_refuses_what_comes_from_files(void **state)
     assert_false(b->village.node.store_failing);
 }
 
+static const char *submit_long(struct bench *b, struct station *s, uint16_t body_len)
+{
+    static const uint8_t body[RECORD_BODY_LEN_MAX] = { 0 };
+    struct record_draft draft = { .ref = { .author = COMMUNE_MEMBER }, .kind = RECORD_DAMAGE,
+                                  .priority = PRIORITY_DAMAGE, .created_min = 400000,
+                                  .body = body, .body_len = body_len };
+    (void)node_submit(&s->node, b->now_ms, 1, &draft, NULL); /* a refusal is an answer too */
+    node_drain(&s->node, b->now_ms);
+    const char *code = json_string_value(json_object_get(s->answer, "code"));
+    return code ? code : "ok";
+}
+
+/* A modem with shorter frames: what would never fit is refused at once, not kept for ever. */
+static void test_node_refuses_what_its_modem_cannot_carry(void **state)
+{
+    struct bench *b = *state;
+    struct station *s = &b->village;
+    assert_string_equal(submit_long(b, s, 150), "ok");
+    stop(s);
+    commune_write(&s->commune, "kengd.conf", "node = 1\ndriver = \"rylr998\"\n");
+    start(b, s);
+    assert_string_equal(submit_long(b, s, 150), "too-long");
+    assert_string_equal(submit_long(b, s, 100), "ok");
+}
+
 /* ---- what cannot start ---- */
 
 static void test_node_says_in_one_line_why_it_cannot_start(void **state)
@@ -559,6 +584,7 @@ int main(void)
         NODE_TEST(test_node_full_store_survives_restarts),
         NODE_TEST(test_node_gateway_acknowledges_when_its_disk_is_well_again),
         NODE_TEST(test_node_failing_disk_refuses_what_comes_from_files),
+        NODE_TEST(test_node_refuses_what_its_modem_cannot_carry),
         NODE_TEST(test_node_says_in_one_line_why_it_cannot_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
