@@ -285,7 +285,8 @@ static const struct {
     int8_t sends_dbm;
     const char *interop;
 } settings_rows[] = {
-    { "ebyte-e22", "model=E22-900T22S", 921125000, 14, NULL, 13, "ebyte-E22:0:921125000:500000:11" },
+    { "ebyte-e22", "model=E22-900T22S", 921125000, 14, NULL, 13,
+      "ebyte-E22:0:921125000:500000:11" },
     { "ebyte-e22", "model=E22-400T22D netid=9 rate=62500", 434125000, 22, NULL, 22,
       "ebyte-E22:9:434125000:500000:5" },
     { "ebyte-e220", "model=E220-400T22S rate=4800", 434125000, 10, NULL, 10,
