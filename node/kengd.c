@@ -111,12 +111,22 @@ static void show_sent(struct daemon *d, const struct modem_event *ev)
     server_frame(&d->server, json);
 }
 
+/* The core charges what this modem takes, its own overhead included; longer frames than it can
+ * send are refused. */
+static void set_airtime(struct daemon *d)
+{
+    uint32_t airtime_us[FRAME_LEN_MAX + 1] = { 0 };
+    size_t mtu_len = d->radio.driver->caps.mtu_len;
+    for (size_t len = 1; len <= FRAME_LEN_MAX; len++)
+        airtime_us[len] = modem_airtime_us(&d->radio.modem, len < mtu_len ? len : mtu_len);
+    mesh_set_airtime(d->node.mesh, airtime_us);
+}
+
 static void on_modem_event(struct daemon *d, uint64_t at_ms, const struct modem_event *ev)
 {
     switch (ev->type) {
     case MODEM_EV_READY:
-        if (mesh_set_lora(d->node.mesh, &ev->lora) != MESH_OK)
-            fprintf(stderr, "<3>kengd: the modem reports impossible radio settings\n");
+        set_airtime(d);
         fprintf(stderr, "<6>kengd: modem ready on %s\n", d->radio.path);
         break;
     case MODEM_EV_RX: {

@@ -263,6 +263,7 @@ struct mesh {
     uint64_t now_ms, rng;
     uint64_t digest; /* sum of the logs' sums */
     uint64_t unit_ms;
+    uint32_t airtime_us[FRAME_LEN_MAX + 1]; /* by length of the frame */
     uint32_t next_event_id, next_tx_id;
     struct mesh_stats stats;
 

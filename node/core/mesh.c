@@ -97,7 +97,9 @@ int mesh_init(void *storage, size_t storage_len, const struct mesh_config *cfg, 
     table_init(m);
     for (int i = 0; i < MIXES_AT_START; i++)
         core_random(m);
-    m->unit_ms = lora_airtime_us(&cfg->lora, cfg->mtu_len) / 1000 + 1;
+    for (size_t len = 0; len <= FRAME_LEN_MAX; len++)
+        m->airtime_us[len] = lora_airtime_us(&cfg->lora, len);
+    m->unit_ms = m->airtime_us[cfg->mtu_len] / 1000 + 1;
     m->links_gap_ms = LINKS_GAP_UNITS * m->unit_ms;
     m->hello_gap_ms = HELLO_UNITS * m->unit_ms;
     m->answer_gap_ms = ANSWER_GAP_UNITS * m->unit_ms;
@@ -114,13 +116,10 @@ void mesh_set_clock(struct mesh *m, uint32_t created_min, bool clock_set)
     m->clock_set = clock_set;
 }
 
-int mesh_set_lora(struct mesh *m, const struct lora_params *lora)
+void mesh_set_airtime(struct mesh *m, const uint32_t airtime_us[FRAME_LEN_MAX + 1])
 {
-    if (!lora_params_valid(lora))
-        return MESH_ECONFIG;
-    m->cfg.lora = *lora;
-    m->unit_ms = lora_airtime_us(lora, m->cfg.mtu_len) / 1000 + 1;
-    return MESH_OK;
+    memcpy(m->airtime_us, airtime_us, sizeof m->airtime_us);
+    m->unit_ms = m->airtime_us[m->cfg.mtu_len] / 1000 + 1;
 }
 
 void mesh_set_modem(struct mesh *m, uint64_t now_ms, bool ready)

@@ -229,8 +229,9 @@ int mesh_on_tx_done(struct mesh *m, uint64_t now_ms, uint32_t tx_id, enum mesh_t
 int mesh_on_persisted(struct mesh *m, uint64_t now_ms, uint32_t event_id, bool durable);
 /* The claim of time put into records the core makes itself (acknowledgements). */
 void mesh_set_clock(struct mesh *m, uint32_t created_min, bool clock_set);
-/* The radio's settings as the modem reports them: airtime is charged by these from now on. */
-int mesh_set_lora(struct mesh *m, const struct lora_params *lora);
+/* What a frame of each length takes on the air as this modem sends it: charged from now on.  Until
+ * then LoRa's formula for config.lora stands in. */
+void mesh_set_airtime(struct mesh *m, const uint32_t airtime_us[FRAME_LEN_MAX + 1]);
 /* Is the modem there?  Without one nothing is built or charged. */
 void mesh_set_modem(struct mesh *m, uint64_t now_ms, bool ready);
 

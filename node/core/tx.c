@@ -37,7 +37,7 @@ struct draft {
 
 static bool class_allowed(const struct mesh *m, uint32_t class, size_t frame_len)
 {
-    return ledger_allows(m, lora_airtime_us(&m->cfg.lora, frame_len), BUDGET_PERCENT[class]);
+    return ledger_allows(m, m->airtime_us[frame_len], BUDGET_PERCENT[class]);
 }
 
 /* This class has used up its share: it waits until some of what was spent leaves the window.  What
@@ -320,7 +320,7 @@ static void charge(struct mesh *m, size_t len, uint8_t priority)
     assert(q); /* its place is kept free */
     m->tx.frame.len = (uint16_t)len;
     m->tx.frame.priority = priority;
-    m->tx.frame.airtime_us = lora_airtime_us(&m->cfg.lora, len);
+    m->tx.frame.airtime_us = m->airtime_us[len];
     m->tx.minute = m->ledger_minute;
     ledger_book(m, m->tx.frame.airtime_us);
     q->ev.minute_ms = m->ledger_minute * MS_PER_MINUTE;

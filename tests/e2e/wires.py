@@ -59,6 +59,11 @@ def wired_pair(tap):
         tap.ok(True, "and one after port and wires were away")
         tap.ok(settings_of(rig) == {(921125000, 13)}, "nothing was sent on other settings",
                settings_of(rig))
+        for name in names:
+            on_air_ms = sum(t["airtime_us"] for t in rig.transmissions() if t["name"] == name) / 1e3
+            charged_ms = rig.status(name)["airtime"]["spent_ms"]
+            tap.ok(charged_ms >= on_air_ms > 0, f"{name}: the ledger holds all that was on the air",
+                   (charged_ms, on_air_ms))
         rig.stop_air()
         tap.ok(True, "every frame was lawful")
 
