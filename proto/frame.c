@@ -106,6 +106,28 @@ static bool decode_sums(struct bytes_reader *r, struct frame_view *v)
     return true;
 }
 
+/* From here on the view is that of a frame of his, with links and a brief summary. */
+static bool decode_hearsay(struct bytes_reader *r, struct frame_view *v)
+{
+    read_u8(r); /* no sums */
+    v->about = read_u16(r);
+    v->about_digest = read_u24(r);
+    if (r->failed || v->about == AUTHOR_NONE || v->about == v->sender ||
+        (v->flags & FRAME_FLAG_LINKS))
+        return false;
+    v->flags ^= FRAME_FLAG_WHOLE | FRAME_FLAG_LINKS | FRAME_FLAG_SUMMARY;
+    return decode_links(r, v) && decode_summary(r, v);
+}
+
+static bool decode_holdings(struct bytes_reader *r, struct frame_view *v)
+{
+    if (v->flags & FRAME_FLAG_SUMMARY)
+        return decode_summary(r, v);
+    if (!(v->flags & FRAME_FLAG_WHOLE))
+        return true;
+    return bytes_left(r) > 0 && r->at[0] == 0 ? decode_hearsay(r, v) : decode_sums(r, v);
+}
+
 static bool decode_mix(struct bytes_reader *r, struct frame_view *v)
 {
     uint8_t longest_len = 0;
@@ -138,8 +160,8 @@ int frame_decode(const uint8_t *buf, size_t len, struct frame_view *view_out)
     v.signed_part = buf + 1 + FRAME_TAG_LEN;
     v.signed_len = len - 1 - FRAME_TAG_LEN;
     struct bytes_reader r = bytes_reader(v.signed_part, v.signed_len);
-    v.sender = read_u16(&r);
-    v.digest = read_u24(&r);
+    v.sender = v.about = read_u16(&r);
+    v.digest = v.about_digest = read_u24(&r);
     v.count = read_u8(&r);
     if (v.sender == AUTHOR_NONE)
         return FRAME_EFORM;
@@ -150,8 +172,7 @@ int frame_decode(const uint8_t *buf, size_t len, struct frame_view *view_out)
     }
     if ((v.flags & FRAME_FLAG_LINKS) && !decode_links(&r, &v))
         return FRAME_EFORM;
-    if ((v.flags & FRAME_FLAG_SUMMARY) ? !decode_summary(&r, &v)
-                                       : (v.flags & FRAME_FLAG_WHOLE) && !decode_sums(&r, &v))
+    if (!decode_holdings(&r, &v))
         return FRAME_EFORM;
     if ((v.flags & FRAME_FLAG_MIX) && !decode_mix(&r, &v))
         return FRAME_EFORM;
@@ -308,6 +329,25 @@ bool frame_add_sums(struct frame_builder *b, const struct frame_sum *sums, size_
     b->w = w;
     *b->flags |= FRAME_FLAG_WHOLE;
     return true;
+}
+
+bool frame_begin_hearsay(struct frame_builder *b, uint16_t about, uint32_t digest,
+                         const struct frame_link *links, size_t link_count)
+{
+    struct frame_builder old = *b;
+    uint8_t flags = *b->flags;
+    write_u8(&b->w, 0);
+    write_u16(&b->w, about);
+    write_u24(&b->w, digest & 0xffffffu);
+    if (!b->w.failed && frame_add_links(b, links, link_count, bytes_room(&b->w)) &&
+        bytes_room(&b->w) > 0) {
+        frame_begin_summary(b, false, 0, 0);
+        *b->flags = flags | FRAME_FLAG_WHOLE;
+        return true;
+    }
+    *b = old;
+    *b->flags = flags;
+    return false;
 }
 
 bool frame_add_record(struct frame_builder *b, const uint8_t *record, size_t len)

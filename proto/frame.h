@@ -1,7 +1,7 @@
 /* frame.h - what one transmission carries: what I hold, and records.
  *
  *   version and flags  1   bits 5-7 version 1; bits 0-1 what the sender holds: 0 not said, 1 a
- *                          summary, 3 one that is a piece of the whole, 2 sums;
+ *                          summary, 3 one that is a piece of the whole, 2 sums or hearsay;
  *                          bit 2 links, bit 3 a mix, bit 4 full
  *   tag                4   keyed hash of all the rest under the network key (sign.h)
  *   sender             2   node number
@@ -11,6 +11,7 @@
  *   links              -   if bit 2: the nodes the sender hears, and how well
  *   summary            -   if bit 0: entry count, [if bit 1: from, to], entries
  *   sums               -   if bits 0-1 are 2: of all the sender holds in ranges of logs
+ *   hearsay            -   instead of sums: whom another node hears, and what it lacks
  *   mix                -   if bit 3: several records in the room of one
  *   records            -   to the end: length 1, record
  *
@@ -27,6 +28,9 @@
  * numbers follow its first one and the sum of what is held in it (8 bytes, PROTOCOL.md 5.2).  Each
  * range begins behind the one before.
  *
+ * Hearsay begins with a zero where sums have their count, then node 2 and digest 3 of whom it is
+ * about, his links, and entries of the logs of which he lacks something.  Bit 2 is then zero.
+ *
  * A mix is a count, for each record its log number, number and length, and then as many bytes as
  * the longest has: all of them, each filled up with zeros, added by exclusive or.  Who holds all
  * but one of them gets that one (Ahlswede et al. 2000; Katti et al. 2006).
@@ -42,7 +46,7 @@
 
 enum {
     FRAME_FLAG_SUMMARY = 0x01,
-    FRAME_FLAG_WHOLE = 0x02, /* without FRAME_FLAG_SUMMARY: sums */
+    FRAME_FLAG_WHOLE = 0x02, /* without FRAME_FLAG_SUMMARY on air: sums or hearsay */
     FRAME_FLAG_LINKS = 0x04,
     FRAME_FLAG_MIX = 0x08,
     FRAME_FLAG_FULL = 0x10,
@@ -96,6 +100,8 @@ struct frame_view {
     uint16_t sender;
     uint8_t room;    /* 0: for everything */
     uint32_t digest; /* 24 bits */
+    uint16_t about;  /* whose links and summary these are: the sender's, or with hearsay */
+    uint32_t about_digest; /* another's, with his digest; flags then are those of his own frame */
     const uint8_t *tag;
     const uint8_t *signed_part; /* what follows the tag */
     size_t signed_len;
@@ -121,8 +127,8 @@ bool frame_next_entry(struct frame_view *v, struct frame_entry *entry_out);
 bool frame_next_sum(struct frame_view *v, struct frame_sum *sum_out);
 bool frame_next_record(struct frame_view *v, const uint8_t **record_out, size_t *len_out);
 
-/* Builder: begin, [room], [links], [summary or sums], [mix], records, finish; the caller then puts
- * the tag at buf + 1. */
+/* Builder: begin, [room], [links], [summary or sums] or [hearsay], [mix], records, finish; the
+ * caller then puts the tag at buf + 1. */
 struct frame_builder {
     struct bytes_writer w;
     uint8_t *flags, *entry_count;
@@ -144,6 +150,10 @@ bool frame_add_entry(struct frame_builder *b, const struct frame_entry *entry);
 /* All sums, at least one, their ranges adjacent and rising, at most once and instead of a summary.
  * False, and nothing written, if they do not fit. */
 bool frame_add_sums(struct frame_builder *b, const struct frame_sum *sums, size_t sum_count);
+/* Starts hearsay with his links, at most once, instead of links and summary; entries follow.
+ * False, and nothing written, if it does not fit. */
+bool frame_begin_hearsay(struct frame_builder *b, uint16_t about, uint32_t digest,
+                         const struct frame_link *links, size_t link_count);
 /* Appends the sum of `count` records, `bytes` as long as the longest, before any record.  False,
  * and nothing written, if it does not fit. */
 bool frame_add_mix(struct frame_builder *b, const struct frame_mixed *mixed, uint8_t count,

@@ -5,7 +5,7 @@
  * turn.c    which records to relay, and when        trickle.c  frames without records
  * ledger.c  airtime over the sliding window         ack.c    a gateway's acknowledgements
  * mix.c     several records in the room of one       evict.c  a full store
- * sums.c    what sums of holdings tell
+ * sums.c    what sums of holdings tell                hearsay.c  what the deaf lack
  * mesh.c    the public calls, the order of work
  */
 #ifndef KENG_NODE_CORE_INTERNAL_H
@@ -76,6 +76,10 @@ enum {
     QUALITY_RELIED = 1,        /* stated quality from which a frame is taken as heard */
     FRAMES_MISSED_MAX = 32,    /* a larger gap is a restart, or a node that was away */
     NEIGHBOUR_ALIVE_MS = 2 * SILENCE_MS + TRICKLE_MAX_MS,
+
+    /* What a neighbour lacks who does not hear us, told to those whom he hears. */
+    HEARSAY_UNITS = 24,        /* told within, by the first of those who could */
+    HEARSAY_GAP_MS = 300000,   /* and not again for so long */
 
     /* Relays: whose turn it is. */
     TURN_COUNT_MAX = 8,
@@ -175,6 +179,7 @@ struct neighbour {
     uint64_t ignored_ms; /* when the first news came since it was last heard; 0: none came */
     uint64_t synced_digest; /* our whole digest when we last noted that it holds what we hold */
     uint64_t links_heard_ms;
+    uint64_t hearsay_ms; /* when what it lacks was last told to others, by us or somebody else */
     uint64_t hears; /* our neighbours that it hears well enough, by its own statement */
     uint32_t *held; /* for each log: everything up to this number */
     uint32_t digest; /* as last heard, 24 bits; UINT32_MAX: never */
@@ -191,6 +196,8 @@ struct neighbour {
     bool used, summary_known;
     bool links_known; /* it has stated whom it hears */
     bool hears_us;
+    bool by_chance;   /* heard once, of many frames or since it is there: a link perhaps */
+    bool unanswered;  /* nobody whom it hears well hears it, by its own word */
     bool listed;      /* we counted it among our links when we last stated them */
     struct frame_link links[FRAME_LINK_COUNT_MAX]; /* as it stated them */
 };
@@ -301,6 +308,7 @@ struct mesh {
     uint64_t links_ms;     /* when we last stated our links */
     uint64_t links_changed_ms; /* since when they differ from that; 0: they do not */
     uint8_t frame_count, links_left;
+    bool unanswered;       /* we last stated that nobody whom we hear well hears us */
     uint64_t reset_digest; /* our digest when the trickle was last reset */
     bool want_summary;
     uint8_t sound_left;   /* frames of a link test still to be sent */
@@ -311,6 +319,8 @@ struct mesh {
     struct span sum_span;
     bool answering;       /* what is told answers somebody's sums */
     uint64_t answer_again_ms, answer_gap_ms;
+    uint64_t hearsay_ms;  /* when to tell others what this neighbour lacks; MESH_NEVER: no need */
+    uint8_t hearsay_about;
     struct tx tx;
     bool modem_ready, need_dirty;
 
@@ -363,6 +373,8 @@ uint32_t table_digest24(const struct mesh *m, uint16_t sender);
 
 /* neigh.c */
 struct neighbour *neigh_find(struct mesh *m, uint16_t node);
+/* The same, but one who is not known is taken in. */
+struct neighbour *neigh_get(struct mesh *m, uint16_t node);
 struct neighbour *neigh_heard(struct mesh *m, const struct frame_view *frame,
                               const struct mesh_rx_meta *meta);
 uint64_t neigh_bit(const struct mesh *m, const struct neighbour *n);
@@ -424,6 +436,16 @@ void sums_heard(struct mesh *m, struct neighbour *n, struct frame_view *frame);
 uint32_t sums_log_count(const struct mesh *m, uint32_t from, uint32_t to);
 size_t sums_split(const struct mesh *m, uint32_t from, uint32_t to, size_t part_count,
                   struct frame_sum out[FRAME_SUM_COUNT_MAX]);
+
+/* hearsay.c */
+/* This neighbour has stated what it holds: shall others be told what it lacks? */
+void hearsay_consider(struct mesh *m, struct neighbour *n);
+/* Somebody told what another lacks. */
+void hearsay_heard(struct mesh *m, struct frame_view *frame);
+/* What it is time to tell may no longer be of use: then it is not told. */
+void hearsay_review(struct mesh *m);
+/* False, and nothing written, if it does not fit. */
+bool hearsay_write(struct mesh *m, struct frame_builder *b);
 
 /* rx.c */
 bool rx_role_allows(const struct mesh_author *a, uint8_t kind);

@@ -104,7 +104,7 @@ int mesh_init(void *storage, size_t storage_len, const struct mesh_config *cfg, 
     m->hello_gap_ms = HELLO_UNITS * m->unit_ms;
     m->answer_gap_ms = ANSWER_GAP_UNITS * m->unit_ms;
     m->next_event_id = m->next_tx_id = 1;
-    m->tx.due_ms = m->ack_due_ms = MESH_NEVER;
+    m->tx.due_ms = m->ack_due_ms = m->hearsay_ms = MESH_NEVER;
     m->ledger_minute = now_ms / MS_PER_MINUTE;
     *m_out = m;
     return MESH_OK;

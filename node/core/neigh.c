@@ -60,11 +60,15 @@ void neigh_on_links(struct mesh *m, struct neighbour *n, struct frame_view *fram
     struct frame_link link;
     n->link_count = 0;
     n->hears = 0;
-    n->hears_us = false;
+    n->hears_us = n->unanswered = false;
     n->hears_us_quality = 0;
     n->links_known = true;
     n->links_heard_ms = m->now_ms;
     while (frame_next_link(frame, &link)) {
+        if (link.node == n->node) {
+            n->unanswered = true;
+            continue;
+        }
         n->links[n->link_count++] = link;
         if (link.node == m->cfg.node) {
             n->hears_us = true;
@@ -82,13 +86,14 @@ void neigh_on_links(struct mesh *m, struct neighbour *n, struct frame_view *fram
 static void note_count(struct neighbour *n, uint8_t step, uint8_t count, bool is_new)
 {
     n->count = count;
+    if (step == 0 && !is_new)
+        return; /* the same frame once more says nothing about the link */
+    n->by_chance = is_new || step > FRAMES_MISSED_MAX;
     if (is_new) {
         n->quality = QUALITY_START;
         return;
     }
-    if (step == 0)
-        return; /* the same frame once more says nothing about the link */
-    if (step > FRAMES_MISSED_MAX) {
+    if (n->by_chance) {
         n->quality = (uint8_t)(n->quality / 2 + QUALITY_START / 2);
         return;
     }
@@ -100,11 +105,33 @@ static void note_count(struct neighbour *n, uint8_t step, uint8_t count, bool is
 static bool is_link(const struct mesh *m, const struct neighbour *n)
 {
     return n->used && n->quality >= QUALITY_LISTED &&
-           m->now_ms - n->heard_ms < NEIGHBOUR_ALIVE_MS;
+           m->now_ms - n->heard_ms < (n->by_chance ? RETURN_MS : NEIGHBOUR_ALIVE_MS);
+}
+
+static uint8_t stated_quality(const struct neighbour *n)
+{
+    return (uint8_t)((n->quality - QUALITY_LISTED) / QUALITY_STEP);
+}
+
+/* Do we hear somebody, and nobody well who hears us? */
+static bool unanswered(const struct mesh *m)
+{
+    bool any = false;
+    for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++) {
+        const struct neighbour *n = &m->neighbours[i];
+        if (!is_link(m, n))
+            continue;
+        if (n->hears_us && !n->by_chance && stated_quality(n) >= QUALITY_RELIED)
+            return false;
+        any = any || n->links_known;
+    }
+    return any;
 }
 
 bool neigh_links_changed(const struct mesh *m)
 {
+    if (unanswered(m) != m->unanswered)
+        return true;
     for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++)
         if (is_link(m, &m->neighbours[i]) != m->neighbours[i].listed)
             return true;
@@ -113,24 +140,33 @@ bool neigh_links_changed(const struct mesh *m)
 
 static_assert((UINT8_MAX - QUALITY_LISTED) / QUALITY_STEP <= FRAME_QUALITY_MAX, "fits a link");
 
+static void insert_link(struct frame_link out[FRAME_LINK_COUNT_MAX], size_t *count,
+                        struct frame_link link)
+{
+    size_t at = (*count)++;
+    for (; at > 0 && out[at - 1].node > link.node; at--)
+        out[at] = out[at - 1];
+    out[at] = link;
+}
+
+/* Who names himself says that nobody answers him. */
 size_t neigh_links(struct mesh *m, struct frame_link out[FRAME_LINK_COUNT_MAX])
 {
     size_t count = 0;
     for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++) {
         const struct neighbour *n = &m->neighbours[i];
-        if (!is_link(m, n))
-            continue;
-        size_t at = count++;
-        for (; at > 0 && out[at - 1].node > n->node; at--)
-            out[at] = out[at - 1];
-        out[at] = (struct frame_link){
-            .node = n->node, .quality = (uint8_t)((n->quality - QUALITY_LISTED) / QUALITY_STEP) };
+        if (is_link(m, n))
+            insert_link(out, &count, (struct frame_link){ .node = n->node,
+                                                          .quality = stated_quality(n) });
     }
+    if (count < FRAME_LINK_COUNT_MAX && unanswered(m))
+        insert_link(out, &count, (struct frame_link){ .node = m->cfg.node });
     return count;
 }
 
 void neigh_links_stated(struct mesh *m)
 {
+    m->unanswered = unanswered(m);
     for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++)
         m->neighbours[i].listed = is_link(m, &m->neighbours[i]);
 }
@@ -177,24 +213,30 @@ static void expect_stranger(struct mesh *m)
     m->answer_gap_ms = ANSWER_GAP_UNITS * m->unit_ms;
 }
 
+struct neighbour *neigh_get(struct mesh *m, uint16_t node)
+{
+    struct neighbour *n = neigh_find(m, node);
+    if (n)
+        return n;
+    n = replace_oldest(m);
+    uint32_t *held = n->held;
+    *n = (struct neighbour){ .used = true, .node = node, .held = held, .digest = UINT32_MAX };
+    /* Until it states what it holds, a stranger is not flooded with our whole store. */
+    for (uint16_t i = 0; i < m->log_count; i++)
+        held[i] = m->logs[i].top;
+    for (uint32_t i = m->log_count; i < m->cfg.log_count_max; i++)
+        held[i] = 0;
+    read_lists(m, n);
+    return n;
+}
+
 struct neighbour *neigh_heard(struct mesh *m, const struct frame_view *frame,
                               const struct mesh_rx_meta *meta)
 {
-    struct neighbour *n = neigh_find(m, frame->sender);
-    bool is_new = !n;
-    if (!n) {
-        n = replace_oldest(m);
-        uint32_t *held = n->held;
-        *n = (struct neighbour){ .used = true, .node = frame->sender, .held = held,
-                                 .digest = UINT32_MAX };
-        /* Until it states what it holds, a stranger is not flooded with our whole store. */
-        for (uint16_t i = 0; i < m->log_count; i++)
-            held[i] = m->logs[i].top;
-        for (uint32_t i = m->log_count; i < m->cfg.log_count_max; i++)
-            held[i] = 0;
-        read_lists(m, n);
+    struct neighbour *n = neigh_get(m, frame->sender);
+    bool is_new = n->quality == 0; /* known from hearsay at most */
+    if (is_new)
         expect_stranger(m);
-    }
     uint8_t step = (uint8_t)(frame->count - n->count);
     note_count(n, step, frame->count, is_new);
     if (!is_new && step != 1 && m->now_ms - n->heard_ms > RETURN_MS) {
@@ -504,7 +546,7 @@ size_t mesh_neighbours(const struct mesh *m, struct mesh_neighbour out[MESH_NEIG
     size_t count = 0;
     for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++) {
         const struct neighbour *n = &m->neighbours[i];
-        if (n->used)
+        if (n->used && n->quality > 0) /* heard itself */
             out[count++] = (struct mesh_neighbour){
                 .node = n->node, .heard_ms = n->heard_ms, .rssi_dbm = n->rssi_dbm,
                 .snr_db_x4 = n->snr_db_x4, .in_sync = neigh_in_sync(m, n) };

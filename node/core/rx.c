@@ -166,6 +166,21 @@ static enum mesh_verdict admit(struct mesh *m, const uint8_t *buf, size_t len,
     return frame_out->sender == m->cfg.node ? MESH_RX_ECHO : MESH_RX_FRAME;
 }
 
+/* What a sender says of itself. */
+static void note_statements(struct mesh *m, struct neighbour *n, struct frame_view *v)
+{
+    if (v->flags & FRAME_FLAG_LINKS)
+        neigh_on_links(m, n, v);
+    if (v->flags & FRAME_FLAG_WHOLE)
+        tell_answered(m);
+    if (v->flags & FRAME_FLAG_SUMMARY) {
+        neigh_on_summary(m, n, v);
+        hearsay_consider(m, n);
+    }
+    if (v->sum_count > 0)
+        sums_heard(m, n, v);
+}
+
 enum mesh_verdict mesh_on_frame(struct mesh *m, uint64_t now_ms, const uint8_t *frame, size_t len,
                                 const struct mesh_rx_meta *meta)
 {
@@ -181,14 +196,10 @@ enum mesh_verdict mesh_on_frame(struct mesh *m, uint64_t now_ms, const uint8_t *
     if (n->room != v.room)
         m->need_dirty = true;
     n->room = v.room;
-    if (v.flags & FRAME_FLAG_LINKS)
-        neigh_on_links(m, n, &v);
-    if (v.flags & FRAME_FLAG_WHOLE)
-        tell_answered(m);
-    if (v.flags & FRAME_FLAG_SUMMARY)
-        neigh_on_summary(m, n, &v);
-    if (v.sum_count > 0)
-        sums_heard(m, n, &v);
+    if (v.about != v.sender)
+        hearsay_heard(m, &v);
+    else
+        note_statements(m, n, &v);
     bool news = (v.flags & FRAME_FLAG_MIX) && mix_heard(m, &v, n);
     const uint8_t *record;
     size_t record_len;

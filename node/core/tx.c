@@ -268,6 +268,26 @@ static bool anything_to_tell(const struct mesh *m)
     return false;
 }
 
+/* What we say of ourselves, in a frame with records_len bytes of records. */
+static void write_statements(struct mesh *m, struct frame_builder *b, size_t records_len)
+{
+    write_links(m, b, records_len);
+    bool whole = m->owed_count > 0 && m->tx.slot_count == 0;
+    bool sums = m->sum_parts > 0 && m->tx.slot_count == 0 && !whole;
+    if (sums)
+        write_sums(m, b);
+    else if (whole || anything_to_tell(m))
+        write_summary(m, b, records_len, whole);
+    m->want_summary = false;
+    if (m->tx.slot_count > 0 && !m->answering) {
+        m->owed_count = 0; /* news flows again: what was to be told is about to change */
+        m->sum_parts = 0;
+    }
+    m->answering = m->answering && !whole && !sums;
+    if (whole || sums)
+        neigh_greeted(m);
+}
+
 static size_t compose(struct mesh *m, const struct draft *d)
 {
     struct frame_builder b;
@@ -276,21 +296,10 @@ static size_t compose(struct mesh *m, const struct draft *d)
     m->room = evict_room(m);
     if (m->room > 0 && bytes_room(&b.w) > d->len)
         frame_add_room(&b, m->room);
-    write_links(m, &b, d->len);
-    bool whole = m->owed_count > 0 && m->tx.slot_count == 0;
-    bool sums = m->sum_parts > 0 && m->tx.slot_count == 0 && !whole;
-    if (sums)
-        write_sums(m, &b);
-    else if (whole || anything_to_tell(m))
-        write_summary(m, &b, d->len, whole);
+    if (m->tx.slot_count > 0 || m->hearsay_ms > m->now_ms || !hearsay_write(m, &b))
+        write_statements(m, &b, d->len);
     if (b.entry_count || m->tx.slot_count == 0)
         m->stats.tx_summaries++;
-    m->want_summary = false;
-    if (m->tx.slot_count > 0 && !m->answering) {
-        m->owed_count = 0; /* news flows again: what was to be told is about to change */
-        m->sum_parts = 0;
-    }
-    m->answering = m->answering && !whole && !sums;
     size_t at = 0;
     uint8_t i = 0;
     if (d->mix.count > 1) {
@@ -304,8 +313,6 @@ static size_t compose(struct mesh *m, const struct draft *d)
     m->tx.digest = m->digest;
     size_t len = frame_finish(&b);
     assert(len > 0);
-    if (whole || sums)
-        neigh_greeted(m);
     uint8_t tag[FRAME_TAG_LEN];
     m->cfg.outside.tag(m->cfg.outside.ctx, m->tx.frame.bytes, 1,
                        m->tx.frame.bytes + 1 + FRAME_TAG_LEN, len - 1 - FRAME_TAG_LEN, tag);
@@ -347,6 +354,7 @@ static void build(struct mesh *m)
         if (tx_blocked_until_ms(m, CLASS_RECORD + p) <= m->now_ms)
             choose_of_priority(m, &d, p, reach);
     mix(m, &d, reach);
+    hearsay_review(m);
     bool summary = tx_tell_ms(m) <= m->now_ms;
     if (m->tx.slot_count == 0 && summary &&
         !class_allowed(m, CLASS_STATEMENT, m->cfg.mtu_len)) {
@@ -371,10 +379,10 @@ static void build(struct mesh *m)
 
 uint64_t tx_tell_ms(const struct mesh *m)
 {
-    uint64_t at_ms = tx_blocked_until_ms(m, CLASS_STATEMENT);
-    if (!m->want_summary && m->owed_count == 0 && m->sum_parts == 0)
-        return MESH_NEVER;
-    return at_ms > m->tell_ms ? at_ms : m->tell_ms;
+    uint64_t free_ms = tx_blocked_until_ms(m, CLASS_STATEMENT), at_ms = m->hearsay_ms;
+    if ((m->want_summary || m->owed_count > 0 || m->sum_parts > 0) && m->tell_ms < at_ms)
+        at_ms = m->tell_ms;
+    return at_ms > free_ms ? at_ms : free_ms;
 }
 
 /* Who asks must say whom he hears, or nobody thinks that an answer would be heard. */

@@ -12,6 +12,7 @@ static void fuzz_frame(const uint8_t *data, size_t len)
     frame_begin(&b, again, sizeof again, v.sender, v.digest, v.count);
     if (v.room > 0)
         frame_add_room(&b, v.room);
+    bool hearsay = v.about != v.sender;
     if (v.flags & FRAME_FLAG_LINKS) {
         struct frame_link links[FRAME_LINK_COUNT_MAX];
         size_t link_count = 0;
@@ -21,9 +22,10 @@ static void fuzz_frame(const uint8_t *data, size_t len)
             if (++link_count == FRAME_LINK_COUNT_MAX)
                 break;
         }
-        FUZZ_CHECK(frame_add_links(&b, links, link_count, sizeof again));
+        FUZZ_CHECK(hearsay ? frame_begin_hearsay(&b, v.about, v.about_digest, links, link_count)
+                           : frame_add_links(&b, links, link_count, sizeof again));
     }
-    if (v.flags & FRAME_FLAG_SUMMARY)
+    if ((v.flags & FRAME_FLAG_SUMMARY) && !hearsay)
         frame_begin_summary(&b, v.flags & FRAME_FLAG_WHOLE, v.whole_from, v.whole_to);
     struct frame_entry entry;
     while (frame_next_entry(&v, &entry)) {

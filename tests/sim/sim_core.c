@@ -117,6 +117,8 @@ static void trace_frame(struct run *run, const struct net_node *n, uint64_t star
     struct frame_link link;
     const uint8_t *record;
     size_t len;
+    if (v.about != v.sender)
+        at = (size_t)snprintf(text, sizeof text, " about %u", v.about);
     while (frame_next_link(&v, &link) && at + 48 < sizeof text)
         at += (size_t)snprintf(text + at, sizeof text - at, " l%u/%u", link.node, link.quality);
     while (frame_next_entry(&v, &e) && at + 48 < sizeof text)

@@ -69,13 +69,10 @@ static bool take(const char **at, char c)
     return true;
 }
 
-static void build_links(struct frame_builder *b, const char *text)
+static size_t read_links(const char *text, struct frame_link links[FRAME_LINK_COUNT_MAX])
 {
-    struct frame_link links[FRAME_LINK_COUNT_MAX];
     const char *at = text + strlen("heard");
     size_t count = 0;
-    if (strcmp(text, "-") == 0)
-        return;
     assert_int_equal(strncmp(text, "heard", strlen("heard")), 0);
     while (take(&at, ',')) {
         assert_in_range(count, 0, FRAME_LINK_COUNT_MAX - 1);
@@ -84,7 +81,14 @@ static void build_links(struct frame_builder *b, const char *text)
         links[count++].quality = (uint8_t)number_at(&at);
     }
     assert_int_equal(*at, '\0');
-    assert_true(frame_add_links(b, links, count, FRAME_LEN_MAX));
+    return count;
+}
+
+static void build_links(struct frame_builder *b, const char *text)
+{
+    struct frame_link links[FRAME_LINK_COUNT_MAX];
+    if (strcmp(text, "-") != 0)
+        assert_true(frame_add_links(b, links, read_links(text, links), FRAME_LEN_MAX));
 }
 
 static void print_links(struct frame_view *v, char text[TEXT_LEN])
@@ -114,16 +118,35 @@ static void build_sums(struct frame_builder *b, const char *text)
     assert_true(frame_add_sums(b, sums, count));
 }
 
-static void build_summary(struct frame_builder *b, const char *text)
+/* 'about:node/digest', then entries; the links are his. */
+static const char *build_hearsay(struct frame_builder *b, const char *links_text, const char *text)
+{
+    struct frame_link links[FRAME_LINK_COUNT_MAX];
+    const char *at = text + strlen("about:");
+    char *end;
+    size_t count = read_links(links_text, links);
+    uint16_t about = (uint16_t)number_at(&at);
+    assert_true(take(&at, '/'));
+    uint32_t digest = (uint32_t)strtoul(at, &end, 16);
+    assert_true(frame_begin_hearsay(b, about, digest, links, count));
+    return end;
+}
+
+static void build_statements(struct frame_builder *b, const char *links_text, const char *text)
 {
     const char *at = text;
+    bool about = strncmp(text, "about:", 6) == 0;
+    if (!about)
+        build_links(b, links_text);
     if (strcmp(text, "-") == 0)
         return;
     if (strncmp(at, "sums:", 5) == 0) {
         build_sums(b, text);
         return;
     }
-    if (strncmp(at, "whole:", 6) == 0) {
+    if (about) {
+        at = build_hearsay(b, links_text, text);
+    } else if (strncmp(at, "whole:", 6) == 0) {
         at += 6;
         uint32_t from = number_at(&at);
         assert_true(take(&at, ':'));
@@ -155,6 +178,8 @@ static void print_summary(struct frame_view *v, char text[TEXT_LEN])
     int len = snprintf(text, TEXT_LEN, "-");
     if (v->sum_count > 0)
         len = snprintf(text, TEXT_LEN, "sums:%u", v->sum_from);
+    else if (v->about != v->sender)
+        len = snprintf(text, TEXT_LEN, "about:%u/%06x", v->about, v->about_digest);
     else if (v->flags & FRAME_FLAG_WHOLE)
         len = snprintf(text, TEXT_LEN, "whole:%u:%u", v->whole_from, v->whole_to);
     else if (v->flags & FRAME_FLAG_SUMMARY)
@@ -238,8 +263,7 @@ static size_t build_frame(char *const fields[FIELD_COUNT_MAX], uint8_t buf[FRAME
     const char *room = strchr(fields[3], '/');
     if (room)
         frame_add_room(&b, (uint8_t)strtoul(room + 1, NULL, 10));
-    build_links(&b, fields[4]);
-    build_summary(&b, fields[5]);
+    build_statements(&b, fields[4], fields[5]);
     char records[TEXT_LEN], *save = NULL;
     (void)snprintf(records, sizeof records, "%s",
                    strchr(fields[6], '=') ? build_mix(&b, fields[6]) : fields[6]);
@@ -424,6 +448,28 @@ static void assert_sums(struct frame_view *v, const struct kept *kept)
     }
 }
 
+/* A frame too short for his links, or without a byte for the entries, is as if never asked. */
+static void test_frame_hearsay_that_does_not_fit_leaves_no_trace(void **state)
+{
+    enum { LINK_COUNT = 3, NEEDED_LEN = 1 + 2 + 3 + 1 + LINK_COUNT + 1 };
+    static const struct frame_link links[LINK_COUNT] = { { 1, 3 }, { 2, 0 }, { 9, 1 } };
+    (void)state;
+    for (size_t room = 0; room <= NEEDED_LEN; room++) {
+        uint8_t buf[FRAME_LEN_MAX];
+        struct frame_builder b;
+        struct frame_view v;
+        frame_begin(&b, buf, FRAME_HEADER_LEN + room, 5, 0x0a0b0c, 1);
+        bool fits = frame_begin_hearsay(&b, 7, 0x112233, links, LINK_COUNT);
+        assert_true(fits == (room == NEEDED_LEN));
+        size_t len = frame_finish(&b);
+        assert_int_equal(len, FRAME_HEADER_LEN + (fits ? room : 0));
+        assert_int_equal(frame_decode(buf, len, &v), FRAME_OK);
+        assert_int_equal(v.about, fits ? 7 : 5);
+        assert_int_equal(v.link_count, fits ? LINK_COUNT : 0);
+        assert_int_equal(v.flags, fits ? FRAME_FLAG_LINKS | FRAME_FLAG_SUMMARY : 0);
+    }
+}
+
 static void test_frame_what_is_built_is_what_is_read(void **state)
 {
     size_t links_read = 0, mixes_read = 0;
@@ -591,6 +637,7 @@ int main(void)
         cmocka_unit_test(test_frame_bad_forms_are_refused),
         cmocka_unit_test(test_frame_what_is_built_is_what_is_read),
         cmocka_unit_test(test_frame_mix_that_does_not_fit_leaves_no_trace),
+        cmocka_unit_test(test_frame_hearsay_that_does_not_fit_leaves_no_trace),
         cmocka_unit_test(test_frame_links_that_do_not_fit_leave_no_trace),
         cmocka_unit_test(test_frame_mutations_decode_safely),
     };

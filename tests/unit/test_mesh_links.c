@@ -79,7 +79,7 @@ static void run_for(struct net *net, uint64_t us)
 /* ---- what neighbours say ---------------------------------------------------------- */
 
 struct says {
-    uint16_t sender;
+    uint16_t sender, about; /* about: hearsay, of whom; 0: its own statements */
     uint8_t count;
     bool lists; /* with a list of links, of those before the first quality above the highest */
     struct frame_link links[LINK_COUNT_MAX];
@@ -108,12 +108,14 @@ static void say(struct net *net, const struct says *s)
     frame_begin(&b, frame, sizeof frame, s->sender, empty_digest(s->sender), s->count);
     while (count < LINK_COUNT_MAX && s->links[count].quality <= FRAME_QUALITY_MAX)
         count++;
-    if (s->lists)
+    if (s->about)
+        assert_true(frame_begin_hearsay(&b, s->about, empty_digest(s->about), s->links, count));
+    else if (s->lists)
         assert_true(frame_add_links(&b, s->links, count, sizeof frame));
-    if (s->entry) {
+    if (s->entry && !s->about)
         frame_begin_summary(&b, false, 0, 0);
+    if (s->entry)
         assert_true(frame_add_entry(&b, s->entry));
-    }
     if (s->record)
         assert_true(frame_add_record(&b, s->record, s->record_len));
     size_t len = frame_finish(&b);
@@ -157,7 +159,7 @@ static int listed_quality(uint16_t node)
         struct frame_view v;
         struct frame_link link;
         assert_int_equal(frame_decode(heard.frames[i].bytes, heard.frames[i].len, &v), FRAME_OK);
-        if (!(v.flags & FRAME_FLAG_LINKS))
+        if (!(v.flags & FRAME_FLAG_LINKS) || v.about != SELF)
             continue;
         while (frame_next_link(&v, &link))
             if (link.node == node)
@@ -221,6 +223,23 @@ static void test_mesh_links_tell_how_much_of_a_neighbour_is_heard(void **state)
         if (got != rows[i].want)
             fail_msg("%s: quality %d instead of %d", rows[i].name, got, rows[i].want);
     }
+}
+
+/* One frame in passing is a link for half an hour, two are one for as long as it may be silent. */
+static void test_mesh_links_by_chance_are_soon_forgotten(void **state)
+{
+    (void)state;
+    for (uint8_t frames = 1; frames <= 2; frames++)
+        for (uint64_t minutes = 20; minutes <= 60; minutes += 40) {
+            struct net *net = alone(1);
+            for (uint8_t i = 1; i <= frames; i++)
+                say(net, &(struct says){ .sender = 2, .count = i, .links = { END } });
+            run_for(net, minutes * MINUTE_US);
+            net_order(net, SELF - 1, RECORD_DAMAGE, PRIORITY_DAMAGE, BODY_LEN);
+            run_for(net, 5 * MINUTE_US);
+            assert_true((listed_quality(2) >= 0) == (frames == 2 || minutes == 20));
+            net_free(net);
+        }
 }
 
 /* ---- who is helped -------------------------------------------------------------------- */
@@ -381,6 +400,158 @@ static void test_mesh_links_the_absent_are_helped_when_they_are_back(void **stat
     }
 }
 
+/* ---- hearsay -------------------------------------------------------------------------------- */
+
+/* Who hears others and is heard by none of them names himself among his links. */
+static void test_mesh_links_of_the_unanswered_name_himself(void **state)
+{
+    static const struct {
+        const char *name;
+        struct says others[2]; /* twice each: once might be chance */
+        bool named;
+    } rows[] = {
+        { "hears nobody", { { 0 }, { 0 } }, false },
+        { "one who hears him", { { .sender = 2, .lists = true, .links = { { SELF, 0 }, END } } },
+          false },
+        { "one who does not", { { .sender = 2, .lists = true, .links = { { 7, 3 }, END } } },
+          true },
+        { "one who hears nobody", { { .sender = 2, .lists = true, .links = { END } } }, true },
+        { "one of two", { { .sender = 2, .lists = true, .links = { { 7, 3 }, END } },
+                          { .sender = 3, .lists = true, .links = { { SELF, 3 }, END } } }, false },
+        { "one who has not said", { { .sender = 2, .links = { END } } }, false },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct net *net = alone(1);
+        for (uint8_t k = 0; k < 4; k++) {
+            struct says s = rows[i].others[k % 2];
+            s.count = k / 2;
+            if (s.sender != 0)
+                say(net, &s);
+        }
+        run_for(net, 20 * MINUTE_US);
+        heard.count = 0;
+        net_order(net, SELF - 1, RECORD_DAMAGE, PRIORITY_DAMAGE, BODY_LEN);
+        run_for(net, 5 * MINUTE_US);
+        if ((listed_quality(SELF) >= 0) != rows[i].named)
+            fail_msg("%s", rows[i].name);
+        net_free(net);
+    }
+}
+
+/* Frames of hearsay about 2 that tell 5 of him and of the one record that he lacks. */
+static size_t hearsay_count(void)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < heard.count; i++) {
+        struct frame_view v;
+        struct frame_link link;
+        struct frame_entry e;
+        assert_int_equal(frame_decode(heard.frames[i].bytes, heard.frames[i].len, &v), FRAME_OK);
+        if (v.about == SELF)
+            continue;
+        assert_int_equal(v.about, 2);
+        assert_int_equal(v.about_digest, empty_digest(2));
+        assert_true(frame_next_link(&v, &link) && link.node == 5 && link.quality == 3);
+        assert_false(frame_next_link(&v, &link));
+        assert_true(frame_next_entry(&v, &e) && e.log == 3 * LANE_COUNT && e.held == 0);
+        assert_int_equal(e.run_count, 0);
+        assert_false(frame_next_entry(&v, &e));
+        count++;
+    }
+    return count;
+}
+
+static void test_mesh_links_what_the_unanswered_lack_is_told_to_whom_they_hear(void **state)
+{
+    static const struct frame_entry nothing = { .log = 3 * LANE_COUNT },
+                                    all = { .log = 3 * LANE_COUNT, .held = 1 };
+    static const struct says five = { .sender = 5, .count = 1, .lists = true,
+                                      .links = { { SELF, 3 }, { 7, 3 }, END } },
+                             hears_him = { .sender = 5, .count = 1, .lists = true,
+                                           .links = { { SELF, 3 }, { 2, 0 }, END } },
+                             deaf_to_us = { .sender = 5, .count = 1, .lists = true,
+                                            .links = { { 7, 3 }, END } };
+    static const struct {
+        const char *name;
+        struct says who;       /* who lacks */
+        const struct says *by; /* whom he hears */
+        bool other;            /* somebody else told it a moment later */
+        size_t want;
+    } rows[] = {
+        { "heard by none of them", { .links = { { 2, 0 }, { 5, 3 }, END }, .entry = &nothing },
+          &five, false, 1 },
+        { "answered", { .links = { { 5, 3 }, END }, .entry = &nothing }, &five, false, 0 },
+        { "hears us", { .links = { { SELF, 0 }, { 2, 0 }, { 5, 3 }, END }, .entry = &nothing },
+          &five, false, 0 },
+        { "lacks nothing", { .links = { { 2, 0 }, { 5, 3 }, END }, .entry = &all }, &five, false,
+          0 },
+        { "heard by whom he hears", { .links = { { 2, 0 }, { 5, 3 }, END }, .entry = &nothing },
+          &hears_him, false, 0 },
+        { "who does not hear us", { .links = { { 2, 0 }, { 5, 3 }, END }, .entry = &nothing },
+          &deaf_to_us, false, 0 },
+        { "told by another", { .links = { { 2, 0 }, { 5, 3 }, END }, .entry = &nothing },
+          &five, true, 0 },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        for (uint64_t seed = 1; seed <= SEED_COUNT; seed++) {
+            struct net *net = alone(seed);
+            struct says who = rows[i].who;
+            bring(net, 1);
+            run_for(net, MINUTE_US);
+            say(net, rows[i].by);
+            who.sender = 2;
+            who.lists = true;
+            for (who.count = 1; who.count <= 2; who.count++) /* asking again is not told again */
+                say(net, &who);
+            if (rows[i].other)
+                say(net, &(struct says){ .sender = 8, .about = 2, .links = { { 5, 3 }, END },
+                                         .entry = &nothing });
+            run_for(net, 4 * MINUTE_US);
+            if (hearsay_count() != rows[i].want)
+                fail_msg("seed %llu: %s: told %zu times", (unsigned long long)seed, rows[i].name,
+                         hearsay_count());
+            net_free(net);
+        }
+}
+
+/* Whom we never heard is helped, as hearsay says that he hears us, and is no link of ours. */
+static void test_mesh_links_hearsay_is_a_reason_to_help(void **state)
+{
+    static const struct frame_entry nothing = { .log = 3 * LANE_COUNT },
+                                    all = { .log = 3 * LANE_COUNT, .held = 1 };
+    static const struct {
+        const char *name;
+        struct says hearsay;
+        bool helped;
+    } rows[] = {
+        { "hears us", { .sender = 4, .about = 2, .links = { { SELF, 1 }, END },
+                        .entry = &nothing }, true },
+        { "and lacks nothing", { .sender = 4, .about = 2, .links = { { SELF, 1 }, END },
+                                 .entry = &all }, false },
+        { "hears others", { .sender = 4, .about = 2, .links = { { 7, 3 }, END },
+                            .entry = &nothing }, false },
+        { "about us", { .sender = 4, .about = SELF, .links = { { SELF, 3 }, END },
+                        .entry = &nothing }, false },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        for (uint64_t seed = 1; seed <= SEED_COUNT; seed++) {
+            struct net *net = alone(seed);
+            bring(net, 1);
+            run_for(net, MINUTE_US);
+            say(net, &rows[i].hearsay);
+            if (helped_within(net, 20) != rows[i].helped)
+                fail_msg("seed %llu: %s", (unsigned long long)seed, rows[i].name);
+            run_for(net, 20 * MINUTE_US);
+            net_order(net, SELF - 1, RECORD_DAMAGE, PRIORITY_DAMAGE, BODY_LEN);
+            run_for(net, 5 * MINUTE_US);
+            assert_int_equal(listed_quality(2), -1);
+            net_free(net);
+        }
+}
+
 /* ---- whose turn it is ------------------------------------------------------------------- */
 
 /* 5, 6, 7 and 8 lack what 4 brings; 3 has it from 4 as well.  covered: whom of them 3 reaches,
@@ -527,11 +698,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mesh_links_tell_how_much_of_a_neighbour_is_heard),
+        cmocka_unit_test(test_mesh_links_by_chance_are_soon_forgotten),
         cmocka_unit_test(test_mesh_links_lacking_us_mean_no_help_until_listed),
         cmocka_unit_test(test_mesh_links_lacking_us_are_not_believed_for_ever),
         cmocka_unit_test(test_mesh_links_a_mere_name_is_not_helped),
         cmocka_unit_test(test_mesh_links_who_lacks_what_was_sent_is_deaf),
         cmocka_unit_test(test_mesh_links_the_absent_are_helped_when_they_are_back),
+        cmocka_unit_test(test_mesh_links_of_the_unanswered_name_himself),
+        cmocka_unit_test(test_mesh_links_what_the_unanswered_lack_is_told_to_whom_they_hear),
+        cmocka_unit_test(test_mesh_links_hearsay_is_a_reason_to_help),
         cmocka_unit_test(test_mesh_links_who_covers_more_goes_first),
         cmocka_unit_test(test_mesh_links_end_a_relay_that_another_has_made),
         cmocka_unit_test(test_mesh_links_in_a_line_are_stated_as_they_are),
