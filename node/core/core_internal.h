@@ -88,6 +88,7 @@ enum {
     UNSPOKEN_UNITS = 40,       /* looking again whether they have spoken */
     UNSPOKEN_MS_MAX = 600000,  /* how long at most */
     HELPER_COUNT_MAX = 3,      /* so many others who may help them are many */
+    TALK_UNITS = 4,            /* who was heard so lately may have more to say */
     NEAR_UNITS = 12,           /* a turn so near is drawn anew when somebody states to lack it */
     SPREAD_UNITS = 4,          /* wider waiting for each time a record was sent before */
     SPREAD_COUNT_MAX = 8,
@@ -301,6 +302,7 @@ struct mesh {
     uint64_t hole_again_ms, hole_gap_ms; /* when to ask again for what is known to be missing */
     uint64_t air_ms;       /* when a record was last on air around here, new or not */
     uint64_t news_ms;      /* when something new was last taken in */
+    uint64_t heard_ms;     /* when we last heard one */
     uint64_t sent_ms;      /* when we last sent a frame, */
     uint64_t sent_digest;  /* and what it stated */
     uint64_t links_gap_ms;

@@ -210,6 +210,7 @@ uint64_t neigh_near_mask(const struct mesh *m)
 static void expect_stranger(struct mesh *m)
 {
     m->hello_gap_ms = HELLO_UNITS * m->unit_ms;
+    m->links_gap_ms = LINKS_GAP_UNITS * m->unit_ms; /* it helps us only once we list it */
     m->answer_gap_ms = ANSWER_GAP_UNITS * m->unit_ms;
 }
 

@@ -193,6 +193,7 @@ enum mesh_verdict mesh_on_frame(struct mesh *m, uint64_t now_ms, const uint8_t *
         return verdict;
 
     struct neighbour *n = neigh_heard(m, &v, meta);
+    m->heard_ms = now_ms;
     if (n->room != v.room)
         m->need_dirty = true;
     n->room = v.room;

@@ -473,7 +473,11 @@ void tx_on_done(struct mesh *m, enum mesh_tx_result result)
         m->sound_left--;
     m->tx.state = TX_IDLE;
     m->tx.due_ms = MESH_NEVER;
-    m->tx.earliest_ms = m->now_ms + core_between(m, m->unit_ms / 2, m->unit_ms * 3 / 2);
+    /* Who has just heard another leaves him the time to go on: two with much to tell each other
+     * would else start at the same moment now and then, and hear neither. */
+    bool others = m->heard_ms > 0 && m->now_ms - m->heard_ms < TALK_UNITS * m->unit_ms;
+    uint64_t least_ms = others ? m->unit_ms * 3 / 2 : m->unit_ms / 2;
+    m->tx.earliest_ms = m->now_ms + core_between(m, least_ms, least_ms + m->unit_ms);
     m->need_dirty = true;
 }
 
