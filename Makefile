@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 # ---- Debian packages: the one list that `make deps` installs when missing ----
 PACKAGES_BUILD := gcc clang libclang-rt-dev llvm make pkg-config libsodium-dev libprotobuf-c-dev \
 	protobuf-c-compiler protobuf-compiler libserialport-dev libsqlite3-dev libjansson-dev libconfuse-dev \
-	libmicrohttpd-dev libcurl4-gnutls-dev libgnutls28-dev libutf8proc-dev gettext libpq-dev libzstd-dev
+	libmicrohttpd-dev libcurl4-gnutls-dev libgnutls28-dev libutf8proc-dev gettext libpq-dev libzstd-dev libexpat1-dev libxlsxwriter-dev
 PACKAGES_TEST := libcmocka-dev postgresql-15 python3 python3-nacl python3-zstandard curl chromium \
 	fonts-dejavu-core mandoc procps time
 PACKAGES := $(PACKAGES_BUILD) $(PACKAGES_TEST)
@@ -21,7 +21,8 @@ OUT := build/$(FLAVOUR)
 GEN := build/gen
 PROGRAM_DIR := $(if $(filter release,$(FLAVOUR)),build,$(OUT))
 
-PKGS := libsodium libprotobuf-c libserialport sqlite3 jansson libconfuse libmicrohttpd libcurl gnutls libutf8proc libpq libzstd
+PKGS := libsodium libprotobuf-c libserialport sqlite3 jansson libconfuse libmicrohttpd libcurl gnutls libutf8proc libpq libzstd \
+	expat xlsxwriter
 # Asked once, and only when something is compiled: `make deps` must work before pkg-config exists.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
 
@@ -91,7 +92,7 @@ SYS_kengd = $(SYS_BASE) $(call libs,sqlite3 jansson libconfuse libserialport)
 LINK_keng := $(LIB_node) $(LIB_hw) $(LIB_core) $(LIB_proto)
 SYS_keng = $(SYS_BASE) $(call libs,sqlite3 jansson libconfuse libserialport gnutls)
 LINK_keng-gateway := $(LIB_gateway) $(LIB_node) $(LIB_hw) $(LIB_core) $(LIB_proto)
-SYS_keng-gateway = $(SYS_BASE) $(call libs,sqlite3 jansson libconfuse libmicrohttpd libcurl gnutls libserialport libpq libzstd)
+SYS_keng-gateway = $(SYS_BASE) $(call libs,sqlite3 jansson libconfuse libmicrohttpd libcurl gnutls libserialport libpq libzstd expat xlsxwriter)
 LINK_keng-province := $(LINK_keng-gateway)
 SYS_keng-province = $(SYS_keng-gateway)
 LINK_keng-air := $(LIB_hw) $(LIB_proto)

@@ -114,8 +114,15 @@ void console_page_login(const struct console_view *view, enum console_login stat
 /* One report with all answers, and an answer to it. */
 void console_page_record(const struct console_view *view, struct http_answer *answer);
 void console_review(const struct console_view *view, struct http_answer *answer);
-/* The board's totals on a page of their own. */
+/* Totals as of any moment, and the reports behind one figure. */
 void console_page_totals(const struct console_view *view, struct http_answer *answer);
+void console_page_figure(const struct console_view *view, struct http_answer *answer);
+/* Quick reports: drafts and signed ones, one of them to read or print, and its files. */
+void console_page_quicks(const struct console_view *view, struct http_answer *answer);
+void console_page_quick(const struct console_view *view, struct http_answer *answer);
+void console_quick_save(const struct console_view *view, struct http_answer *answer);
+void console_quick_sign(const struct console_view *view, struct http_answer *answer);
+void console_quick_export(const struct console_view *view, struct http_answer *answer);
 /* Boxes and people: when each was last heard. */
 void console_page_nodes(const struct console_view *view, struct http_answer *answer);
 /* Directives: those that were sent, and a new one. */

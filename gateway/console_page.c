@@ -19,7 +19,8 @@ void console_put_query(const struct console_view *view, enum language language, 
                        struct strbuf *out)
 {
     static const char *const KEPT[] = { "commune", "village", "kind", "state", "priority", "hours",
-                                        "words", "waiting", "arrival", "template" };
+                                        "words", "waiting", "arrival", "template", "event", "code",
+                                        "asof", "basis", "drills", "id" };
     strbuf_putf(out, "?lang=%s", lang_code(language));
     for (size_t i = 0; i < sizeof KEPT / sizeof KEPT[0] && view->request; i++) {
         const char *value = http_query(view->request, KEPT[i]);

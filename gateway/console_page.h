@@ -7,6 +7,7 @@
 #define KENG_GATEWAY_CONSOLE_PAGE_H
 
 #include "gateway/console.h"
+#include "gateway/totals.h"
 #include "proto/report.h"
 
 enum { PAGE_QUEUED_COUNT_MAX = 256 };
@@ -64,6 +65,10 @@ void page_put_review_button(const struct page *p, uint8_t state, const char *cla
 /* Who answered: the operator by name where he is ours, else the author. */
 void page_put_reviewer(const struct page *p, const struct ledger_commune *commune, uint16_t author,
                        uint32_t by);
+
+/* page_totals.c */
+int page_put_totals(const struct page *p, const struct totals_filter *filter);
+bool page_commune_wanted(const struct page *p, const struct ledger_commune *commune);
 
 /* page_report.c.  Both are callbacks with a struct page as ctx. */
 int page_note_queued(void *ctx, const struct db_outgoing *outgoing);

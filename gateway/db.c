@@ -884,3 +884,64 @@ int db_outgoing_delete(struct db *db, int64_t id)
     bind_int(&q, id);
     return query_run(&q);
 }
+
+/* ---- quick reports ---- */
+
+int db_quick_put(struct db *db, const struct db_quick *quick, int64_t *id_out)
+{
+    struct db_query q = query_start(db, quick->id ? DB_OP_QUICK_CHANGE : DB_OP_QUICK_ADD);
+    if (quick->id)
+        bind_int(&q, quick->id);
+    bind_int(&q, quick->commune);
+    bind_int(&q, quick->event);
+    bind_int(&q, quick->drill);
+    bind_int(&q, quick->number);
+    bind_int(&q, quick->until_ms);
+    bind_text(&q, quick->doc);
+    int result = query_int(&q, id_out);
+    return result < 0 ? result : *id_out ? 0 : DB_ENOTFOUND;
+}
+
+static int each_quick(struct db_query *q, db_quick_fn fn, void *ctx)
+{
+    int result;
+    while ((result = query_step(q)) == 1) {
+        struct db_quick quick = {
+            .id = column_int(q, 0), .commune = column_int(q, 1),
+            .event = (uint32_t)column_int(q, 2), .drill = column_int(q, 3) != 0,
+            .number = (uint32_t)column_int(q, 4), .until_ms = column_int(q, 5),
+            .doc = column_text(q, 6),
+        };
+        int stop = fn(ctx, &quick);
+        if (stop != 0) {
+            query_stop(q);
+            return stop;
+        }
+    }
+    return result;
+}
+
+int db_quick_get(struct db *db, int64_t id, db_quick_fn fn, void *ctx)
+{
+    struct db_query q = query_start(db, DB_OP_QUICK_GET);
+    bind_int(&q, id);
+    return each_quick(&q, fn, ctx);
+}
+
+int db_quick_list(struct db *db, int64_t commune, uint32_t limit, db_quick_fn fn, void *ctx)
+{
+    struct db_query q = query_start(db, DB_OP_QUICK_LIST);
+    bind_int(&q, commune);
+    bind_int(&q, limit);
+    return each_quick(&q, fn, ctx);
+}
+
+int db_quick_last(struct db *db, int64_t commune, uint32_t event, bool drill, db_quick_fn fn,
+                  void *ctx)
+{
+    struct db_query q = query_start(db, DB_OP_QUICK_LAST);
+    bind_int(&q, commune);
+    bind_int(&q, event);
+    bind_int(&q, drill);
+    return each_quick(&q, fn, ctx);
+}

@@ -283,4 +283,21 @@ int db_outgoing_list(struct db *db, db_outgoing_fn fn, void *ctx);
 int db_outgoing_error(struct db *db, int64_t id, const char *error);
 int db_outgoing_delete(struct db *db, int64_t id);
 
+/* Quick reports (quick.h); several of one number cannot be. */
+struct db_quick {
+    int64_t id, commune, until_ms;
+    uint32_t event, number; /* number 0: a draft */
+    bool drill;
+    const char *doc; /* "" in a list */
+};
+/* Adds (id 0) or changes a draft; DB_ENOTFOUND: there is no such draft. */
+int db_quick_put(struct db *db, const struct db_quick *quick, int64_t *id_out);
+typedef int (*db_quick_fn)(void *ctx, const struct db_quick *quick);
+int db_quick_get(struct db *db, int64_t id, db_quick_fn fn, void *ctx);
+/* Newest first. */
+int db_quick_list(struct db *db, int64_t commune, uint32_t limit, db_quick_fn fn, void *ctx);
+/* The one that was signed off last; fn is not called when there is none. */
+int db_quick_last(struct db *db, int64_t commune, uint32_t event, bool drill, db_quick_fn fn,
+                  void *ctx);
+
 #endif

@@ -91,6 +91,10 @@ static const struct {
     { 4, "ALTER TABLE outgoing ADD COLUMN priority $INT NOT NULL DEFAULT 1", NULL },
     { 4, "ALTER TABLE outgoing ADD COLUMN body $BYTES", NULL },
     { 5, "CREATE INDEX record_other ON record (kind, arrival) WHERE kind >= 16", NULL },
+    /* Quick reports.  number 0: a draft. */
+    { 6, "CREATE TABLE quick ("
+      " id $LASTING_ID, commune $INT NOT NULL, event $INT NOT NULL, drill $INT NOT NULL,"
+      " number $INT NOT NULL, until_ms $INT NOT NULL, doc $TEXT NOT NULL)", NULL },
 };
 enum { MIGRATION_COUNT = sizeof MIGRATIONS / sizeof MIGRATIONS[0], MIGRATION_LEN_MAX = 8192 };
 

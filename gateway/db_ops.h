@@ -241,3 +241,18 @@ OP(CHECKPOINT_PUT,
 OP(CHECKPOINT_LIST,
    "SELECT commune, source, size, root, created_min, received_ms, covered, edge FROM checkpoint"
    " WHERE commune = ?1 ORDER BY source, size, root")
+OP(QUICK_ADD,
+   "INSERT INTO quick (commune, event, drill, number, until_ms, doc)"
+   " VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING id")
+/* What was signed off never changes again. */
+OP(QUICK_CHANGE,
+   "UPDATE quick SET commune = ?2, event = ?3, drill = ?4, number = ?5, until_ms = ?6, doc = ?7"
+   " WHERE id = ?1 AND number = 0 RETURNING id")
+OP(QUICK_GET,
+   "SELECT id, commune, event, drill, number, until_ms, doc FROM quick WHERE id = ?1")
+OP(QUICK_LIST,
+   "SELECT id, commune, event, drill, number, until_ms, '' FROM quick WHERE commune = ?1"
+   " ORDER BY id DESC LIMIT ?2")
+OP(QUICK_LAST,
+   "SELECT id, commune, event, drill, number, until_ms, doc FROM quick WHERE commune = ?1"
+   " AND event = ?2 AND drill = ?3 AND number > 0 ORDER BY number DESC LIMIT 1")

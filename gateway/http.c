@@ -217,6 +217,12 @@ static void add_headers(struct MHD_Response *response, const struct http_answer 
         MHD_add_response_header(response, "Location", answer->location);
     if (answer->set_cookie[0])
         MHD_add_response_header(response, "Set-Cookie", answer->set_cookie);
+    if (answer->file_name[0]) {
+        char disposition[sizeof answer->file_name + 32];
+        snprintf(disposition, sizeof disposition, "attachment; filename=\"%s\"",
+                 answer->file_name);
+        MHD_add_response_header(response, "Content-Disposition", disposition);
+    }
     if (answer->status >= 400 && connection_header(method))
         MHD_add_response_header(response, "Connection", connection_header(method));
 }

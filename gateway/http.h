@@ -24,7 +24,7 @@ enum {
     HTTP_STREAM_COUNT_MAX = 16,      /* of these connections at most so many are event streams */
     HTTP_TIMEOUT_S = 10,
     HTTP_CONNECTION_MEMORY_LEN = 32 * 1024,
-    HTTP_FORM_LEN_MAX = 8 * 1024,
+    HTTP_FORM_LEN_MAX = 48 * 1024, /* a quick report: four texts, three bytes for one */
     HTTP_FIELD_COUNT_MAX = 40, /* a report has up to 24 figures */
     HTTP_NAME_LEN_MAX = 64,
     HTTP_HEARTBEAT_MS = 15000,
@@ -67,6 +67,7 @@ struct http_answer {
     size_t static_len;
     char location[512];   /* for 303 */
     char set_cookie[256];
+    char file_name[64];   /* "": a page; else saved under this name, ASCII without quotes */
     bool stream;          /* an event stream begins here; body is its first event */
 };
 

@@ -113,6 +113,26 @@ void lang_time_utc(int64_t unix_ms, char text_out[static LANG_TIME_LEN])
         snprintf(text_out, LANG_TIME_LEN, "?");
 }
 
+void lang_time_local(int64_t unix_ms, char text_out[static LANG_TIME_LEN])
+{
+    time_t local_s = (time_t)(unix_ms / 1000 + VIETNAM_OFFSET_S);
+    struct tm tm;
+    if (!gmtime_r(&local_s, &tm) || strftime(text_out, LANG_TIME_LEN, "%Y-%m-%dT%H:%M", &tm) == 0)
+        text_out[0] = '\0';
+}
+
+bool lang_time_parse(const char *text, int64_t *unix_ms_out)
+{
+    struct tm tm = { .tm_sec = 0 };
+    const char *end = strptime(text, "%Y-%m-%dT%H:%M", &tm);
+    char again[LANG_TIME_LEN];
+    if (!end || *end)
+        return false;
+    *unix_ms_out = ((int64_t)timegm(&tm) - VIETNAM_OFFSET_S) * 1000;
+    lang_time_local(*unix_ms_out, again);
+    return strcmp(again, text) == 0; /* the 31st of February is no day */
+}
+
 size_t lang_width(const char *text)
 {
     size_t width = 0;

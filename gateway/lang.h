@@ -213,6 +213,53 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(ERR_TEXT, "The answer holds characters that cannot be sent, or is too long for the air.")    \
     X(ERR_RECORD, "There is no such report.")                                                      \
     X(ERR_DISK, "Cannot write to the disk. Check it.")                                             \
+    X(QUICK, "Quick report")                                                                       \
+    X(QUICK_NUMBER, "no.")                                                                         \
+    X(QUICK_DRAFT, "draft")                                                                        \
+    X(QUICK_RECORD, "report")                                                                      \
+    X(QUICK_CODE, "Code")                                                                          \
+    X(QUICK_UNIT, "Unit")                                                                          \
+    X(QUICK_BEFORE, "Report before")                                                               \
+    X(QUICK_CHANGE, "Change")                                                                      \
+    X(QUICK_UNTIL, "As of")                                                                        \
+    X(QUICK_COMMUNE_CODE, "Commune code")                                                          \
+    X(QUICK_LAT, "Latitude")                                                                       \
+    X(QUICK_LON, "Longitude")                                                                      \
+    X(QUICK_COURSE, "Course (time, strength, area, depth of water)")                               \
+    X(QUICK_ISOLATED, "Isolated places")                                                           \
+    X(QUICK_RESPONSE, "Command and response")                                                      \
+    X(QUICK_WANTS, "Proposals and requests")                                                       \
+    X(QUICK_SIGNER, "Signed off by")                                                               \
+    X(QUICK_UNCHANGED, "No new damage since the report before.")                                   \
+    X(QUICK_PERIOD, "Period")                                                                      \
+    X(QUICK_NEW, "New quick report")                                                               \
+    X(QUICK_CONTINUE, "Go on with the draft")                                                      \
+    X(QUICK_SAVE, "Save and look")                                                                 \
+    X(QUICK_SIGN, "Sign off")                                                                      \
+    X(QUICK_SIGN_RULE,                                                                             \
+      "Once signed it never changes again; the next report tells what is new. The "                \
+      "signature goes into the mesh as a record.")                                                 \
+    X(QUICK_SAVED, "Signed and drafts")                                                            \
+    X(QUICK_NONE, "No quick report yet.")                                                          \
+    X(QUICK_EXPORT, "Save as")                                                                     \
+    X(QUICK_HOURS, "Begins so many hours before")                                                  \
+    X(BASIS_RECEIVED, "all that came in")                                                          \
+    X(BASIS_APPROVED, "only what is approved")                                                     \
+    X(BASIS, "Figures from")                                                                       \
+    X(AS_OF, "As of (empty: now)")                                                                 \
+    X(ALL_EVENTS, "All events")                                                                    \
+    X(DRILLS_ONLY, "Drills only")                                                                  \
+    X(TOTALS_SHOW, "Show")                                                                         \
+    X(STAND_COUNTS, "counts")                                                                      \
+    X(STAND_DIFFERS, "another author's came later")                                                \
+    X(STAND_OLDER, "replaced by a newer one")                                                      \
+    X(STAND_OUT, "does not count")                                                                 \
+    X(FIGURE_SOURCES, "The signed reports behind a figure")                                        \
+    X(QUICK_FREE_NAME, "Name of whoever signs")                                                    \
+    X(ERR_QUICK, "There is no such quick report.")                                                 \
+    X(ERR_QUICK_SIGNED, "This one is signed already and stays as it is.")                          \
+    X(ERR_QUICK_FIELDS, "A time cannot be read, lies in the future, or a text is too long.")       \
+    X(ERR_QUICK_NO_NODE, "There is no node here that could carry the signature.")                  \
     X(BACK, "Back to the console")
 
 enum lang_text {
@@ -239,6 +286,10 @@ enum { LANG_TIME_LEN = 32 };
 void lang_time(int64_t unix_ms, char text_out[static LANG_TIME_LEN]);
 /* "2026-11-22T07:05:00Z" */
 void lang_time_utc(int64_t unix_ms, char text_out[static LANG_TIME_LEN]);
+
+/* The same as a form's field has it, "2026-11-22T14:05", and back. */
+void lang_time_local(int64_t unix_ms, char text_out[static LANG_TIME_LEN]);
+bool lang_time_parse(const char *text, int64_t *unix_ms_out);
 
 /* How many columns a terminal uses for UTF-8 text: combining marks take none. */
 size_t lang_width(const char *text);

@@ -186,6 +186,9 @@ static bool describe_body(const struct ledger_commune *c, const struct record_vi
     } else if (view->kind == RECORD_RECEIPT) {
         struct receipt receipt;
         return receipt_decode(view->body, view->body_len, &receipt) == REPORT_OK;
+    } else if (view->kind == RECORD_SIGNOFF) {
+        struct signoff signoff;
+        return signoff_decode(view->body, view->body_len, &signoff) == REPORT_OK;
     } else if (view->kind == RECORD_ROSTER) {
         struct roster_entry entry;
         return roster_entry_decode(view->body, view->body_len, &entry) == REPORT_OK;

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "gateway/console_page.h"
-#include "gateway/totals.h"
 
 enum { MS_PER_HOUR = 3600 * 1000 };
 
@@ -152,154 +151,21 @@ static int put_reports(struct page *p)
 
 /* ---- totals ---- */
 
-static bool is_quantity(const struct catalogue_item *item)
-{
-    return !item || item->state_count == 0;
-}
-
-static void put_group(const struct page *p, const char *label, uint32_t event, int64_t commune,
-                      bool is_village, uint32_t village)
-{
-    strbuf_put(p->out, "<tbody><tr><th colspan=\"3\" scope=\"rowgroup\">");
-    if (is_village)
-        page_put_village(p, commune, village);
-    else
-        strbuf_put_html(p->out, label);
-    if (event)
-        strbuf_putf(p->out, " <span class=\"dim\">· %s %u</span>", page_text(p, LANG_EVENT),
-                    (unsigned)event);
-    strbuf_put(p->out, "</th></tr>");
-}
-
-static void put_sums(const struct page *p, const struct totals *t, const char *commune_name)
-{
-    bool open = false;
-    for (size_t i = 0; i < t->sum_count; i++) {
-        const struct totals_sum *sum = &t->sums[i];
-        const struct catalogue_item *item = page_find_item(p, sum->key.kind, sum->key.code);
-        if (!is_quantity(item) || sum->village_count < 2)
-            continue;
-        if (!open || (i > 0 && t->sums[i - 1].key.event != sum->key.event)) {
-            if (open)
-                strbuf_put(p->out, "</tbody>");
-            put_group(p, commune_name, sum->key.event, sum->key.commune, false, 0);
-            open = true;
-        }
-        strbuf_put(p->out, "<tr class=\"sum\"><td>");
-        page_put_item_name(p, item, sum->key.code);
-        strbuf_put(p->out, "</td><td class=\"value\">");
-        page_put_value(p, item, sum->value);
-        strbuf_putf(p->out, "</td><td class=\"dim\">%u %s</td></tr>",
-                    (unsigned)sum->village_count, page_text(p, LANG_VILLAGES));
-    }
-    if (open)
-        strbuf_put(p->out, "</tbody>");
-}
-
-static void put_rows(const struct page *p, const struct totals *t)
-{
-    size_t count = t->row_count < CONSOLE_TOTALS_ROW_COUNT_MAX ? t->row_count
-                                                               : CONSOLE_TOTALS_ROW_COUNT_MAX;
-    for (size_t i = 0; i < count; i++) {
-        const struct totals_row *row = &t->rows[i];
-        const struct totals_row *last = i ? &t->rows[i - 1] : NULL;
-        const struct catalogue_item *item = page_find_item(p, row->key.kind, row->key.code);
-        if (!last || last->key.village != row->key.village || last->key.event != row->key.event) {
-            if (last)
-                strbuf_put(p->out, "</tbody>");
-            put_group(p, "", row->key.event, row->key.commune, true, row->key.village);
-        }
-        strbuf_put(p->out, "<tr><td>");
-        page_put_item_name(p, item, row->key.code);
-        strbuf_put(p->out, "</td><td class=\"value\">");
-        page_put_value(p, item, row->value);
-        strbuf_putf(p->out, "</td><td class=\"dim\">%u-%u", (unsigned)row->author,
-                    (unsigned)row->seq);
-        if (row->low != row->high) {
-            strbuf_putf(p->out, " <span class=\"mark\">%s: ", page_text(p, LANG_DIFFER));
-            page_put_bare_value(p, item, row->low);
-            strbuf_put(p->out, "–");
-            page_put_bare_value(p, item, row->high);
-            strbuf_put(p->out, "</span>");
-        }
-        strbuf_put(p->out, "</td></tr>\n");
-    }
-    if (count > 0)
-        strbuf_put(p->out, "</tbody>");
-    if (count < t->row_count)
-        strbuf_putf(p->out, "<tbody><tr><td colspan=\"3\">… +%zu</td></tr></tbody>",
-                    t->row_count - count);
-}
-
-static bool commune_wanted(const struct page *p, const struct ledger_commune *commune)
-{
-    return p->view->filter.commune == 0 || p->view->filter.commune == commune->info.id;
-}
-
-static int put_totals(const struct page *p)
-{
-    const struct ledger *l = p->view->console->ledger;
-    struct totals_filter filter = totals_all();
-    int result = 0;
-    size_t row_count = 0;
-    strbuf_putf(p->out, "<section id=\"totals\"><h2>%s</h2><p class=\"dim\">%s</p>",
-                page_text(p, LANG_TOTALS), page_text(p, LANG_TOTALS_RULE));
-    for (size_t i = 0; i < l->commune_count && result == 0; i++) {
-        const struct ledger_commune *commune = &l->communes[i];
-        struct totals t = { .claims = NULL };
-        if (!commune_wanted(p, commune))
-            continue;
-        result = totals_collect(&t, l->db, commune->info.id, &filter);
-        if (result == 0 && totals_finish(&t) != TOTALS_OK)
-            result = DB_ENOMEM;
-        if (result == 0 && t.row_count > 0) {
-            strbuf_putf(p->out, "<table><thead><tr><th>%s</th><th class=\"value\">%s</th>"
-                                "<th>%s</th></tr></thead>", page_text(p, LANG_INDICATOR),
-                        page_text(p, LANG_VALUE), page_text(p, LANG_SOURCE));
-            put_sums(p, &t, commune->info.name);
-            put_rows(p, &t);
-            strbuf_put(p->out, "</table>");
-        }
-        row_count += t.row_count;
-        totals_free(&t);
-    }
-    if (row_count == 0)
-        strbuf_putf(p->out, "<p class=\"none\">%s</p>", page_text(p, LANG_NO_FIGURES));
-    strbuf_put(p->out, "</section>\n");
-    return result;
-}
-
 /* Adding up costs a look at every report: with many of them it waits until somebody asks. */
 static int put_totals_or_link(const struct page *p)
 {
     enum { ON_BOARD_COUNT_MAX = 2000 };
     struct db_list_filter all = db_list_all(0);
+    struct totals_filter every = totals_all();
     int64_t total = 0, waiting = 0;
     int result = db_record_count(p->view->console->ledger->db, &all, &total, &waiting);
     if (result < 0)
         return result;
     if (total <= ON_BOARD_COUNT_MAX)
-        return put_totals(p);
+        return page_put_totals(p, &every);
     strbuf_putf(p->out, "<section id=\"totals\"><h2>%s</h2><p><a href=\"/totals\">%s</a></p>"
                         "</section>\n", page_text(p, LANG_TOTALS), page_text(p, LANG_OPEN));
     return 0;
-}
-
-void console_page_totals(const struct console_view *view, struct http_answer *answer)
-{
-    struct page p = { .view = view, .out = &answer->body,
-                      .many_communes = view->console->ledger->commune_count > 1 };
-    answer->status = 200;
-    answer->content_type = "text/html; charset=utf-8";
-    page_open(&p, page_text(&p, LANG_TOTALS), false);
-    strbuf_put(p.out, "<main class=\"wide\">\n");
-    if (put_totals(&p) < 0) {
-        strbuf_put(p.out, "<p class=\"alarm\" role=\"alert\">");
-        strbuf_put_html(p.out, db_error(view->console->ledger->db));
-        strbuf_put(p.out, "</p>");
-    }
-    strbuf_put(p.out, "</main>\n");
-    page_close(&p);
 }
 
 /* ---- what is missing, doubled, refused ---- */
@@ -313,7 +179,7 @@ static int put_gaps(const struct page *p)
     for (size_t i = 0; i < l->commune_count && result == 0; i++) {
         const struct ledger_commune *commune = &l->communes[i];
         struct gaps gaps = { .list = NULL };
-        if (!commune_wanted(p, commune))
+        if (!page_commune_wanted(p, commune))
             continue;
         result = gaps_collect(&gaps, l->db, commune->info.id);
         for (size_t g = 0; g < gaps.count && shown < CONSOLE_GAP_COUNT_MAX; g++, shown++) {
@@ -365,7 +231,7 @@ static int put_forks(struct page *p)
     int result = 0;
     p->shown_count = 0;
     for (size_t i = 0; i < l->commune_count && result == 0; i++)
-        if (commune_wanted(p, &l->communes[i]))
+        if (page_commune_wanted(p, &l->communes[i]))
             result = db_record_forks(l->db, l->communes[i].info.id, put_fork, p);
     if (p->shown_count > 0)
         strbuf_put(p->out, "</ul></section>\n");

@@ -52,6 +52,7 @@ static json_t *check_body(uint8_t kind, const uint8_t *body, size_t len)
         struct review review;
         struct directive directive;
         struct receipt receipt;
+        struct signoff signoff;
     } decoded;
     int err;
     if (record_is_report(kind))
@@ -62,6 +63,8 @@ static json_t *check_body(uint8_t kind, const uint8_t *body, size_t len)
         err = directive_decode(body, len, &decoded.directive);
     else if (kind == RECORD_RECEIPT)
         err = receipt_decode(body, len, &decoded.receipt);
+    else if (kind == RECORD_SIGNOFF)
+        err = signoff_decode(body, len, &decoded.signoff);
     else
         return node_json_error("bad-request", "records of this kind are not written by clients");
     if (err != REPORT_OK)

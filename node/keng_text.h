@@ -327,6 +327,7 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(KIND_REVIEW, "trả lời", "answer") \
     X(KIND_DIRECTIVE, "CHỈ ĐẠO", "DIRECTIVE") \
     X(KIND_RECEIPT, "đã đọc", "receipt") \
+    X(KIND_SIGNOFF, "ký duyệt báo cáo", "sign-off") \
     X(KIND_PROFILE, "thông số xã", "profile") \
     X(KIND_ACK, "xác nhận", "acknowledgement") \
     X(KIND_OTHER, "loại {1}", "kind {1}") \

@@ -53,6 +53,7 @@ enum keng_text_id keng_kind_text(uint8_t kind)
         { RECORD_NOTE, TEXT_KIND_NOTE }, { RECORD_ROSTER, TEXT_KIND_ROSTER },
         { RECORD_REVIEW, TEXT_KIND_REVIEW }, { RECORD_DIRECTIVE, TEXT_KIND_DIRECTIVE },
         { RECORD_PROFILE, TEXT_KIND_PROFILE }, { RECORD_RECEIPT, TEXT_KIND_RECEIPT },
+        { RECORD_SIGNOFF, TEXT_KIND_SIGNOFF },
     };
 
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {

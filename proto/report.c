@@ -515,6 +515,42 @@ int receipt_decode(const uint8_t *body, size_t len, struct receipt *receipt_out)
     return check_canonical(receipt_encode(receipt_out, again, sizeof again), again, body, len);
 }
 
+int signoff_encode(const struct signoff *signoff, uint8_t *buf, size_t cap)
+{
+    uint8_t hash[KENG_HASH_LEN];
+    Keng__SignOff m = KENG__SIGN_OFF__INIT;
+
+    if (signoff->event > REPORT_EVENT_MAX || signoff->by > OPERATOR_MAX ||
+        signoff->from_min > signoff->until_min || signoff->until_min > CREATED_MINUTES_MAX)
+        return REPORT_ERANGE;
+    memcpy(hash, signoff->hash, sizeof hash);
+    m.hash.data = hash;
+    m.hash.len = sizeof hash;
+    m.event = signoff->event;
+    m.from_minutes = signoff->from_min;
+    m.until_minutes = signoff->until_min;
+    m.by = signoff->by;
+    m.drill = signoff->drill;
+    return pack(&m.base, buf, cap);
+}
+
+int signoff_decode(const uint8_t *body, size_t len, struct signoff *signoff_out)
+{
+    struct arena arena;
+    uint8_t again[RECORD_BODY_LEN_MAX];
+    const Keng__SignOff *m = unpack(&arena, &keng__sign_off__descriptor, body, len);
+
+    if (!m)
+        return REPORT_EFORM;
+    if (m->hash.len != KENG_HASH_LEN)
+        return REPORT_ERANGE;
+    *signoff_out = (struct signoff){ .event = m->event, .from_min = m->from_minutes,
+                                     .until_min = m->until_minutes, .by = m->by,
+                                     .drill = m->drill };
+    memcpy(signoff_out->hash, m->hash.data, KENG_HASH_LEN);
+    return check_canonical(signoff_encode(signoff_out, again, sizeof again), again, body, len);
+}
+
 /* ---- roster entries and profiles ---------------------------------------------------------- */
 
 static bool key_is_zero(const uint8_t key[static KENG_KEY_LEN])

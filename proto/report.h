@@ -139,6 +139,15 @@ struct receipt {
     struct record_ref refs[REVIEW_REF_COUNT_MAX]; /* ascending, lane 0 */
 };
 
+/* Kind 21. */
+struct signoff {
+    uint8_t hash[KENG_HASH_LEN];
+    uint32_t event;
+    uint32_t from_min, until_min; /* since KENG_EPOCH_UNIX_S; from not after until */
+    uint32_t by;                  /* operator at that gateway; 0: the author himself */
+    bool drill;
+};
+
 /* Kind 16. */
 enum roster_role {
     ROSTER_MEMBER = 1,
@@ -180,6 +189,8 @@ int directive_encode(const struct directive *directive, uint8_t *buf, size_t cap
 int directive_decode(const uint8_t *body, size_t len, struct directive *directive_out);
 int receipt_encode(const struct receipt *receipt, uint8_t *buf, size_t cap);
 int receipt_decode(const uint8_t *body, size_t len, struct receipt *receipt_out);
+int signoff_encode(const struct signoff *signoff, uint8_t *buf, size_t cap);
+int signoff_decode(const uint8_t *body, size_t len, struct signoff *signoff_out);
 int roster_entry_encode(const struct roster_entry *entry, uint8_t *buf, size_t cap);
 int roster_entry_decode(const uint8_t *body, size_t len, struct roster_entry *entry_out);
 int profile_encode(const struct profile *profile, uint8_t *buf, size_t cap);

@@ -60,7 +60,7 @@ static bool may_write(const struct roster_author *author, uint8_t kind)
 
     if (kind == RECORD_ROSTER || kind == RECORD_PROFILE)
         return is_root;
-    if (kind == RECORD_REVIEW)
+    if (kind == RECORD_REVIEW || kind == RECORD_SIGNOFF)
         return is_gateway || is_operator;
     if (kind == RECORD_DIRECTIVE)
         return is_gateway || is_operator || is_root;

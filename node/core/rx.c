@@ -11,6 +11,7 @@ bool rx_role_allows(const struct mesh_author *a, uint8_t kind)
         return root;
     case RECORD_REVIEW:
     case RECORD_DIRECTIVE:
+    case RECORD_SIGNOFF:
         return a->roles & (MESH_ROLE_REVIEW | MESH_ROLE_GATEWAY);
     default:
         if (record_is_ack(kind))

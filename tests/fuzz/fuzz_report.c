@@ -13,6 +13,7 @@ static void fuzz_report(const uint8_t *data, size_t len)
         struct roster_entry entry;
         struct profile profile;
         struct receipt receipt;
+        struct signoff signoff;
     } u;
     uint8_t again[RECORD_BODY_LEN_MAX];
     int made = -1;
@@ -20,7 +21,7 @@ static void fuzz_report(const uint8_t *data, size_t len)
         return;
     const uint8_t *body = data + 1;
     size_t body_len = len - 1;
-    switch (data[0] % 7) {
+    switch (data[0] % 8) {
     case 0:
         if (report_decode(body, body_len, &u.report) != REPORT_OK)
             return;
@@ -54,10 +55,15 @@ static void fuzz_report(const uint8_t *data, size_t len)
             return;
         made = profile_encode(&u.profile, again, sizeof again);
         break;
-    default:
+    case 6:
         if (receipt_decode(body, body_len, &u.receipt) != REPORT_OK)
             return;
         made = receipt_encode(&u.receipt, again, sizeof again);
+        break;
+    default:
+        if (signoff_decode(body, body_len, &u.signoff) != REPORT_OK)
+            return;
+        made = signoff_encode(&u.signoff, again, sizeof again);
         break;
     }
     FUZZ_CHECK(made >= 0 && (size_t)made == body_len && memcmp(again, body, body_len) == 0);

@@ -30,6 +30,7 @@ union any_body {
     struct review review;
     struct directive directive;
     struct receipt receipt;
+    struct signoff signoff;
     struct roster_entry roster_entry;
     struct profile profile;
 };
@@ -54,6 +55,7 @@ BODY_TYPE(ack)
 BODY_TYPE(review)
 BODY_TYPE(directive)
 BODY_TYPE(receipt)
+BODY_TYPE(signoff)
 BODY_TYPE(roster_entry)
 BODY_TYPE(profile)
 
@@ -65,6 +67,7 @@ static const struct body_type body_types[] = {
     { "receipt", receipt_decode_any, receipt_encode_any },
     { "roster_entry", roster_entry_decode_any, roster_entry_encode_any },
     { "profile", profile_decode_any, profile_encode_any },
+    { "signoff", signoff_decode_any, signoff_encode_any },
 };
 
 enum { BODY_TYPE_COUNT = sizeof body_types / sizeof body_types[0] };
@@ -127,6 +130,12 @@ static struct review sample_joining(void)
         .state = REVIEW_JOINED, .ref_count = 1, .refs = { { .author = 5, .seq = 3 } },
         .same_as = { .author = 6, .seq = 1 },
     };
+}
+
+static struct signoff sample_signoff(void)
+{
+    return (struct signoff){ .hash = { 1, 2, 3 }, .event = 2, .from_min = 1000, .until_min = 2440,
+                             .by = 3, .drill = true };
 }
 
 static struct receipt sample_receipt(void)
@@ -428,6 +437,10 @@ static void test_report_other_encoders_refuse_what_is_out_of_range(void **state)
     REFUSES(review, sample_joining(), REPORT_ERANGE, x.same_as = x.refs[0]);
     REFUSES(directive, sample_directive(), REPORT_ERANGE, x.role = 5);
     REFUSES(directive, sample_directive(), REPORT_ERANGE, x.person = AUTHOR_NONE);
+    REFUSES(signoff, sample_signoff(), REPORT_ERANGE, x.from_min = 2441);
+    REFUSES(signoff, sample_signoff(), REPORT_ERANGE, x.until_min = CREATED_MINUTES_MAX + 1);
+    REFUSES(signoff, sample_signoff(), REPORT_ERANGE, x.event = REPORT_EVENT_MAX + 1);
+    REFUSES(signoff, sample_signoff(), REPORT_ERANGE, x.by = OPERATOR_MAX + 1);
     REFUSES(receipt, sample_receipt(), REPORT_ECOUNT, x.ref_count = 0);
     REFUSES(receipt, sample_receipt(), REPORT_ERANGE, x.refs[0].lane = 1);
     REFUSES(receipt, sample_receipt(), REPORT_EORDER, x.refs[1].seq = 5);
@@ -520,6 +533,7 @@ static void test_report_mutated_and_random_bodies_are_canonical_or_refused(void 
     any[4].receipt = sample_receipt();
     any[5].roster_entry = sample_entry();
     any[6].profile = sample_profile();
+    any[7].signoff = sample_signoff();
     for (size_t t = 0; t < BODY_TYPE_COUNT; t++) {
         int len = body_types[t].encode(&any[t], seeds[t], sizeof seeds[t]);
         assert_true(len > 0);
@@ -563,9 +577,25 @@ static void test_report_directive_names_whom_it_is_for(void **state)
             fail_msg("%s", CASES[i].name);
 }
 
+static void test_signoff_survives(void **state)
+{
+    uint8_t buf[RECORD_BODY_LEN_MAX];
+    struct signoff signoff = sample_signoff(), out;
+    (void)state;
+    int len = signoff_encode(&signoff, buf, sizeof buf);
+    assert_int_equal(signoff_decode(buf, (size_t)len, &out), REPORT_OK);
+    assert_memory_equal(out.hash, signoff.hash, sizeof out.hash);
+    assert_int_equal(out.event, 2);
+    assert_int_equal(out.from_min, 1000);
+    assert_int_equal(out.until_min, 2440);
+    assert_int_equal(out.by, 3);
+    assert_true(out.drill);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_signoff_survives),
         cmocka_unit_test(test_report_vectors_decode_to_their_verdicts),
         cmocka_unit_test(test_report_fields_survive),
         cmocka_unit_test(test_report_other_bodies_survive),

@@ -1,0 +1,41 @@
+/* export.h - a quick report in the forms that others take.
+ *
+ *   xlsx     spreadsheet, numbers as numbers: a sheet of sums, one by village (ECMA-376)
+ *   csv      by village, with the mark of UTF-8, formulas disarmed, no cell that a spreadsheet
+ *            would take for a date or whose leading zeros it would drop (RFC 4180)
+ *   hxl      the same figures under HXL 1.1 hashtags, for machines of relief organisations
+ *   geojson  one feature per village, longitude first; a village whose place is not known has no
+ *            geometry (RFC 7946)
+ *   txt      a few lines to paste into a chat
+ *
+ * Time      Linear in the lines.
+ * Memory    One buffer; XLSX goes through an unnamed file.
+ * Errors    False: memory or disk ran out; out is not to be used.
+ */
+#ifndef KENG_GATEWAY_EXPORT_H
+#define KENG_GATEWAY_EXPORT_H
+
+#include "gateway/lang.h"
+#include "gateway/quick.h"
+
+bool export_csv(const struct quick *q, enum language language, struct strbuf *out);
+bool export_hxl(const struct quick *q, enum language language, struct strbuf *out);
+bool export_geojson(const struct quick *q, enum language language, struct strbuf *out);
+bool export_chat(const struct quick *q, enum language language, struct strbuf *out);
+bool export_xlsx(const struct quick *q, enum language language, struct strbuf *out);
+
+struct export_format {
+    const char *name; /* in links, and the file's ending */
+    const char *type;
+    bool (*write)(const struct quick *q, enum language language, struct strbuf *out);
+};
+/* Ends with a row without a name. */
+extern const struct export_format export_formats[];
+
+/* What a line is called in that language. */
+const char *export_name(const struct quick_line *line, enum language language);
+const char *export_unit(const struct quick_line *line, enum language language);
+/* "Báo cáo nhanh số 3 · Xã Cao Minh", with the word for a drill or a draft in front. */
+void export_title(const struct quick *q, enum language language, struct strbuf *out);
+
+#endif

@@ -1,0 +1,291 @@
+#include "gateway/export.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/csv.h"
+
+const struct export_format export_formats[] = {
+    { "xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", export_xlsx },
+    { "csv", "text/csv; charset=utf-8", export_csv },
+    { "hxl.csv", "text/csv; charset=utf-8", export_hxl },
+    { "geojson", "application/geo+json", export_geojson },
+    { "txt", "text/plain; charset=utf-8", export_chat },
+    { NULL, NULL, NULL },
+};
+
+const char *export_name(const struct quick_line *line, enum language language)
+{
+    return language == LANG_EN ? line->name_en : line->name_vi;
+}
+
+const char *export_unit(const struct quick_line *line, enum language language)
+{
+    return language == LANG_EN ? line->unit_en : line->unit_vi;
+}
+
+static const char *village_of(const struct quick_line *line, enum language language)
+{
+    return *line->village_name ? line->village_name : lang_text(language, LANG_NO_VILLAGE);
+}
+
+void export_title(const struct quick *q, enum language language, struct strbuf *out)
+{
+    if (q->drill)
+        strbuf_putf(out, "%s – ", lang_text(language, LANG_DRILL));
+    strbuf_putf(out, "%s ", lang_text(language, LANG_QUICK));
+    if (q->number)
+        strbuf_putf(out, "%s %u", lang_text(language, LANG_QUICK_NUMBER), (unsigned)q->number);
+    else
+        strbuf_putf(out, "(%s)", lang_text(language, LANG_QUICK_DRAFT));
+    strbuf_putf(out, " · %s", q->commune_name);
+}
+
+/* ---- CSV ------------------------------------------------------------------------------------- */
+
+enum { CSV_HEAD_LEN = 16384, CSV_LINE_LEN = 2048 };
+
+static void write_text(struct csv_writer *w, const char *text)
+{
+    csv_write_text(w, text, strlen(text));
+}
+
+/* Hands the buffer over to a strbuf. */
+static bool finish_csv(struct csv_writer *w, struct strbuf *out)
+{
+    bool good = w->buf && !w->failed;
+    if (good)
+        strbuf_put_len(out, w->buf, w->len);
+    free(w->buf);
+    return good && !out->failed;
+}
+
+static struct csv_writer start_csv(const struct quick *q)
+{
+    size_t cap = CSV_HEAD_LEN + q->line_count * CSV_LINE_LEN;
+    char *buf = malloc(cap);
+    struct csv_writer w = csv_writer(buf, buf ? cap : 0);
+    csv_write_bom(&w);
+    return w;
+}
+
+static void write_csv_line(struct csv_writer *w, const struct quick *q,
+                           const struct quick_line *line, enum language language)
+{
+    char unit[2 * DB_NAME_LEN], number[32], until[LANG_TIME_LEN];
+    /* Alone, 01879 would lose its zero and 12-3 become a day in March. */
+    snprintf(unit, sizeof unit, "%s %s", q->commune_name, q->commune_code);
+    snprintf(number, sizeof number, "%s %u-%u", lang_text(language, LANG_QUICK_RECORD),
+             (unsigned)line->author, (unsigned)line->seq);
+    lang_time_utc(q->until_ms, until);
+    write_text(w, q->drill ? lang_text(language, LANG_DRILL) : "");
+    write_text(w, unit);
+    write_text(w, village_of(line, language));
+    write_text(w, lang_kind(language, line->kind));
+    write_text(w, line->official);
+    write_text(w, export_name(line, language));
+    csv_write_number(w, line->value, line->decimals);
+    write_text(w, export_unit(line, language));
+    write_text(w, line->is_state ? language == LANG_EN ? line->words_en : line->words_vi : "");
+    if (line->before >= 0)
+        csv_write_number(w, line->before, line->decimals);
+    else
+        write_text(w, "");
+    write_text(w, number);
+    write_text(w, until);
+    csv_write_end_row(w);
+}
+
+bool export_csv(const struct quick *q, enum language language, struct strbuf *out)
+{
+    static const enum lang_text COLUMNS[] = {
+        LANG_DRILL, LANG_COMMUNE, LANG_VILLAGE, LANG_KIND, LANG_QUICK_CODE, LANG_INDICATOR,
+        LANG_VALUE, LANG_QUICK_UNIT, LANG_STATE, LANG_QUICK_BEFORE, LANG_SOURCE, LANG_QUICK_UNTIL,
+    };
+    struct csv_writer w = start_csv(q);
+    for (size_t i = 0; i < sizeof COLUMNS / sizeof COLUMNS[0]; i++)
+        write_text(&w, lang_text(language, COLUMNS[i]));
+    csv_write_end_row(&w);
+    for (size_t i = 0; i < q->line_count; i++)
+        write_csv_line(&w, q, &q->lines[i], language);
+    return finish_csv(&w, out);
+}
+
+/* Machines take the figures as they are: bare codes, a row of hashtags under the names. */
+bool export_hxl(const struct quick *q, enum language language, struct strbuf *out)
+{
+    static const struct { enum lang_text name; const char *tag; } COLUMNS[] = {
+        { LANG_QUICK_UNTIL, "#date+reported" }, { LANG_EVENT, "#event+id+num" },
+        { LANG_DRILL, "#status+drill" }, { LANG_QUICK_COMMUNE_CODE, "#adm2+code" },
+        { LANG_COMMUNE, "#adm2+name" }, { LANG_NUMBER, "#loc+village+code" },
+        { LANG_VILLAGE, "#loc+village+name" }, { LANG_QUICK_LAT, "#geo+lat" },
+        { LANG_QUICK_LON, "#geo+lon" }, { LANG_KIND, "#indicator+type" },
+        { LANG_QUICK_CODE, "#indicator+code" }, { LANG_INDICATOR, "#indicator+name" },
+        { LANG_VALUE, "#indicator+value+num" }, { LANG_QUICK_UNIT, "#indicator+unit" },
+        { LANG_SOURCE, "#meta+source+id" },
+    };
+    char until[LANG_TIME_LEN], source[32];
+    struct csv_writer w = start_csv(q);
+    lang_time_utc(q->until_ms, until);
+    for (size_t i = 0; i < sizeof COLUMNS / sizeof COLUMNS[0]; i++)
+        write_text(&w, lang_text(language, COLUMNS[i].name));
+    csv_write_end_row(&w);
+    for (size_t i = 0; i < sizeof COLUMNS / sizeof COLUMNS[0]; i++)
+        write_text(&w, COLUMNS[i].tag);
+    csv_write_end_row(&w);
+    for (size_t i = 0; i < q->line_count; i++) {
+        const struct quick_line *line = &q->lines[i];
+        bool placed = line->lat_e5 != 0 || line->lon_e5 != 0;
+        write_text(&w, until);
+        csv_write_number(&w, q->event, 0);
+        write_text(&w, q->drill ? "drill" : "");
+        write_text(&w, q->commune_code);
+        write_text(&w, q->commune_name);
+        csv_write_number(&w, line->village, 0);
+        write_text(&w, line->village_name);
+        placed ? csv_write_number(&w, line->lat_e5, 5) : write_text(&w, "");
+        placed ? csv_write_number(&w, line->lon_e5, 5) : write_text(&w, "");
+        write_text(&w, record_kind_name(line->kind));
+        write_text(&w, line->official);
+        write_text(&w, export_name(line, language));
+        csv_write_number(&w, line->value, line->decimals);
+        write_text(&w, export_unit(line, language));
+        snprintf(source, sizeof source, "%u-%u", (unsigned)line->author, (unsigned)line->seq);
+        write_text(&w, source);
+        csv_write_end_row(&w);
+    }
+    return finish_csv(&w, out);
+}
+
+/* ---- GeoJSON --------------------------------------------------------------------------------- */
+
+static void put_decimal(int64_t value, unsigned decimals, struct strbuf *out)
+{
+    char text[40];
+    struct csv_writer w = csv_writer(text, sizeof text);
+    csv_write_number(&w, value, decimals);
+    strbuf_put_len(out, text, w.len);
+}
+
+static void put_feature(const struct quick *q, size_t from, size_t to, enum language language,
+                        struct strbuf *out)
+{
+    const struct quick_line *first = &q->lines[from];
+    strbuf_put(out, "{\"type\":\"Feature\",\"geometry\":");
+    if (first->lat_e5 != 0 || first->lon_e5 != 0) {
+        strbuf_put(out, "{\"type\":\"Point\",\"coordinates\":[");
+        put_decimal(first->lon_e5, 5, out);
+        strbuf_put(out, ",");
+        put_decimal(first->lat_e5, 5, out);
+        strbuf_put(out, "]}");
+    } else {
+        strbuf_put(out, "null");
+    }
+    strbuf_putf(out, ",\"properties\":{\"village\":%u,\"name\":", (unsigned)first->village);
+    strbuf_put_json(out, village_of(first, language));
+    strbuf_put(out, ",\"figures\":[");
+    for (size_t i = from; i < to; i++) {
+        const struct quick_line *line = &q->lines[i];
+        strbuf_putf(out, "%s{\"kind\":\"%s\",\"code\":", i > from ? "," : "",
+                    record_kind_name(line->kind));
+        strbuf_put_json(out, line->official);
+        strbuf_put(out, ",\"name\":");
+        strbuf_put_json(out, export_name(line, language));
+        strbuf_put(out, ",\"value\":");
+        put_decimal(line->value, line->decimals, out);
+        strbuf_put(out, ",\"unit\":");
+        strbuf_put_json(out, export_unit(line, language));
+        strbuf_putf(out, ",\"source\":\"%u-%u\"}", (unsigned)line->author, (unsigned)line->seq);
+    }
+    strbuf_put(out, "]}}");
+}
+
+bool export_geojson(const struct quick *q, enum language language, struct strbuf *out)
+{
+    char until[LANG_TIME_LEN];
+    lang_time_utc(q->until_ms, until);
+    strbuf_put(out, "{\"type\":\"FeatureCollection\",\"commune\":");
+    strbuf_put_json(out, q->commune_name);
+    strbuf_put(out, ",\"commune_code\":");
+    strbuf_put_json(out, q->commune_code);
+    strbuf_putf(out, ",\"event\":%u,\"drill\":%s,\"as_of\":\"%s\",\"features\":[",
+                (unsigned)q->event, q->drill ? "true" : "false", until);
+    for (size_t from = 0, to; from < q->line_count; from = to) {
+        for (to = from + 1; to < q->line_count; to++)
+            if (q->lines[to].village != q->lines[from].village)
+                break;
+        if (from > 0)
+            strbuf_put(out, ",\n");
+        put_feature(q, from, to, language, out);
+    }
+    strbuf_put(out, "]}\n");
+    return !out->failed;
+}
+
+/* ---- chat ------------------------------------------------------------------------------------ */
+
+static void put_words(const char *label, const char *text, struct strbuf *out)
+{
+    if (*text)
+        strbuf_putf(out, "%s: %s\n", label, text);
+}
+
+static void put_sum(const struct quick_sum *sum, enum language language, struct strbuf *out)
+{
+    const struct quick_line *line = sum->of;
+    enum catalogue_language words = lang_catalogue(language);
+    struct catalogue_item item = { .decimals = line->decimals, .unit = line->unit_vi,
+                                   .unit_en = line->unit_en };
+    char value[CATALOGUE_VALUE_LEN], change[CATALOGUE_VALUE_LEN];
+    catalogue_value_format(&item, sum->value, words, true, value, sizeof value);
+    strbuf_putf(out, "- %s: %s", export_name(line, language), value);
+    int64_t grown = sum->before >= 0 ? sum->value - sum->before : 0;
+    catalogue_value_format(&item, grown < 0 ? -grown : grown, words, false, change, sizeof change);
+    if (grown != 0)
+        strbuf_putf(out, " (%s%s)", grown > 0 ? "+" : "−", change);
+    strbuf_put(out, "\n");
+}
+
+/* Of the states, what is not as it should be: 0 is always the good one. */
+static void put_states(const struct quick *q, enum language language, struct strbuf *out)
+{
+    for (size_t i = 0; i < q->line_count; i++) {
+        const struct quick_line *line = &q->lines[i];
+        if (line->is_state && line->counted && line->kind == RECORD_ACCESS && line->value > 0)
+            strbuf_putf(out, "- %s: %s – %s\n", village_of(line, language),
+                        export_name(line, language),
+                        language == LANG_EN ? line->words_en : line->words_vi);
+    }
+}
+
+bool export_chat(const struct quick *q, enum language language, struct strbuf *out)
+{
+    char from[LANG_TIME_LEN], until[LANG_TIME_LEN];
+    struct quick_sum *sums;
+    int count = quick_sums(q, &sums);
+    if (count < 0)
+        return false;
+    lang_time(q->from_ms, from);
+    lang_time(q->until_ms, until);
+    export_title(q, language, out);
+    strbuf_putf(out, "\n%s – %s\n", from, until);
+    put_words(lang_text(language, LANG_HAZARD),
+              language == LANG_EN ? q->hazard_en : q->hazard_vi, out);
+    put_words(lang_text(language, LANG_QUICK_COURSE), q->course, out);
+    put_words(lang_text(language, LANG_QUICK_ISOLATED), q->isolated, out);
+    if (quick_is_unchanged(q))
+        strbuf_putf(out, "%s\n", lang_text(language, LANG_QUICK_UNCHANGED));
+    for (int i = 0; i < count; i++) {
+        if (i == 0 || sums[i].of->kind != sums[i - 1].of->kind)
+            strbuf_putf(out, "%s:\n", lang_kind(language, sums[i].of->kind));
+        put_sum(&sums[i], language, out);
+    }
+    free(sums);
+    put_states(q, language, out);
+    put_words(lang_text(language, LANG_QUICK_RESPONSE), q->response, out);
+    put_words(lang_text(language, LANG_QUICK_WANTS), q->wants, out);
+    put_words(lang_text(language, LANG_QUICK_SIGNER), q->signer, out);
+    return !out->failed;
+}

@@ -1,0 +1,636 @@
+/* The quick report: written, looked at, signed off by a named person, and saved in other forms. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/console_page.h"
+#include "gateway/export.h"
+
+enum {
+    STATUS_OK = 200,
+    STATUS_BAD_REQUEST = 400,
+    STATUS_NOT_FOUND = 404,
+    STATUS_CONFLICT = 409,
+    STATUS_UNAVAILABLE = 503,
+    LISTED_COUNT = 50,
+    SIGNOFF_LOOKED_COUNT = 200,
+    MS_PER_DAY = 24 * 3600 * 1000,
+};
+
+/* ---- from and into the database -------------------------------------------------------------- */
+
+static int take_quick(void *ctx, const struct db_quick *row)
+{
+    struct quick *q = ctx;
+    if (!quick_from_json(row->doc, q))
+        return DB_EDISK;
+    q->id = row->id;
+    q->commune = row->commune;
+    q->number = row->number;
+    return 0;
+}
+
+/* The last one signed off for the same event, if its figures come before q's. */
+static int load_last(const struct console *c, const struct quick *q, struct quick *last_out)
+{
+    *last_out = (struct quick){ .id = 0 };
+    return db_quick_last(c->ledger->db, q->commune, q->event, q->drill, take_quick, last_out);
+}
+
+/* With the figures of a draft as they stand for its time. */
+static int load_quick(const struct console *c, int64_t id, struct quick *q_out)
+{
+    struct quick last = { .id = 0 };
+    *q_out = (struct quick){ .id = 0 };
+    int result = db_quick_get(c->ledger->db, id, take_quick, q_out);
+    if (result < 0 || q_out->id == 0 || q_out->number != 0)
+        return result;
+    result = load_last(c, q_out, &last);
+    if (result >= 0)
+        result = quick_fill(q_out, c->ledger, c->catalogue, c->villages, last.id ? &last : NULL);
+    quick_free(&last);
+    return result;
+}
+
+/* A draft's document has no figures: they are added up when it is looked at. */
+static int save_quick(struct db *db, const struct quick *q, int64_t *id_out,
+                      uint8_t hash_out[static KENG_HASH_LEN])
+{
+    struct quick kept = *q;
+    struct strbuf doc = { .text = NULL };
+    if (q->number == 0)
+        kept.line_count = 0;
+    int result = DB_ENOMEM;
+    if (quick_to_json(&kept, &doc)) {
+        struct db_quick row = { .id = q->id, .commune = q->commune, .until_ms = q->until_ms,
+                                .event = q->event, .number = q->number, .drill = q->drill,
+                                .doc = doc.text };
+        quick_hash(doc.text, hash_out);
+        result = db_quick_put(db, &row, id_out);
+    }
+    strbuf_free(&doc);
+    return result;
+}
+
+static void put_db_error(const struct page *p)
+{
+    strbuf_put(p->out, "<p class=\"alarm\" role=\"alert\">");
+    strbuf_put_html(p->out, db_error(p->view->console->ledger->db));
+    strbuf_put(p->out, "</p>");
+}
+
+/* ---- the form -------------------------------------------------------------------------------- */
+
+static void put_area(const struct page *p, const char *name, enum lang_text label,
+                     const char *text)
+{
+    strbuf_putf(p->out, "<label>%s<textarea name=\"%s\" rows=\"3\" maxlength=\"%d\">",
+                page_text(p, label), name, (int)QUICK_TEXT_LEN / 3);
+    strbuf_put_html(p->out, text);
+    strbuf_put(p->out, "</textarea></label>");
+}
+
+static void put_hazards(const struct page *p, uint32_t chosen)
+{
+    const struct catalogue *cat = p->view->console->catalogue;
+    strbuf_putf(p->out, "<label>%s<select name=\"hazard\"><option value=\"0\">–</option>",
+                page_text(p, LANG_HAZARD));
+    for (size_t i = 0; cat && i < cat->hazard_count; i++) {
+        const struct catalogue_hazard *h = &cat->hazards[i];
+        strbuf_putf(p->out, "<option value=\"%u\"%s>", (unsigned)h->number,
+                    h->number == chosen ? " selected" : "");
+        strbuf_put_html(p->out, p->view->language == LANG_EN ? h->name_en : h->name_vi);
+        strbuf_put(p->out, "</option>");
+    }
+    strbuf_put(p->out, "</select></label>");
+}
+
+static void put_moment(const struct page *p, const char *name, enum lang_text label, int64_t ms)
+{
+    char moment[LANG_TIME_LEN];
+    lang_time_local(ms, moment);
+    strbuf_putf(p->out, "<label>%s<input type=\"datetime-local\" name=\"%s\" required value=\"%s\">"
+                        "</label>", page_text(p, label), name, moment);
+}
+
+static void put_form(const struct page *p, const struct quick *q)
+{
+    strbuf_putf(p->out, "<section class=\"forms\"><h2>%s</h2><form method=\"post\" "
+                        "action=\"/quick\" class=\"reply\">",
+                page_text(p, q->id ? LANG_QUICK_CONTINUE : LANG_QUICK_NEW));
+    page_put_token(p->view, p->out);
+    strbuf_putf(p->out, "<input type=\"hidden\" name=\"id\" value=\"%" PRId64 "\">"
+                        "<div class=\"filter\"><label>%s<input name=\"event\" size=\"6\" "
+                        "inputmode=\"numeric\" value=\"%u\"></label>", q->id,
+                page_text(p, LANG_EVENT), (unsigned)q->event);
+    put_moment(p, "from", LANG_QUICK_PERIOD, q->from_ms);
+    put_moment(p, "until", LANG_QUICK_UNTIL, q->until_ms);
+    put_hazards(p, q->hazard);
+    strbuf_putf(p->out, "<label>%s<select name=\"basis\"><option value=\"approved\"%s>%s</option>"
+                        "<option value=\"received\"%s>%s</option></select></label>"
+                        "<label class=\"check\"><input type=\"checkbox\" name=\"drill\" "
+                        "value=\"1\"%s> %s</label></div>", page_text(p, LANG_BASIS),
+                q->approved ? " selected" : "", page_text(p, LANG_BASIS_APPROVED),
+                q->approved ? "" : " selected", page_text(p, LANG_BASIS_RECEIVED),
+                q->drill ? " checked" : "", page_text(p, LANG_DRILLS_ONLY));
+    put_area(p, "course", LANG_QUICK_COURSE, q->course);
+    put_area(p, "isolated", LANG_QUICK_ISOLATED, q->isolated);
+    put_area(p, "response", LANG_QUICK_RESPONSE, q->response);
+    put_area(p, "wants", LANG_QUICK_WANTS, q->wants);
+    strbuf_putf(p->out, "<div class=\"buttons\"><button class=\"main\">%s</button></div></form>"
+                        "</section>\n", page_text(p, LANG_QUICK_SAVE));
+}
+
+static int put_listed(void *ctx, const struct db_quick *row)
+{
+    struct page *p = ctx;
+    strbuf_putf(p->out, "<tr><td><a href=\"/quick/read?id=%" PRId64 "&amp;lang=%s\">", row->id,
+                lang_code(p->view->language));
+    if (row->number)
+        strbuf_putf(p->out, "%s %u", page_text(p, LANG_QUICK_NUMBER), (unsigned)row->number);
+    else
+        page_put_text(p, LANG_QUICK_DRAFT);
+    strbuf_putf(p->out, "</a>%s%s%s</td><td>%s %u</td><td>",
+                row->drill ? " <span class=\"mark drill\">" : "",
+                row->drill ? page_text(p, LANG_DRILL) : "", row->drill ? "</span>" : "",
+                page_text(p, LANG_EVENT), (unsigned)row->event);
+    page_put_time(p, row->until_ms);
+    strbuf_put(p->out, "</td></tr>\n");
+    p->shown_count++;
+    return 0;
+}
+
+static int put_list(struct page *p, int64_t commune)
+{
+    strbuf_putf(p->out, "<section><h2>%s</h2><table><tbody>\n", page_text(p, LANG_QUICK_SAVED));
+    int result = db_quick_list(p->view->console->ledger->db, commune, LISTED_COUNT, put_listed, p);
+    strbuf_put(p->out, "</tbody></table>");
+    if (p->shown_count == 0)
+        strbuf_putf(p->out, "<p class=\"none\">%s</p>", page_text(p, LANG_QUICK_NONE));
+    strbuf_put(p->out, "</section>\n");
+    return result;
+}
+
+/* The commune the reports are about: the own one, or the only one there is. */
+static int64_t reported_commune(const struct console *c)
+{
+    if (c->own_commune)
+        return c->own_commune;
+    return c->ledger->commune_count == 1 ? c->ledger->communes[0].info.id : 0;
+}
+
+/* A new draft goes on where the last report ended. */
+static int start_draft(const struct console_view *view, struct quick *q_out)
+{
+    struct quick last;
+    *q_out = (struct quick){ .commune = reported_commune(view->console), .approved = true,
+                             .until_ms = view->wall_ms - view->wall_ms % 60000 };
+    q_out->event =
+        (uint32_t)console_number(http_query(view->request, "event"), REPORT_EVENT_MAX, 0);
+    q_out->drill = http_query(view->request, "drills") != NULL;
+    int result = load_last(view->console, q_out, &last);
+    q_out->from_ms = last.id ? last.until_ms : q_out->until_ms - MS_PER_DAY;
+    q_out->hazard = last.hazard;
+    quick_free(&last);
+    return result;
+}
+
+static void show_form(const struct console_view *view, const struct quick *q,
+                      enum lang_text notice, struct http_answer *answer)
+{
+    struct page p = { .view = view, .out = &answer->body };
+    answer->content_type = "text/html; charset=utf-8";
+    page_open(&p, page_text(&p, LANG_QUICK), false);
+    strbuf_put(p.out, "<main class=\"wide\">\n");
+    if (notice != LANG_TEXT_COUNT)
+        strbuf_putf(p.out, "<p class=\"alarm\" role=\"alert\">%s</p>", page_text(&p, notice));
+    if (put_list(&p, q->commune) < 0)
+        put_db_error(&p);
+    if (view->who->role >= ACCESS_REVIEW && q->commune != 0)
+        put_form(&p, q);
+    strbuf_put(p.out, "</main>\n");
+    page_close(&p);
+}
+
+void console_page_quicks(const struct console_view *view, struct http_answer *answer)
+{
+    struct quick q = { .id = 0 };
+    int64_t id = console_number(http_query(view->request, "id"), INT64_MAX, 0);
+    int result = id ? db_quick_get(view->console->ledger->db, id, take_quick, &q)
+                    : start_draft(view, &q);
+    if (result < 0 || (id && q.id == 0)) {
+        console_message(view, result < 0 ? STATUS_UNAVAILABLE : STATUS_NOT_FOUND,
+                        result < 0 ? LANG_ERR_DISK : LANG_ERR_QUICK, answer);
+    } else if (q.number != 0) {
+        console_message(view, STATUS_CONFLICT, LANG_ERR_QUICK_SIGNED, answer);
+    } else {
+        answer->status = STATUS_OK;
+        show_form(view, &q, LANG_TEXT_COUNT, answer);
+    }
+    quick_free(&q);
+}
+
+/* ---- a draft is saved ------------------------------------------------------------------------ */
+
+/* A browser ends lines as mail does. */
+static bool read_text(const struct http_request *request, const char *name,
+                      char out[static QUICK_TEXT_LEN])
+{
+    const char *text = http_form(request, name);
+    size_t len = 0;
+    for (; text && *text && len < QUICK_TEXT_LEN - 1; text++)
+        if (*text != '\r')
+            out[len++] = *text;
+    out[len] = '\0';
+    return !text || !*text;
+}
+
+static bool read_moment(const struct http_request *request, const char *name, int64_t *ms_out)
+{
+    const char *text = http_form(request, name);
+    return text && lang_time_parse(text, ms_out);
+}
+
+static bool read_draft(const struct console_view *view, struct quick *q)
+{
+    const struct http_request *request = view->request;
+    const char *basis = http_form(request, "basis");
+    int64_t event = console_number(http_form(request, "event"), REPORT_EVENT_MAX, -1);
+    q->id = console_number(http_form(request, "id"), INT64_MAX, 0);
+    q->event = event < 0 ? 0 : (uint32_t)event;
+    q->hazard = (uint32_t)console_number(http_form(request, "hazard"), REPORT_HAZARD_MAX, 0);
+    q->drill = http_form(request, "drill") != NULL;
+    q->approved = !basis || strcmp(basis, "received") != 0;
+    bool good = read_text(request, "course", q->course);
+    good = read_text(request, "isolated", q->isolated) && good;
+    good = read_text(request, "response", q->response) && good;
+    good = read_text(request, "wants", q->wants) && good;
+    return read_moment(request, "from", &q->from_ms) &&
+           read_moment(request, "until", &q->until_ms) && event >= 0 && good &&
+           q->from_ms >= KENG_EPOCH_UNIX_S * 1000 && q->from_ms <= q->until_ms &&
+           q->until_ms <= view->wall_ms;
+}
+
+void console_quick_save(const struct console_view *view, struct http_answer *answer)
+{
+    struct quick q = { .commune = reported_commune(view->console) };
+    uint8_t hash[KENG_HASH_LEN];
+    int64_t id = 0;
+    if (q.commune == 0 || !read_draft(view, &q)) {
+        answer->status = STATUS_BAD_REQUEST;
+        show_form(view, &q, LANG_ERR_QUICK_FIELDS, answer);
+        return;
+    }
+    int result = save_quick(view->console->ledger->db, &q, &id, hash);
+    if (result < 0) {
+        console_message(view, result == DB_ENOTFOUND ? STATUS_CONFLICT : STATUS_UNAVAILABLE,
+                        result == DB_ENOTFOUND ? LANG_ERR_QUICK_SIGNED : LANG_ERR_DISK, answer);
+        return;
+    }
+    answer->status = 303;
+    snprintf(answer->location, sizeof answer->location, "/quick/read?id=%" PRId64 "&lang=%s", id,
+             lang_code(view->language));
+}
+
+/* ---- one of them to read --------------------------------------------------------------------- */
+
+static void put_field(const struct page *p, enum lang_text label, const char *text)
+{
+    if (!*text)
+        return;
+    strbuf_putf(p->out, "<h3 class=\"field\">%s</h3><p class=\"words\">", page_text(p, label));
+    strbuf_put_html(p->out, text);
+    strbuf_put(p->out, "</p>");
+}
+
+static void put_amount(const struct page *p, const struct quick_line *line, int64_t value,
+                       bool with_unit)
+{
+    struct catalogue_item item = { .decimals = line->decimals, .unit = line->unit_vi,
+                                   .unit_en = line->unit_en };
+    char words[CATALOGUE_VALUE_LEN];
+    catalogue_value_format(&item, value, lang_catalogue(p->view->language), with_unit, words,
+                           sizeof words);
+    strbuf_put_html(p->out, words);
+}
+
+static void put_change(const struct page *p, const struct quick_line *line, int64_t value,
+                       int64_t before)
+{
+    if (before < 0 || before == value)
+        return;
+    strbuf_put(p->out, value > before ? "+" : "−");
+    put_amount(p, line, value > before ? value - before : before - value, false);
+}
+
+static void put_sums(const struct page *p, const struct quick *q)
+{
+    struct quick_sum *sums;
+    int count = quick_sums(q, &sums);
+    strbuf_putf(p->out, "<table><thead><tr><th>%s</th><th class=\"value\">%s</th>"
+                        "<th class=\"value\">%s</th></tr></thead>",
+                page_text(p, LANG_INDICATOR), page_text(p, LANG_VALUE),
+                page_text(p, LANG_QUICK_CHANGE));
+    for (int i = 0; i < count; i++) {
+        const struct quick_line *line = sums[i].of;
+        if (i == 0 || sums[i - 1].of->kind != line->kind)
+            strbuf_putf(p->out, "%s<tbody><tr><th colspan=\"3\" scope=\"rowgroup\">%s</th></tr>",
+                        i ? "</tbody>" : "", lang_kind(p->view->language, line->kind));
+        strbuf_put(p->out, "<tr><td>");
+        strbuf_put_html(p->out, export_name(line, p->view->language));
+        strbuf_put(p->out, "</td><td class=\"value\">");
+        put_amount(p, line, sums[i].value, true);
+        strbuf_put(p->out, "</td><td class=\"value\">");
+        put_change(p, line, sums[i].value, sums[i].before);
+        strbuf_put(p->out, "</td></tr>\n");
+    }
+    strbuf_putf(p->out, "%s</table>", count > 0 ? "</tbody>" : "");
+    if (count <= 0)
+        strbuf_putf(p->out, "<p class=\"none\">%s</p>", page_text(p, LANG_NO_FIGURES));
+    free(sums);
+}
+
+/* The signed report behind a line is one press away, by what the figure says of its place. */
+static void put_source(const struct page *p, const struct quick *q, const struct quick_line *line)
+{
+    char moment[LANG_TIME_LEN];
+    lang_time_local(q->until_ms, moment);
+    strbuf_putf(p->out, "<a href=\"/figure?commune=%" PRId64 "&amp;village=%u&amp;event=%u&amp;"
+                        "kind=%u&amp;code=%u&amp;asof=%s%s%s&amp;lang=%s\">%u-%u</a>", q->commune,
+                (unsigned)line->village, (unsigned)q->event, (unsigned)line->kind,
+                (unsigned)line->code, moment, q->approved ? "&amp;basis=approved" : "",
+                q->drill ? "&amp;drills=1" : "", lang_code(p->view->language),
+                (unsigned)line->author, (unsigned)line->seq);
+}
+
+static void put_lines(const struct page *p, const struct quick *q)
+{
+    strbuf_putf(p->out, "<h3 class=\"field\">%s</h3><table><thead><tr><th>%s</th>"
+                        "<th class=\"value\">%s</th><th>%s</th></tr></thead>",
+                page_text(p, LANG_TOTALS), page_text(p, LANG_INDICATOR), page_text(p, LANG_VALUE),
+                page_text(p, LANG_SOURCE));
+    for (size_t i = 0; i < q->line_count; i++) {
+        const struct quick_line *line = &q->lines[i];
+        if (i == 0 || q->lines[i - 1].village != line->village) {
+            strbuf_putf(p->out, "%s<tbody><tr><th colspan=\"3\" scope=\"rowgroup\">",
+                        i ? "</tbody>" : "");
+            strbuf_put_html(p->out, *line->village_name ? line->village_name
+                                                        : page_text(p, LANG_NO_VILLAGE));
+            strbuf_put(p->out, "</th></tr>");
+        }
+        strbuf_put(p->out, "<tr><td>");
+        strbuf_put_html(p->out, export_name(line, p->view->language));
+        strbuf_put(p->out, "</td><td class=\"value\">");
+        strbuf_put_html(p->out, p->view->language == LANG_EN ? line->words_en : line->words_vi);
+        strbuf_put(p->out, "</td><td class=\"dim\">");
+        put_source(p, q, line);
+        strbuf_put(p->out, "</td></tr>\n");
+    }
+    strbuf_putf(p->out, "%s</table>", q->line_count ? "</tbody>" : "");
+}
+
+struct signoff_search {
+    uint8_t hash[KENG_HASH_LEN];
+    struct record_ref ref; /* seq 0: not found */
+};
+
+static int match_signoff(void *ctx, const struct db_record *r)
+{
+    struct signoff_search *s = ctx;
+    struct record_view view;
+    struct signoff signoff;
+    if (record_decode(r->bytes, r->len, &view) != RECORD_OK ||
+        signoff_decode(view.body, view.body_len, &signoff) != REPORT_OK ||
+        memcmp(signoff.hash, s->hash, KENG_HASH_LEN) != 0)
+        return 0;
+    s->ref = r->ref;
+    return 1;
+}
+
+/* Who signed, and the record that proves it once the node has it. */
+static int put_signature(const struct page *p, const struct quick *q)
+{
+    struct signoff_search search = { .ref = { .seq = 0 } };
+    struct strbuf doc = { .text = NULL };
+    if (!quick_to_json(q, &doc)) {
+        strbuf_free(&doc);
+        return DB_ENOMEM;
+    }
+    quick_hash(doc.text, search.hash);
+    strbuf_free(&doc);
+    int result = db_record_newest_of_kind(p->view->console->ledger->db, q->commune, RECORD_SIGNOFF,
+                                          SIGNOFF_LOOKED_COUNT, match_signoff, &search);
+    strbuf_putf(p->out, "<p><b>%s: ", page_text(p, LANG_QUICK_SIGNER));
+    strbuf_put_html(p->out, q->signer);
+    strbuf_put(p->out, "</b>, ");
+    page_put_time(p, q->signed_ms);
+    if (search.ref.seq)
+        strbuf_putf(p->out, " · <span class=\"ok\">✓ %s %u-%u</span>",
+                    page_text(p, LANG_EVIDENCE), (unsigned)search.ref.author,
+                    (unsigned)search.ref.seq);
+    else
+        strbuf_putf(p->out, " · <span class=\"dim\">%s</span>", page_text(p, LANG_REVIEW_QUEUED));
+    strbuf_put(p->out, "<br><code>");
+    strbuf_put_hex(p->out, search.hash, sizeof search.hash);
+    strbuf_put(p->out, "</code></p>");
+    return result < 0 ? result : 0;
+}
+
+static void put_sign_form(const struct page *p, const struct quick *q)
+{
+    const struct console_view *view = p->view;
+    strbuf_putf(p->out, "<section class=\"forms act\"><p><a href=\"/quick?id=%" PRId64
+                        "&amp;lang=%s\">%s</a></p>", q->id, lang_code(view->language),
+                page_text(p, LANG_QUICK_CONTINUE));
+    if (view->console->own_commune == 0) {
+        strbuf_putf(p->out, "<p class=\"none\">%s</p>", page_text(p, LANG_ERR_QUICK_NO_NODE));
+    } else if (view->who->role >= ACCESS_SIGN) {
+        strbuf_put(p->out, "<form method=\"post\" action=\"/quick/sign\" class=\"reply\">");
+        page_put_token(view, p->out);
+        strbuf_putf(p->out, "<p class=\"dim\">%s</p><input type=\"hidden\" name=\"id\" value=\"%"
+                            PRId64 "\">", page_text(p, LANG_QUICK_SIGN_RULE), q->id);
+        if (view->who->number == 0)
+            strbuf_putf(p->out, "<label>%s<input type=\"text\" name=\"signer\" required "
+                                "maxlength=\"60\"></label>", page_text(p, LANG_QUICK_FREE_NAME));
+        strbuf_putf(p->out, "<div class=\"buttons\"><button class=\"main\">%s</button></div>"
+                            "</form>", page_text(p, LANG_QUICK_SIGN));
+    }
+    strbuf_put(p->out, "</section>\n");
+}
+
+static void put_exports(const struct page *p, const struct quick *q)
+{
+    strbuf_putf(p->out, "<p class=\"act\">%s: ", page_text(p, LANG_QUICK_EXPORT));
+    for (const struct export_format *f = export_formats; f->name; f++)
+        strbuf_putf(p->out, "<a href=\"/quick/export?id=%" PRId64 "&amp;as=%s&amp;lang=%s\">"
+                            "%s</a> ", q->id, f->name, lang_code(p->view->language), f->name);
+    strbuf_put(p->out, "</p>");
+}
+
+static int put_quick(const struct page *p, const struct quick *q)
+{
+    bool english = p->view->language == LANG_EN;
+    struct strbuf title = { .text = NULL };
+    int result = 0;
+    export_title(q, p->view->language, &title);
+    strbuf_putf(p->out, "<section class=\"quick\">%s%s%s<h2>",
+                q->drill ? "<span class=\"mark drill\">" : "",
+                q->drill ? page_text(p, LANG_DRILL) : "", q->drill ? "</span>" : "");
+    strbuf_put_html(p->out, title.text ? title.text : "");
+    strbuf_free(&title);
+    strbuf_put(p->out, "</h2><p>");
+    page_put_time(p, q->from_ms);
+    strbuf_put(p->out, " – <b>");
+    page_put_time(p, q->until_ms);
+    strbuf_putf(p->out, "</b> · %s %u · %s · %s</p>", page_text(p, LANG_EVENT), (unsigned)q->event,
+                page_text(p, q->approved ? LANG_BASIS_APPROVED : LANG_BASIS_RECEIVED),
+                q->catalogue);
+    put_exports(p, q);
+    put_field(p, LANG_HAZARD, english ? q->hazard_en : q->hazard_vi);
+    put_field(p, LANG_QUICK_COURSE, q->course);
+    put_field(p, LANG_QUICK_ISOLATED, q->isolated);
+    if (quick_is_unchanged(q))
+        strbuf_putf(p->out, "<p><b>%s</b></p>", page_text(p, LANG_QUICK_UNCHANGED));
+    put_sums(p, q);
+    put_field(p, LANG_QUICK_RESPONSE, q->response);
+    put_field(p, LANG_QUICK_WANTS, q->wants);
+    put_lines(p, q);
+    if (q->number)
+        result = put_signature(p, q);
+    strbuf_put(p->out, "</section>\n");
+    if (q->number == 0)
+        put_sign_form(p, q);
+    return result;
+}
+
+/* Loads what ?id= or the form's id names; false: the answer says why not. */
+static bool find_quick(const struct console_view *view, const char *id, struct quick *q_out,
+                       struct http_answer *answer)
+{
+    int result = load_quick(view->console, console_number(id, INT64_MAX, 0), q_out);
+    if (result >= 0 && q_out->id != 0)
+        return true;
+    quick_free(q_out);
+    console_message(view, result < 0 ? STATUS_UNAVAILABLE : STATUS_NOT_FOUND,
+                    result < 0 ? LANG_ERR_DISK : LANG_ERR_QUICK, answer);
+    return false;
+}
+
+void console_page_quick(const struct console_view *view, struct http_answer *answer)
+{
+    struct page p = { .view = view, .out = &answer->body };
+    struct quick q;
+    if (!find_quick(view, http_query(view->request, "id"), &q, answer))
+        return;
+    answer->status = STATUS_OK;
+    answer->content_type = "text/html; charset=utf-8";
+    page_open(&p, page_text(&p, LANG_QUICK), false);
+    strbuf_put(p.out, "<main class=\"wide\">\n");
+    if (put_quick(&p, &q) < 0)
+        put_db_error(&p);
+    strbuf_put(p.out, "</main>\n");
+    page_close(&p);
+    quick_free(&q);
+}
+
+void console_quick_export(const struct console_view *view, struct http_answer *answer)
+{
+    const char *as = http_query(view->request, "as");
+    const struct export_format *f = export_formats;
+    struct quick q;
+    while (f->name && (!as || strcmp(as, f->name) != 0))
+        f++;
+    if (!f->name) {
+        console_message(view, STATUS_NOT_FOUND, LANG_ERR_NOT_FOUND, answer);
+        return;
+    }
+    if (!find_quick(view, http_query(view->request, "id"), &q, answer))
+        return;
+    if (f->write(&q, view->language, &answer->body)) {
+        answer->status = STATUS_OK;
+        answer->content_type = f->type;
+        snprintf(answer->file_name, sizeof answer->file_name, "%sbao-cao-nhanh-%u-%u.%s",
+                 q.drill ? "dien-tap-" : "", (unsigned)q.event, (unsigned)q.number, f->name);
+    } else {
+        strbuf_free(&answer->body);
+        answer->body = (struct strbuf){ .text = NULL };
+        console_message(view, STATUS_UNAVAILABLE, LANG_ERR_DISK, answer);
+    }
+    quick_free(&q);
+}
+
+/* ---- it is signed off ------------------------------------------------------------------------ */
+
+static bool name_signer(const struct console_view *view, struct quick *q)
+{
+    const char *name = view->who->number ? view->who->name : http_form(view->request, "signer");
+    if (!name || !*name || strlen(name) >= sizeof q->signer)
+        return false;
+    q->by = view->who->number;
+    q->signed_ms = view->wall_ms;
+    snprintf(q->signer, sizeof q->signer, "%s", name);
+    return true;
+}
+
+/* The document and the signature that waits for the node, both or none. */
+static int store_signed(const struct console_view *view, struct quick *q)
+{
+    struct console *c = view->console;
+    struct quick last = { .id = 0 };
+    struct signoff signoff = { .event = q->event, .by = q->by, .drill = q->drill };
+    uint8_t body[RECORD_BODY_LEN_MAX];
+    int64_t id;
+    int result = db_begin(c->ledger->db);
+    if (result >= 0)
+        result = load_last(c, q, &last);
+    q->number = last.number + 1;
+    quick_free(&last);
+    if (result >= 0)
+        result = save_quick(c->ledger->db, q, &id, signoff.hash);
+    signoff.from_min = (uint32_t)((q->from_ms / 1000 - KENG_EPOCH_UNIX_S) / 60);
+    signoff.until_min = (uint32_t)((q->until_ms / 1000 - KENG_EPOCH_UNIX_S) / 60);
+    int len = signoff_encode(&signoff, body, sizeof body);
+    if (result >= 0 && len < 0)
+        result = DB_EDISK;
+    struct db_outgoing outgoing = { .commune = q->commune, .text = "", .kind = RECORD_SIGNOFF,
+                                    .priority = PRIORITY_ROUTINE, .body = body,
+                                    .body_len = len > 0 ? (size_t)len : 0 };
+    if (result >= 0)
+        result = db_outgoing_add(c->ledger->db, &outgoing, &outgoing.id);
+    if (result >= 0)
+        result = db_commit(c->ledger->db);
+    else
+        db_rollback(c->ledger->db);
+    return result;
+}
+
+void console_quick_sign(const struct console_view *view, struct http_answer *answer)
+{
+    struct console *c = view->console;
+    const char *id = http_form(view->request, "id");
+    char object[48];
+    struct quick q;
+    if (c->own_commune == 0) {
+        console_message(view, STATUS_CONFLICT, LANG_ERR_QUICK_NO_NODE, answer);
+        return;
+    }
+    if (!find_quick(view, id, &q, answer))
+        return;
+    snprintf(object, sizeof object, "quick %" PRId64, q.id);
+    if (q.number != 0 || q.commune != c->own_commune) {
+        console_message(view, STATUS_CONFLICT, LANG_ERR_QUICK_SIGNED, answer);
+    } else if (!name_signer(view, &q)) {
+        console_message(view, STATUS_BAD_REQUEST, LANG_ERR_QUICK_FIELDS, answer);
+    } else if (console_audit(view, "sign-off", object, answer)) {
+        if (store_signed(view, &q) < 0) {
+            console_message(view, STATUS_UNAVAILABLE, LANG_ERR_DISK, answer);
+        } else {
+            c->outgoing_added(c->ctx);
+            answer->status = 303;
+            snprintf(answer->location, sizeof answer->location, "/quick/read?id=%" PRId64
+                     "&lang=%s", q.id, lang_code(view->language));
+        }
+    }
+    quick_free(&q);
+}

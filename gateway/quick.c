@@ -1,0 +1,300 @@
+#include "gateway/quick.h"
+
+#include <jansson.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/totals.h"
+
+enum { FORMAT = 1 };
+
+void quick_free(struct quick *q)
+{
+    free(q->lines);
+    q->lines = NULL;
+    q->line_count = 0;
+}
+
+/* Cuts at a character's end. */
+static void copy_text(char *out, size_t cap, const char *text)
+{
+    size_t len = strlen(text);
+    if (len >= cap)
+        for (len = cap - 1; len > 0 && ((uint8_t)text[len] & 0xc0) == 0x80; len--)
+            ;
+    memcpy(out, text, len);
+    out[len] = '\0';
+}
+#define COPY(array, text) copy_text(array, sizeof(array), text)
+
+/* ---- figures --------------------------------------------------------------------------------- */
+
+static void name_village(struct quick_line *line, const struct villages *villages)
+{
+    const struct village *v = villages ? villages_get(villages, line->village) : NULL;
+    if (v) {
+        COPY(line->village_name, v->name);
+        line->lat_e5 = v->lat_e5;
+        line->lon_e5 = v->lon_e5;
+    } else if (line->village != 0) {
+        snprintf(line->village_name, sizeof line->village_name, "%u", (unsigned)line->village);
+    }
+}
+
+static void name_indicator(struct quick_line *line, const struct catalogue *catalogue)
+{
+    const struct catalogue_item *item =
+        catalogue ? catalogue_get(catalogue, line->kind, line->code) : NULL;
+    line->counted = !item || item->quick_report;
+    catalogue_value_format(item, line->value, CATALOGUE_VI, true, line->words_vi,
+                           sizeof line->words_vi);
+    catalogue_value_format(item, line->value, CATALOGUE_EN, true, line->words_en,
+                           sizeof line->words_en);
+    if (!item) { /* a number of a later catalogue is shown as a number, never dropped */
+        snprintf(line->name_vi, sizeof line->name_vi, "%s %u", record_kind_name(line->kind),
+                 (unsigned)line->code);
+        COPY(line->name_en, line->name_vi);
+        return;
+    }
+    line->decimals = item->decimals;
+    line->is_state = item->state_count > 0;
+    COPY(line->official, item->code);
+    COPY(line->name_vi, item->name_vi);
+    COPY(line->name_en, item->name_en);
+    COPY(line->unit_vi, item->unit);
+    COPY(line->unit_en, item->unit_en && *item->unit_en ? item->unit_en : item->unit);
+}
+
+static int compare_lines(const struct quick_line *a, const struct quick_line *b)
+{
+    if (a->village != b->village)
+        return a->village < b->village ? -1 : 1;
+    if (a->kind != b->kind)
+        return a->kind < b->kind ? -1 : 1;
+    return a->code < b->code ? -1 : a->code > b->code;
+}
+
+static int64_t value_before(const struct quick *last, const struct quick_line *line)
+{
+    size_t low = 0, high = last ? last->line_count : 0;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compare_lines(&last->lines[middle], line) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return last && low < last->line_count && compare_lines(&last->lines[low], line) == 0
+               ? last->lines[low].value : -1;
+}
+
+static int fill_lines(struct quick *q, const struct totals *t, const struct catalogue *catalogue,
+                      const struct villages *villages, const struct quick *last)
+{
+    if (t->row_count > QUICK_LINE_COUNT_MAX)
+        return DB_ENOMEM;
+    q->lines = calloc(t->row_count + 1, sizeof *q->lines);
+    if (!q->lines)
+        return DB_ENOMEM;
+    for (size_t i = 0; i < t->row_count; i++) {
+        const struct totals_row *row = &t->rows[i];
+        struct quick_line *line = &q->lines[q->line_count++];
+        *line = (struct quick_line){ .village = row->key.village, .code = row->key.code,
+                                     .kind = row->key.kind, .value = row->value, .low = row->low,
+                                     .high = row->high, .seq = row->seq, .author = row->author };
+        name_village(line, villages);
+        name_indicator(line, catalogue);
+        line->before = value_before(last, line);
+    }
+    return 0;
+}
+
+int quick_fill(struct quick *q, struct ledger *l, const struct catalogue *catalogue,
+               const struct villages *villages, const struct quick *last)
+{
+    const struct ledger_commune *c = ledger_get(l, q->commune);
+    const struct catalogue_hazard *hazard =
+        catalogue ? catalogue_hazard_get(catalogue, q->hazard) : NULL;
+    struct totals t = { .claims = NULL };
+    struct totals_filter filter = { .as_of_ms = q->until_ms, .event = q->event,
+                                    .approved = q->approved, .drills = q->drill };
+    quick_free(q);
+    if (!c)
+        return DB_ENOTFOUND;
+    COPY(q->commune_name, c->info.name);
+    COPY(q->commune_code, c->roster.profile.code);
+    COPY(q->catalogue, catalogue ? catalogue->version : "");
+    COPY(q->catalogue_from, catalogue ? catalogue->valid_from : "");
+    COPY(q->hazard_vi, hazard ? hazard->name_vi : "");
+    COPY(q->hazard_en, hazard ? hazard->name_en : "");
+    int result = totals_collect(&t, l->db, q->commune, &filter);
+    if (result >= 0 && totals_finish(&t) != TOTALS_OK)
+        result = DB_ENOMEM;
+    if (result >= 0)
+        result = fill_lines(q, &t, catalogue, villages, last);
+    totals_free(&t);
+    return result < 0 ? result : 0;
+}
+
+static int compare_indicators(const void *left, const void *right)
+{
+    const struct quick_sum *a = left, *b = right;
+    if (a->of->kind != b->of->kind)
+        return a->of->kind < b->of->kind ? -1 : 1;
+    return a->of->code < b->of->code ? -1 : a->of->code > b->of->code;
+}
+
+int quick_sums(const struct quick *q, struct quick_sum **sums_out)
+{
+    struct quick_sum *sums = calloc(q->line_count + 1, sizeof *sums);
+    int count = 0;
+    size_t single_count = 0;
+    *sums_out = sums;
+    if (!sums)
+        return -1;
+    for (size_t i = 0; i < q->line_count; i++) {
+        const struct quick_line *line = &q->lines[i];
+        if (!line->is_state && line->counted)
+            sums[single_count++] = (struct quick_sum){ line, line->value, line->before, 1 };
+    }
+    if (single_count > 0)
+        qsort(sums, single_count, sizeof *sums, compare_indicators);
+    for (size_t i = 0; i < single_count; i++) {
+        struct quick_sum *last = count ? &sums[count - 1] : NULL;
+        if (!last || compare_indicators(last, &sums[i]) != 0) {
+            sums[count++] = sums[i];
+            continue;
+        }
+        last->value += sums[i].value;
+        last->village_count++;
+        if (sums[i].before >= 0)
+            last->before = (last->before < 0 ? 0 : last->before) + sums[i].before;
+    }
+    return count;
+}
+
+bool quick_is_unchanged(const struct quick *q)
+{
+    for (size_t i = 0; i < q->line_count; i++)
+        if (q->lines[i].value != q->lines[i].before)
+            return false;
+    return true;
+}
+
+/* ---- the document ---------------------------------------------------------------------------- */
+
+#define NUMBERS(X) X(number) X(event) X(hazard) X(from_ms) X(until_ms) X(by) X(signed_ms)
+#define TEXTS(X)                                                                                   \
+    X(commune_name) X(commune_code) X(catalogue) X(catalogue_from) X(hazard_vi) X(hazard_en)       \
+    X(course) X(isolated) X(response) X(wants) X(signer)
+#define FLAGS(X) X(drill) X(approved)
+#define LINE_NUMBERS(X)                                                                            \
+    X(village) X(kind) X(code) X(decimals) X(value) X(before) X(low) X(high) X(author) X(seq)      \
+    X(lat_e5) X(lon_e5)
+#define LINE_TEXTS(X)                                                                              \
+    X(village_name) X(official) X(name_vi) X(name_en) X(unit_vi) X(unit_en) X(words_vi)            \
+    X(words_en)
+#define LINE_FLAGS(X) X(is_state) X(counted)
+
+static json_t *line_to_json(const struct quick_line *from)
+{
+    json_t *to = json_object();
+    bool good = true;
+/* A text that is not UTF-8 cannot be set, and makes the whole no document. */
+#define PUT(name, value) good = json_object_set_new(to, #name, value) == 0 && good;
+#define PUT_NUMBER(name) PUT(name, json_integer((json_int_t)from->name))
+#define PUT_TEXT(name) PUT(name, json_string(from->name))
+#define PUT_FLAG(name) PUT(name, json_boolean(from->name))
+    LINE_NUMBERS(PUT_NUMBER)
+    LINE_TEXTS(PUT_TEXT)
+    LINE_FLAGS(PUT_FLAG)
+    if (!good) {
+        json_decref(to);
+        return NULL;
+    }
+    return to;
+}
+
+bool quick_to_json(const struct quick *from, struct strbuf *out)
+{
+    json_t *to = json_object(), *lines = json_array();
+    bool good = json_object_set_new(to, "format", json_integer(FORMAT)) == 0;
+    NUMBERS(PUT_NUMBER)
+    TEXTS(PUT_TEXT)
+    FLAGS(PUT_FLAG)
+    for (size_t i = 0; i < from->line_count; i++)
+        json_array_append_new(lines, line_to_json(&from->lines[i]));
+    json_object_set_new(to, "lines", lines);
+    char *text = json_dumps(to, JSON_COMPACT | JSON_SORT_KEYS);
+    bool whole = good && text && json_array_size(lines) == from->line_count &&
+                 strlen(text) <= QUICK_DOC_LEN_MAX;
+    if (whole)
+        strbuf_put(out, text);
+    free(text);
+    json_decref(to);
+    return whole && !out->failed;
+}
+
+static bool get_number(const json_t *from, const char *key, int64_t *value_out)
+{
+    const json_t *value = json_object_get(from, key);
+    *value_out = json_integer_value(value);
+    return json_is_integer(value);
+}
+
+static bool get_text(const json_t *from, const char *key, char *out, size_t cap)
+{
+    const char *text = json_string_value(json_object_get(from, key));
+    if (!text || strlen(text) >= cap)
+        return false;
+    memcpy(out, text, strlen(text) + 1);
+    return true;
+}
+
+/* What does not fit the field's type is none of ours. */
+#define GET_NUMBER(name)                                                                           \
+    good = good && get_number(from, #name, &number);                                               \
+    to->name = (__typeof__(to->name))number;                                                       \
+    good = good && (int64_t)to->name == number;
+#define GET_TEXT(name) good = good && get_text(from, #name, to->name, sizeof to->name);
+#define GET_FLAG(name)                                                                             \
+    good = good && json_is_boolean(json_object_get(from, #name));                                  \
+    to->name = json_is_true(json_object_get(from, #name));
+
+static bool line_from_json(const json_t *from, struct quick_line *to)
+{
+    bool good = json_is_object(from);
+    int64_t number = 0;
+    LINE_NUMBERS(GET_NUMBER)
+    LINE_TEXTS(GET_TEXT)
+    LINE_FLAGS(GET_FLAG)
+    return good && to->decimals <= CATALOGUE_DECIMALS_MAX && record_is_report(to->kind);
+}
+
+bool quick_from_json(const char *json, struct quick *to)
+{
+    json_t *from = strlen(json) <= QUICK_DOC_LEN_MAX ? json_loads(json, 0, NULL) : NULL;
+    const json_t *lines = json_object_get(from, "lines");
+    bool good = json_integer_value(json_object_get(from, "format")) == FORMAT &&
+                json_is_array(lines) && json_array_size(lines) <= QUICK_LINE_COUNT_MAX;
+    int64_t number = 0;
+    *to = (struct quick){ .id = 0 };
+    NUMBERS(GET_NUMBER)
+    TEXTS(GET_TEXT)
+    FLAGS(GET_FLAG)
+    to->lines = good ? calloc(json_array_size(lines) + 1, sizeof *to->lines) : NULL;
+    good = good && to->lines;
+    for (size_t i = 0; good && i < json_array_size(lines); i++)
+        good = line_from_json(json_array_get(lines, i), &to->lines[to->line_count++]);
+    if (!good)
+        quick_free(to);
+    json_decref(from);
+    return good;
+}
+
+void quick_hash(const char *json, uint8_t hash_out[static KENG_HASH_LEN])
+{
+    crypto_generichash(hash_out, KENG_HASH_LEN, (const uint8_t *)json, strlen(json), NULL, 0);
+}
