@@ -15,6 +15,7 @@ enum {
     STATUS_UNAVAILABLE = 503,
     LISTED_COUNT = 50,
     SIGNOFF_LOOKED_COUNT = 200,
+    MS_PER_MINUTE = 60 * 1000,
     MS_PER_DAY = 24 * 3600 * 1000,
 };
 
@@ -125,7 +126,8 @@ static void put_form(const struct page *p, const struct quick *q)
                         "inputmode=\"numeric\" value=\"%u\"></label>", q->id,
                 page_text(p, LANG_EVENT), (unsigned)q->event);
     put_moment(p, "from", LANG_QUICK_PERIOD, q->from_ms);
-    put_moment(p, "until", LANG_QUICK_UNTIL, q->until_ms);
+    /* Forms know minutes: the one that is running ends where it is now, see read_draft(). */
+    put_moment(p, "until", LANG_QUICK_UNTIL, q->until_ms + MS_PER_MINUTE - 1);
     put_hazards(p, q->hazard);
     strbuf_putf(p->out, "<label>%s<select name=\"basis\"><option value=\"approved\"%s>%s</option>"
                         "<option value=\"received\"%s>%s</option></select></label>"
@@ -185,7 +187,7 @@ static int start_draft(const struct console_view *view, struct quick *q_out)
 {
     struct quick last;
     *q_out = (struct quick){ .commune = reported_commune(view->console), .approved = true,
-                             .until_ms = view->wall_ms - view->wall_ms % 60000 };
+                             .until_ms = view->wall_ms };
     q_out->event =
         (uint32_t)console_number(http_query(view->request, "event"), REPORT_EVENT_MAX, 0);
     q_out->drill = http_query(view->request, "drills") != NULL;
@@ -266,9 +268,12 @@ static bool read_draft(const struct console_view *view, struct quick *q)
     good = read_text(request, "isolated", q->isolated) && good;
     good = read_text(request, "response", q->response) && good;
     good = read_text(request, "wants", q->wants) && good;
-    return read_moment(request, "from", &q->from_ms) &&
-           read_moment(request, "until", &q->until_ms) && event >= 0 && good &&
-           q->from_ms >= KENG_EPOCH_UNIX_S * 1000 && q->from_ms <= q->until_ms &&
+    if (!read_moment(request, "from", &q->from_ms) ||
+        !read_moment(request, "until", &q->until_ms) || event < 0 || !good)
+        return false;
+    if (q->until_ms > view->wall_ms && q->until_ms <= view->wall_ms + MS_PER_MINUTE)
+        q->until_ms = view->wall_ms;
+    return q->from_ms >= KENG_EPOCH_UNIX_S * 1000 && q->from_ms <= q->until_ms &&
            q->until_ms <= view->wall_ms;
 }
 
@@ -354,12 +359,11 @@ static void put_sums(const struct page *p, const struct quick *q)
 /* The signed report behind a line is one press away, by what the figure says of its place. */
 static void put_source(const struct page *p, const struct quick *q, const struct quick_line *line)
 {
-    char moment[LANG_TIME_LEN];
-    lang_time_local(q->until_ms, moment);
     strbuf_putf(p->out, "<a href=\"/figure?commune=%" PRId64 "&amp;village=%u&amp;event=%u&amp;"
-                        "kind=%u&amp;code=%u&amp;asof=%s%s%s&amp;lang=%s\">%u-%u</a>", q->commune,
+                        "kind=%u&amp;code=%u&amp;asof=%" PRId64 "%s%s&amp;lang=%s\">"
+                        "%u-%u</a>", q->commune,
                 (unsigned)line->village, (unsigned)q->event, (unsigned)line->kind,
-                (unsigned)line->code, moment, q->approved ? "&amp;basis=approved" : "",
+                (unsigned)line->code, q->until_ms, q->approved ? "&amp;basis=approved" : "",
                 q->drill ? "&amp;drills=1" : "", lang_code(p->view->language),
                 (unsigned)line->author, (unsigned)line->seq);
 }

@@ -11,13 +11,12 @@ static void put_figure_link(const struct page *p, const struct totals_row *row,
                             const struct totals_filter *filter)
 {
     const struct totals_key *key = &row->key;
-    char moment[LANG_TIME_LEN] = "";
-    if (filter->as_of_ms)
-        lang_time_local(filter->as_of_ms, moment);
     strbuf_putf(p->out, "<a href=\"/figure?commune=%" PRId64 "&amp;village=%u&amp;event=%u&amp;"
-                        "kind=%u&amp;code=%u&amp;asof=%s%s%s&amp;lang=%s\">%u-%u</a>", key->commune,
+                        "kind=%u&amp;code=%u&amp;asof=%" PRId64 "%s%s&amp;lang=%s\">"
+                        "%u-%u</a>", key->commune,
                 (unsigned)key->village, (unsigned)key->event, (unsigned)key->kind,
-                (unsigned)key->code, moment, filter->approved ? "&amp;basis=approved" : "",
+                (unsigned)key->code, filter->as_of_ms,
+                filter->approved ? "&amp;basis=approved" : "",
                 filter->drills ? "&amp;drills=1" : "", lang_code(p->view->language),
                 (unsigned)row->author, (unsigned)row->seq);
 }
@@ -148,6 +147,10 @@ static bool read_filter(const struct console_view *view, struct totals_filter *f
         .approved = basis && strcmp(basis, "approved") == 0,
         .drills = http_query(request, "drills") != NULL,
     };
+    filter_out->as_of_ms = console_number(moment, INT64_MAX, -1); /* in links of ours */
+    if (filter_out->as_of_ms >= 0)
+        return true;
+    filter_out->as_of_ms = 0;
     return !moment || !*moment || lang_time_parse(moment, &filter_out->as_of_ms);
 }
 

@@ -52,6 +52,8 @@ def fill(rig, base):
     wait_for("the directive is filed", lambda: "1-" in lan.get("/directives").split("<dl")[0]
              and 'class="readers"' in lan.get("/directives"), 60)
     wait_for("the question is in the log", lambda: "Mấy người già" in lan.get(page), 60)
+    lan.post("/quick", "/quick", event="0", basis="received", hazard="1",
+             course="Mưa to từ 2 giờ sáng, suối lên nhanh.", isolated="Nà Lẹng (đường vào bị cắt)")
     return page
 
 
@@ -65,7 +67,8 @@ def pages_hold(tap):
         base = start(rig)
         record = fill(rig, base)
         pages = {"board": "/", "record": record, "directives": "/directives?template=1",
-                 "nodes": "/nodes", "people": "/people"}
+                 "nodes": "/nodes", "people": "/people", "totals": "/totals",
+                 "quick": "/quick", "quick-read": "/quick/read?id=1"}
         for width in (360, 1280):
             steps = [f"wait-js:{USABLE}", f"shot:{shots}/login-vi-{width}.png",
                      "type:input[name=login]::lan", "type:input[name=passphrase]::" + PASSPHRASE,
