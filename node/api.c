@@ -231,13 +231,16 @@ static json_t *do_roster(struct api *api)
 static json_t *neighbours_json(const struct node *n, uint64_t now_ms)
 {
     struct mesh_neighbour list[MESH_NEIGHBOUR_COUNT_MAX];
-    size_t count = mesh_neighbours(n->mesh, list);
     json_t *json = json_array();
-    for (size_t i = 0; i < count; i++)
-        json_array_append_new(json, json_pack(
-            "{s:i, s:I, s:i, s:f, s:b}", "node", list[i].node, "heard_s",
-            (json_int_t)((now_ms - list[i].heard_ms) / 1000), "rssi_dbm", list[i].rssi_dbm,
-            "snr_db", list[i].snr_db_x4 / 4.0, "in_sync", list[i].in_sync));
+    for (size_t s = 0; s < n->side_count; s++) {
+        size_t count = mesh_neighbours(n->sides[s].mesh, list);
+        for (size_t i = 0; i < count; i++)
+            json_array_append_new(json, json_pack(
+                "{s:i, s:I, s:i, s:f, s:b, s:s}", "node", list[i].node, "heard_s",
+                (json_int_t)((now_ms - list[i].heard_ms) / 1000), "rssi_dbm", list[i].rssi_dbm,
+                "snr_db", list[i].snr_db_x4 / 4.0, "in_sync", list[i].in_sync, "modem",
+                n->settings.modems[s].name));
+    }
     return json;
 }
 
@@ -270,8 +273,16 @@ static json_t *modem_counters_json(const struct radio *radio)
     return json;
 }
 
-static json_t *modem_json(const struct node *n, const struct radio *radio)
+static json_t *airtime_json(const struct node *n, const struct mesh_stats *s)
 {
+    return json_pack("{s:i, s:i, s:I}", "spent_ms", (int)s->window_airtime_ms, "budget_ms",
+                     (int)s->budget_ms, "window_ms",
+                     (json_int_t)n->roster.profile.duty_window_s * 1000);
+}
+
+static json_t *modem_json(const struct node *n, const struct radio *radio, size_t side)
+{
+    struct mesh_stats stats;
     const struct modem_caps *caps = &radio->driver->caps;
     struct modem_air air;
     modem_air(&radio->modem, &air);
@@ -279,6 +290,10 @@ static json_t *modem_json(const struct node *n, const struct radio *radio)
         "{s:s, s:s, s:s, s:s}", "port", radio->path, "driver", radio->driver->name, "state",
         radio_state_name(radio->state), "text",
         n->profile_changed ? "the commune's radio profile changed: restart kengd" : radio->text);
+    mesh_stats(n->sides[side].mesh, &stats);
+    json_object_set_new(json, "name", json_string(n->settings.modems[side].name));
+    json_object_set_new(json, "airtime", airtime_json(n, &stats));
+    json_object_set_new(json, "sent", sent_json(&stats));
     json_object_set_new(json, "region", json_string(radio->region.name));
     json_object_set_new(json, "settings", json_pack(
         "{s:I, s:I, s:i, s:i, s:i, s:i, s:b}", "freq_hz", (json_int_t)air.lora.freq_hz, "bw_hz",
@@ -310,11 +325,13 @@ static json_t *do_status(struct api *api, uint64_t now_ms)
                              "version", KENG_PROTOCOL_VERSION, "speed", (int)n->speed, "records",
                              (int)s.records_held, "logs", (int)s.logs_held, "digest", digest,
                              "clock_set", node_clock_set());
-    json_object_set_new(json, "airtime", json_pack(
-        "{s:i, s:i, s:I}", "spent_ms", (int)s.window_airtime_ms, "budget_ms", (int)s.budget_ms,
-        "window_ms", (json_int_t)n->roster.profile.duty_window_s * 1000));
+    json_object_set_new(json, "airtime", airtime_json(n, &s));
     json_object_set_new(json, "neighbours", neighbours_json(n, now_ms));
-    json_object_set_new(json, "modem", modem_json(n, api->radio));
+    json_t *modems = json_array();
+    for (size_t i = 0; i < n->side_count; i++)
+        json_array_append_new(modems, modem_json(n, &api->radios[i], i));
+    json_object_set(json, "modem", json_array_get(modems, 0));
+    json_object_set_new(json, "modems", modems);
     json_object_set_new(json, "sent", sent_json(&s));
     json_object_set_new(json, "verdicts", verdicts);
     json_object_set_new(json, "store", json_pack(
@@ -373,8 +390,8 @@ static enum api_outcome monitor(struct api *api, uint64_t now_ms, const json_t *
                                       UINT8_MAX);
         return API_ANSWERED;
     }
-    if (frame_count > 0)
-        mesh_sound(api->node->mesh, now_ms, (uint8_t)frame_count);
+    for (size_t i = 0; i < api->node->side_count && frame_count > 0; i++)
+        mesh_sound(api->node->sides[i].mesh, now_ms, (uint8_t)frame_count);
     *answer_out = json_pack("{s:b}", "ok", 1);
     return API_MONITOR;
 }

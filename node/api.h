@@ -10,7 +10,7 @@
 
 struct api {
     struct node *node;
-    const struct radio *radio;
+    const struct radio *radios; /* one for each side of the node */
 };
 
 enum api_outcome {

@@ -115,6 +115,8 @@ static void show_modem(const struct keng *k, const json_t *modem)
     const char *key;
     json_t *value;
 
+    const char *name = keng_string_of(modem, "name");
+    printf("%s%s", name, name[0] == '\0' ? "" : ": ");
     keng_say(k, stdout, TEXT_MODEM_HEAD,
              KENG_ARGS(keng_string_of(modem, "port"), keng_string_of(modem, "driver"),
                        text_get(k->lang, keng_modem_text(keng_string_of(modem, "state")))));
@@ -132,6 +134,11 @@ static void show_modem(const struct keng *k, const json_t *modem)
     keng_say(k, stdout, TEXT_MODEM_FRAME,
              KENG_ARGS(keng_num(keng_integer_of(modem, "mtu_len")).s,
                        keng_decimal(keng_integer_of(modem, "longest_us") / MS_PER_S, 3).s));
+    const json_t *airtime = json_object_get(modem, "airtime");
+    keng_say(k, stdout, TEXT_MODEM_AIRTIME,
+             KENG_ARGS(keng_decimal(keng_integer_of(airtime, "spent_ms"), 3).s,
+                       keng_decimal(keng_integer_of(airtime, "budget_ms"), 3).s,
+                       keng_decimal(keng_integer_of(airtime, "window_ms") / MS_PER_S / 6, 1).s));
     printf(" ");
     json_object_foreach((json_t *)(uintptr_t)counters, key, value)
         printf(" %s=%lld", key, (long long)json_integer_value(value));
@@ -145,11 +152,13 @@ static int run_show(struct keng *k)
 
     if (status != KENG_OK)
         return status;
-    const json_t *modem = json_object_get(answer, "modem");
-    if (k->option[OPT_JSON] != NULL)
-        keng_print_json(json_incref(json_object_get(answer, "modem")));
-    else
-        show_modem(k, modem);
+    const json_t *modems = json_object_get(answer, "modems");
+    for (size_t i = 0; i < json_array_size(modems); i++) {
+        if (k->option[OPT_JSON] != NULL)
+            keng_print_json(json_incref(json_array_get(modems, i)));
+        else
+            show_modem(k, json_array_get(modems, i));
+    }
     json_decref(answer);
     return KENG_OK;
 }
@@ -177,7 +186,9 @@ static void print_frame(const struct keng *k, json_t *frame)
         return;
     }
     keng_clock(keng_integer_of(frame, "at_ms") / MS_PER_S, clock, sizeof clock);
-    int len = snprintf(line, sizeof line, "%s %s %3lld B %s ms", clock, heard ? "<-" : "->",
+    int len = snprintf(line, sizeof line, "%s %s%s%s %3lld B %s ms", clock,
+                       keng_string_of(frame, "modem"),
+                       keng_string_of(frame, "modem")[0] == '\0' ? "" : " ", heard ? "<-" : "->",
                        (long long)keng_integer_of(frame, "len"),
                        keng_decimal(keng_integer_of(frame, "airtime_us") / MS_PER_S, 0).s);
     if (rssi != NULL)

@@ -367,7 +367,9 @@ int keng_modem_set_up(struct keng *k)
     snprintf(path, sizeof path, "%s/kengd.conf", k->home);
     if (settings_read(path, &s.settings, text) != 0)
         return keng_failed(k, TEXT_FAILED, KENG_ARGS(text));
-    s.modem = s.settings.modem;
+    if (s.settings.modem_count > 1 || s.settings.modems[0].name[0] != '\0')
+        return keng_wrong(k, TEXT_WRONG_SECTIONS, KENG_ARGS(path));
+    s.modem = s.settings.modems[0];
     if (k->option[OPT_RANGE] != NULL)
         s.modem.lora.bw_hz = s.modem.lora.sf = 0; /* chosen anew */
     int status = load_profile(k, &s);

@@ -132,8 +132,18 @@ static void print_node_line(const struct keng *k, const json_t *status)
                        keng_decimal(keng_integer_of(airtime, "spent_ms") / 100, 1).s,
                        keng_decimal(keng_integer_of(airtime, "budget_ms") / 100, 1).s,
                        text_get(k->lang, keng_modem_text(keng_string_of(modem, "state")))));
-    if (strcmp(keng_string_of(modem, "state"), "ready") != 0 && keng_string_of(modem, "text")[0])
-        keng_say(k, stdout, TEXT_MODEM_SAYS, KENG_ARGS(keng_string_of(modem, "text")));
+    const json_t *modems = json_object_get(status, "modems");
+    for (size_t i = 0; i < json_array_size(modems); i++) {
+        const json_t *each = json_array_get(modems, i);
+        if (strcmp(keng_string_of(each, "state"), "ready") == 0)
+            continue;
+        if (i > 0)
+            keng_say(k, stdout, TEXT_MODEM_OTHER_STATE,
+                     KENG_ARGS(keng_string_of(each, "name"),
+                               text_get(k->lang, keng_modem_text(keng_string_of(each, "state")))));
+        if (keng_string_of(each, "text")[0] != '\0')
+            keng_say(k, stdout, TEXT_MODEM_SAYS, KENG_ARGS(keng_string_of(each, "text")));
+    }
     if (strcmp(keng_string_of(store, "state"), "failing") == 0)
         keng_say(k, stdout, TEXT_STORE_FAILING, KENG_ARGS(keng_string_of(store, "text")));
 }

@@ -123,6 +123,8 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(WRONG_DRIVER, "không có loại bộ đàm '{1}'", "there is no kind of modem '{1}'") \
     X(WRONG_CLOSED, "{1} không cho biết cách phát: không tính được tầm xa; dùng keng modem test", \
       "{1} does not say how it modulates: its range cannot be worked out; try keng modem test") \
+    X(WRONG_SECTIONS, "{1} có các mục radio: sửa bằng tay", \
+      "{1} has sections for several modems: edit it by hand") \
     X(WRONG_CONF_TEXT, "--{1}: '{2}' quá dài hoặc có ký tự không dùng được", \
       "--{1}: '{2}' is too long or has characters that cannot stand there") \
     X(WRONG_COMMAND, \
@@ -354,6 +356,7 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(MODEM_SILENT, "không trả lời", "does not answer") \
     X(MODEM_UNLAWFUL, "không phát vì trái quy định", "not sending: unlawful") \
     X(MODEM_OTHER, "không rõ", "unknown") \
+    X(MODEM_OTHER_STATE, "  modem {1}: {2}", "  modem {1}: {2}") \
     X(MODEM_SAYS, "  modem: {1}", "  modem: {1}") \
     X(MODEM_HEAD, "{1} ({2}): {3}", "{1} ({2}): {3}") \
     X(MODEM_RADIO, "  {1} MHz, {2} kHz, SF{3}, 4/{4}, {5} dBm tại bộ đàm, {6}", \
@@ -363,6 +366,8 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(MODEM_VERIFIED, "  đã đọc lại, đúng như đã ghi", "  read back, as written") \
     X(MODEM_UNVERIFIED, "  chưa đọc lại được", "  not read back") \
     X(MODEM_FRAME, "  khung dài nhất {1} byte, {2} giây", "  longest frame {1} bytes, {2} s") \
+    X(MODEM_AIRTIME, "  đã phát {1} giây, được phép {2} giây mỗi {3} phút", \
+      "  sent for {1} s, {2} s allowed in any {3} minutes") \
     X(NO_PORTS, "không có cổng nối tiếp nào", "there is no serial port") \
     X(PROBE_FOUND, "{1}: {2}, {3} baud; trong kengd.conf: driver = \"{4}\"", \
       "{1}: {2}, {3} baud; in kengd.conf: driver = \"{4}\"") \

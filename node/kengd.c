@@ -28,13 +28,19 @@ enum {
 
 static const char DEFAULT_HOME[] = "/var/lib/keng";
 
-struct daemon {
-    struct node node;
-    struct radio radio;
-    struct server server;
+/* What a modem has to send. */
+struct sending {
     uint32_t tx_id; /* the frame the modem has; 0: none */
     struct mesh_tx tx;
     bool radio_ready;
+};
+
+/* A radio, a side of the node and what goes from one to the other have the same index. */
+struct daemon {
+    struct node node;
+    struct radio radios[SETTINGS_MODEM_COUNT_MAX];
+    struct sending sendings[SETTINGS_MODEM_COUNT_MAX];
+    struct server server;
     int signal_fd, lock_fd;
     unsigned speed;
 };
@@ -66,46 +72,52 @@ static uint64_t now_ms(const struct daemon *d)
 
 /* ---- the radio and the core ------------------------------------------------------------- */
 
-static void set_radio_ready(struct daemon *d, uint64_t at_ms)
+static void set_radio_ready(struct daemon *d, size_t side, uint64_t at_ms)
 {
-    bool ready = d->radio.state == RADIO_READY;
-    if (ready != d->radio_ready)
-        mesh_set_modem(d->node.mesh, at_ms, ready);
+    struct sending *s = &d->sendings[side];
+    bool ready = d->radios[side].state == RADIO_READY;
+    if (ready != s->radio_ready)
+        mesh_set_modem(d->node.sides[side].mesh, at_ms, ready);
     if (!ready)
-        d->tx_id = 0;
-    d->radio_ready = ready;
+        s->tx_id = 0;
+    s->radio_ready = ready;
 }
 
-static void tx_done(struct daemon *d, uint64_t at_ms, enum mesh_tx_result result)
+static void tx_done(struct daemon *d, size_t side, uint64_t at_ms, enum mesh_tx_result result)
 {
-    if (d->tx_id != 0)
-        mesh_on_tx_done(d->node.mesh, at_ms, d->tx_id, result);
-    d->tx_id = 0;
+    struct sending *s = &d->sendings[side];
+    if (s->tx_id != 0)
+        mesh_on_tx_done(d->node.sides[side].mesh, at_ms, s->tx_id, result);
+    s->tx_id = 0;
 }
 
 /* For whoever watches the air. */
-static void show_heard(struct daemon *d, const struct modem_event *ev, enum mesh_verdict verdict)
+static void show_heard(struct daemon *d, size_t side, const struct modem_event *ev,
+                       enum mesh_verdict verdict)
 {
+    const struct radio *radio = &d->radios[side];
     if (!server_monitored(&d->server))
         return;
     json_t *json = node_json_frame("heard", ev->frame, ev->len);
+    json_object_set_new(json, "modem", json_string(d->node.settings.modems[side].name));
     json_object_set_new(json, "verdict", json_string(mesh_verdict_name(verdict)));
-    json_object_set_new(json, "airtime_us",
-                        json_integer(modem_airtime_us(&d->radio.modem, ev->len)));
-    if (ev->has_signal && d->radio.driver->caps.has_rssi)
+    json_object_set_new(json, "airtime_us", json_integer(modem_airtime_us(&radio->modem, ev->len)));
+    if (ev->has_signal && radio->driver->caps.has_rssi)
         json_object_set_new(json, "rssi_dbm", json_integer(ev->rssi_dbm));
-    if (ev->has_signal && d->radio.driver->caps.has_snr)
+    if (ev->has_signal && radio->driver->caps.has_snr)
         json_object_set_new(json, "snr_db", json_real(ev->snr_db_x4 / 4.0));
     server_frame(&d->server, json);
 }
 
-static void show_sent(struct daemon *d, const struct modem_event *ev)
+static void show_sent(struct daemon *d, size_t side, const struct modem_event *ev)
 {
     static const char *const results[] = { [MODEM_TX_SENT] = "sent", [MODEM_TX_FAILED] = "failed",
                                            [MODEM_TX_UNKNOWN] = "unknown" };
-    if (!server_monitored(&d->server) || d->tx_id == 0)
+    const struct sending *s = &d->sendings[side];
+    if (!server_monitored(&d->server) || s->tx_id == 0)
         return;
-    json_t *json = node_json_frame("sent", d->tx.bytes, d->tx.len);
+    json_t *json = node_json_frame("sent", s->tx.bytes, s->tx.len);
+    json_object_set_new(json, "modem", json_string(d->node.settings.modems[side].name));
     json_object_set_new(json, "verdict", json_string(results[ev->tx_result]));
     json_object_set_new(json, "airtime_us", json_integer(ev->airtime_us));
     server_frame(&d->server, json);
@@ -113,68 +125,90 @@ static void show_sent(struct daemon *d, const struct modem_event *ev)
 
 /* The core charges what this modem takes, its own overhead included; longer frames than it can
  * send are refused. */
-static void set_airtime(struct daemon *d)
+static void set_airtime(struct daemon *d, size_t side)
 {
+    const struct radio *radio = &d->radios[side];
     uint32_t airtime_us[FRAME_LEN_MAX + 1] = { 0 };
-    size_t mtu_len = d->radio.driver->caps.mtu_len;
+    size_t mtu_len = radio->driver->caps.mtu_len;
     for (size_t len = 1; len <= FRAME_LEN_MAX; len++)
-        airtime_us[len] = modem_airtime_us(&d->radio.modem, len < mtu_len ? len : mtu_len);
-    mesh_set_airtime(d->node.mesh, airtime_us);
+        airtime_us[len] = modem_airtime_us(&radio->modem, len < mtu_len ? len : mtu_len);
+    mesh_set_airtime(d->node.sides[side].mesh, airtime_us);
 }
 
-static void on_modem_event(struct daemon *d, uint64_t at_ms, const struct modem_event *ev)
+static void on_modem_event(struct daemon *d, size_t side, uint64_t at_ms,
+                           const struct modem_event *ev)
 {
+    struct mesh *mesh = d->node.sides[side].mesh;
     switch (ev->type) {
     case MODEM_EV_READY:
-        set_airtime(d);
-        fprintf(stderr, "<6>kengd: modem ready on %s\n", d->radio.path);
+        set_airtime(d, side);
+        fprintf(stderr, "<6>kengd: modem ready on %s\n", d->radios[side].path);
         break;
     case MODEM_EV_RX: {
         struct mesh_rx_meta meta = { .rssi_dbm = ev->rssi_dbm, .snr_db_x4 = ev->snr_db_x4 };
-        show_heard(d, ev, mesh_on_frame(d->node.mesh, at_ms, ev->frame, ev->len, &meta));
+        show_heard(d, side, ev, mesh_on_frame(mesh, at_ms, ev->frame, ev->len, &meta));
         break;
     }
     case MODEM_EV_TX_DONE:
-        show_sent(d, ev);
-        tx_done(d, at_ms, MESH_TX_SENT);
+        show_sent(d, side, ev);
+        tx_done(d, side, at_ms, MESH_TX_SENT);
         break;
     case MODEM_EV_REFUSED:
-        tx_done(d, at_ms, MESH_TX_REFUSED);
+        tx_done(d, side, at_ms, MESH_TX_REFUSED);
         break;
     case MODEM_EV_MISMATCH:
     case MODEM_EV_SILENT:
     case MODEM_EV_FAULT:
-        fprintf(stderr, "<4>kengd: modem: %s\n", ev->text);
+        fprintf(stderr, "<4>kengd: modem: %s%s%s\n", d->node.settings.modems[side].name,
+                d->node.settings.modems[side].name[0] ? ": " : "", ev->text);
         break;
     }
 }
 
-/* Everything that can be done now is done: the modem's news, the core's wishes, a frame out. */
-static void work(struct daemon *d, uint64_t at_ms)
+static void hear(struct daemon *d, size_t side, uint64_t at_ms)
 {
-    radio_step(&d->radio, at_ms);
     struct modem_event ev;
-    while (radio_poll_event(&d->radio, at_ms, &ev)) {
-        on_modem_event(d, at_ms, &ev);
+    radio_step(&d->radios[side], at_ms);
+    while (radio_poll_event(&d->radios[side], at_ms, &ev)) {
+        on_modem_event(d, side, at_ms, &ev);
         node_drain(&d->node, at_ms); /* between events: staging room for the next frame's records */
     }
-    set_radio_ready(d, at_ms);
-    node_drain(&d->node, at_ms);
-    while (d->tx_id == 0 && mesh_poll_tx(d->node.mesh, at_ms, &d->tx)) {
-        d->tx_id = d->tx.tx_id;
-        if (radio_send(&d->radio, at_ms, d->tx.bytes, d->tx.len) != MODEM_OK) {
-            tx_done(d, at_ms, MESH_TX_REFUSED);
-            set_radio_ready(d, at_ms);
+    set_radio_ready(d, side, at_ms);
+}
+
+static void speak(struct daemon *d, size_t side, uint64_t at_ms)
+{
+    struct sending *s = &d->sendings[side];
+    while (s->tx_id == 0 && mesh_poll_tx(d->node.sides[side].mesh, at_ms, &s->tx)) {
+        s->tx_id = s->tx.tx_id;
+        if (radio_send(&d->radios[side], at_ms, s->tx.bytes, s->tx.len) != MODEM_OK) {
+            tx_done(d, side, at_ms, MESH_TX_REFUSED);
+            set_radio_ready(d, side, at_ms);
         }
         node_drain(&d->node, at_ms);
     }
 }
 
+/* Everything that can be done now is done: the modems' news, the cores' wishes, frames out. */
+static void work(struct daemon *d, uint64_t at_ms)
+{
+    for (size_t i = 0; i < d->node.side_count; i++)
+        hear(d, i, at_ms);
+    node_drain(&d->node, at_ms);
+    for (size_t i = 0; i < d->node.side_count; i++)
+        speak(d, i, at_ms);
+}
+
 static uint64_t next_deadline(const struct daemon *d)
 {
-    uint64_t at_ms = mesh_next_deadline(d->node.mesh);
-    uint64_t radio_ms = radio_next_deadline(&d->radio);
-    return radio_ms < at_ms ? radio_ms : at_ms;
+    uint64_t at_ms = MESH_NEVER;
+    for (size_t i = 0; i < d->node.side_count; i++) {
+        uint64_t mesh_ms = mesh_next_deadline(d->node.sides[i].mesh);
+        uint64_t radio_ms = radio_next_deadline(&d->radios[i]);
+        at_ms = mesh_ms < at_ms ? mesh_ms : at_ms;
+        at_ms = radio_ms < at_ms ? radio_ms : at_ms;
+    }
+    return at_ms;
 }
 
 static int wait_ms(const struct daemon *d, bool more)
@@ -190,21 +224,24 @@ static int wait_ms(const struct daemon *d, bool more)
 /* Returns the signal that ended it. */
 static int run(struct daemon *d)
 {
-    struct pollfd fds[SERVER_CLIENT_COUNT_MAX + 4];
+    struct pollfd fds[SERVER_CLIENT_COUNT_MAX + 2 + 2 * SETTINGS_MODEM_COUNT_MAX];
     bool more = false;
     for (;;) {
-        fds[0] = (struct pollfd){ .fd = d->signal_fd, .events = POLLIN };
-        fds[1].fd = radio_fd(&d->radio, &fds[1].events);
-        fds[1].revents = 0;
-        fds[2] = (struct pollfd){ .fd = radio_lines_fd(&d->radio), .events = POLLIN };
-        size_t count = server_poll_fds(&d->server, fds + 3);
-        if (poll(fds, 3 + count, wait_ms(d, more)) < 0 && errno != EINTR)
+        size_t own = 0;
+        fds[own++] = (struct pollfd){ .fd = d->signal_fd, .events = POLLIN };
+        for (size_t i = 0; i < d->node.side_count; i++) {
+            fds[own].fd = radio_fd(&d->radios[i], &fds[own].events);
+            fds[own++].revents = 0;
+            fds[own++] = (struct pollfd){ .fd = radio_lines_fd(&d->radios[i]), .events = POLLIN };
+        }
+        size_t count = server_poll_fds(&d->server, fds + own);
+        if (poll(fds, own + count, wait_ms(d, more)) < 0 && errno != EINTR)
             fprintf(stderr, "<3>kengd: poll: %s\n", strerror(errno));
         struct signalfd_siginfo info;
         if ((fds[0].revents & POLLIN) && read(d->signal_fd, &info, sizeof info) == sizeof info)
             return (int)info.ssi_signo;
         uint64_t at_ms = now_ms(d);
-        server_step(&d->server, at_ms, fds + 3, count);
+        server_step(&d->server, at_ms, fds + own, count);
         work(d, at_ms);
         more = server_flush(&d->server);
     }
@@ -238,10 +275,11 @@ static struct region region_of(const struct profile *p, uint32_t freq_hz)
     return p->bands[0]; /* zero where there is none */
 }
 
-static int open_radio(struct daemon *d)
+static int open_radio(struct daemon *d, size_t side)
 {
+    struct radio *radio = &d->radios[side];
     const struct profile *p = &d->node.roster.profile;
-    const struct settings_modem *s = &d->node.settings.modem;
+    const struct settings_modem *s = &d->node.settings.modems[side];
     bool gateway = d->node.settings.gateway;
     struct lora_params lora = settings_lora(s, &p->lora);
     int power_dbm = p->eirp_dbm - s->antenna_gain_dbi + s->cable_loss_db;
@@ -264,13 +302,13 @@ static int open_radio(struct daemon *d)
         fprintf(stderr, "<3>kengd: kengd.conf: options is too long\n");
         return -1;
     }
-    if (radio_init(&d->radio, &config, now_ms(d)) < 0) {
-        fprintf(stderr, "<3>kengd: %s\n", d->radio.text);
+    if (radio_init(radio, &config, now_ms(d)) < 0) {
+        fprintf(stderr, "<3>kengd: %s\n", radio->text);
         return -1;
     }
-    if (d->radio.state == RADIO_UNLAWFUL)
-        fprintf(stderr, "<3>kengd: %s\n", d->radio.text);
-    d->radio.real_ports_refused = d->speed != 1;
+    if (radio->state == RADIO_UNLAWFUL)
+        fprintf(stderr, "<3>kengd: %s\n", radio->text);
+    radio->real_ports_refused = d->speed != 1;
     return 0;
 }
 
@@ -302,13 +340,14 @@ static int start(struct daemon *d, const char *home)
         fprintf(stderr, "<3>kengd: %s\n", text);
         return -1;
     }
-    if (open_radio(d) < 0)
-        return -1;
+    for (size_t i = 0; i < d->node.side_count; i++)
+        if (open_radio(d, i) < 0)
+            return -1;
     if (d->node.settings.socket[0])
         snprintf(path, sizeof path, "%s", d->node.settings.socket);
     else
         snprintf(path, sizeof path, "%s/kengd.sock", home);
-    if (server_open(&d->server, path, &d->node, &d->radio, text) < 0) {
+    if (server_open(&d->server, path, &d->node, d->radios, text) < 0) {
         fprintf(stderr, "<3>kengd: %s: %s\n", path, text);
         return -1;
     }
@@ -363,7 +402,6 @@ int main(int argc, char **argv)
     d.speed = 1;
     d.lock_fd = d.signal_fd = d.server.fd = -1;
     d.node.numbers.fd = -1;
-    d.radio.serial.fd = -1;
     int status = parse(argc, argv, &home, &d.speed);
     if (status >= 0)
         return status;
@@ -388,7 +426,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "<6>kengd: ended by signal %d, everything accepted is on disk\n", ended_by);
         status = EXIT_SUCCESS;
         server_close(&d.server);
-        radio_close(&d.radio, now_ms(&d));
+        for (size_t i = 0; i < d.node.side_count; i++)
+            radio_close(&d.radios[i], now_ms(&d));
     }
     node_close(&d.node);
     return status;

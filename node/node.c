@@ -21,6 +21,8 @@ enum {
     EVENT_BATCH_MAX = 24, /* more than the core can have waiting */
     MS_PER_S = 1000,
     DUTY_PARTS = 10000,
+    SECOND_SPARE = 256, /* more than a core keeps free, and what may be on its way to the store */
+    CATCH_UP_MS = 60000, /* between two tries of a side that could not take anything */
 };
 
 /* ---- time --------------------------------------------------------------------------- */
@@ -59,9 +61,15 @@ bool node_is_local(const struct node *n, uint16_t author)
     return find_identity(n, author) != NULL;
 }
 
+static const struct node *node_of(const void *ctx)
+{
+    const struct node_side *side = ctx;
+    return side->node;
+}
+
 static int outside_sign(void *ctx, uint16_t author, uint8_t *buf, size_t len_unsigned)
 {
-    const struct node *n = ctx;
+    const struct node *n = node_of(ctx);
     const struct home_identity *id = find_identity(n, author);
     if (!id)
         return -1;
@@ -72,20 +80,20 @@ static int outside_sign(void *ctx, uint16_t author, uint8_t *buf, size_t len_uns
 static bool outside_verify(void *ctx, const struct record_view *view,
                            const uint8_t key[KENG_KEY_LEN])
 {
-    const struct node *n = ctx;
+    const struct node *n = node_of(ctx);
     return record_verify(view, n->roster.network_id, key);
 }
 
 static void outside_tag(void *ctx, const uint8_t *head, size_t head_len, const uint8_t *rest,
                         size_t rest_len, uint8_t tag_out[FRAME_TAG_LEN])
 {
-    const struct node *n = ctx;
+    const struct node *n = node_of(ctx);
     frame_tag(n->network_key, head, head_len, rest, rest_len, tag_out);
 }
 
 static int outside_load(void *ctx, const struct record_ref *ref, uint8_t *buf)
 {
-    const struct node *n = ctx;
+    const struct node *n = node_of(ctx);
     return store_load(n->store, ref, buf);
 }
 
@@ -97,7 +105,6 @@ static int tell_author(struct node *n, const struct roster_author *a)
     struct mesh_author author = {
         .number = e->number,
         .last_good_seq = e->revoked_after == 0 ? UINT32_MAX : e->revoked_after - 1,
-        .local = node_is_local(n, e->number),
     };
     memcpy(author.key, e->key, KENG_KEY_LEN);
     switch (e->role) {
@@ -106,7 +113,12 @@ static int tell_author(struct node *n, const struct roster_author *a)
     case ROSTER_MEMBER:
     case ROSTER_NODE: break;
     }
-    return mesh_set_author(n->mesh, &author);
+    int err = MESH_OK;
+    for (size_t i = 0; i < n->side_count && err == MESH_OK; i++) {
+        author.local = i == 0 && node_is_local(n, e->number); /* the first side writes for all */
+        err = mesh_set_author(n->sides[i].mesh, &author);
+    }
+    return err;
 }
 
 static void apply_root_record(struct node *n, const struct record_view *view)
@@ -129,19 +141,32 @@ static void apply_root_record(struct node *n, const struct record_view *view)
 
 /* ---- own reports on their way --------------------------------------------------------------- */
 
+uint8_t node_carriers(const struct node *n, const struct record_ref *ref,
+                      uint16_t carriers_out[MESH_NEIGHBOUR_COUNT_MAX])
+{
+    struct mesh_record_state ms;
+    uint8_t count = 0;
+    for (size_t i = 0; i < n->side_count; i++) {
+        if (!mesh_record_state(n->sides[i].mesh, ref, &ms))
+            continue;
+        for (uint8_t k = 0; k < ms.carrier_count && count < MESH_NEIGHBOUR_COUNT_MAX; k++)
+            carriers_out[count++] = ms.carriers[k];
+    }
+    return count;
+}
+
 void node_report_state(struct node *n, const struct record_ref *ref, uint16_t carried_by,
                        struct node_report *report_out)
 {
     struct node_report r = { .ref = *ref, .carried_by = carried_by, .review_by = AUTHOR_NONE };
     struct mesh_record_state ms;
     struct store_review review;
-    if (mesh_record_state(n->mesh, ref, &ms)) {
-        r.carrier_count = ms.carrier_count;
-        if (ms.carrier_count > 0 && carried_by == AUTHOR_NONE)
-            r.carried_by = ms.carriers[0];
-        if (ms.gateway != AUTHOR_NONE)
-            r.state = REPORT_RECEIVED;
-    }
+    uint16_t carriers[MESH_NEIGHBOUR_COUNT_MAX];
+    r.carrier_count = node_carriers(n, ref, carriers);
+    if (r.carrier_count > 0 && carried_by == AUTHOR_NONE)
+        r.carried_by = carriers[0];
+    if (mesh_record_state(n->mesh, ref, &ms) && ms.gateway != AUTHOR_NONE)
+        r.state = REPORT_RECEIVED;
     if (r.state == REPORT_STORED && r.carried_by != AUTHOR_NONE)
         r.state = REPORT_CARRIED;
     if (store_find_review(n->store, ref, &review) == STORE_OK) {
@@ -188,11 +213,15 @@ static void announce(struct node *n, const struct node_report *r)
  * says otherwise. */
 static void follow_reports(struct node *n)
 {
-    struct mesh_stats stats;
-    mesh_stats(n->mesh, &stats);
-    if (stats.state_changes == n->state_changes_seen)
+    uint32_t state_changes = 0;
+    for (size_t i = 0; i < n->side_count; i++) {
+        struct mesh_stats stats;
+        mesh_stats(n->sides[i].mesh, &stats);
+        state_changes += stats.state_changes;
+    }
+    if (state_changes == n->state_changes_seen)
         return;
-    n->state_changes_seen = stats.state_changes;
+    n->state_changes_seen = state_changes;
     bool changed[NODE_OPEN_COUNT_MAX] = { false }, begun = false, good = true;
     for (size_t i = 0; i < n->open_count; i++) {
         struct node_report now;
@@ -251,7 +280,7 @@ static int make_room(struct node *n, const struct mesh_event *ev)
     return err == STORE_OK && ev->settles ? store_put_settled(n->store, &ev->leaves) : err;
 }
 
-static int apply_event(struct node *n, const struct mesh_event *ev)
+static int apply_event(struct node *n, const struct node_side *side, const struct mesh_event *ev)
 {
     struct record_view view;
     int64_t arrival;
@@ -276,7 +305,7 @@ static int apply_event(struct node *n, const struct mesh_event *ev)
     case MESH_EV_SETTLE:
         return store_put_settled(n->store, &ev->ref);
     case MESH_EV_CHARGE:
-        return store_put_airtime(n->store, n->boot_id, ev->minute_ms, ev->minute_airtime_us);
+        return store_put_airtime(n->store, side->ledger, ev->minute_ms, ev->minute_airtime_us);
     case MESH_EV_RESERVE:
         if (numbers_put(&n->numbers, ev->ref.author, ev->ref.lane, ev->ref.seq) == 0)
             return STORE_OK;
@@ -365,8 +394,97 @@ static void note_store(struct node *n, bool durable)
     n->store_failing = !durable;
 }
 
-/* All that the core wants durable now, in one transaction, then the answers. */
-static bool persist(struct node *n, uint64_t now_ms)
+/* ---- several sides over one store ------------------------------------------------------------ */
+
+static bool in_store(struct node *n, const struct mesh_event *ev)
+{
+    uint8_t bytes[RECORD_LEN_MAX];
+    int len = store_load(n->store, &ev->ref, bytes);
+    return len == ev->len && memcmp(bytes, ev->bytes, ev->len) == 0;
+}
+
+/* What the first side has kept, or let go of, becomes known to the others. */
+static void tell_sides(struct node *n, uint64_t now_ms, const struct mesh_event *ev)
+{
+    for (size_t i = 1; i < n->side_count; i++) {
+        struct node_side *side = &n->sides[i];
+        if (ev->type == MESH_EV_SETTLE)
+            mesh_on_left(side->mesh, now_ms, &ev->ref, true);
+        if (ev->type == MESH_EV_STORE && ev->leaves.seq != 0)
+            mesh_on_left(side->mesh, now_ms, &ev->leaves, ev->settles);
+        if ((ev->type == MESH_EV_STORE || ev->type == MESH_EV_FORK) &&
+            mesh_on_record(side->mesh, now_ms, ev->bytes, ev->len) == MESH_RX_FULL)
+            side->behind_ms = now_ms;
+    }
+}
+
+static bool persist_first(struct node *n, uint64_t now_ms);
+
+/* A further side has heard something new: the first one takes it in, or refuses it for both. */
+static bool take_by_first(struct node *n, uint64_t now_ms, const struct mesh_event *ev)
+{
+    if (in_store(n, ev))
+        return true;
+    mesh_on_record(n->mesh, now_ms, ev->bytes, ev->len);
+    persist_first(n, now_ms);
+    return in_store(n, ev);
+}
+
+/* What a further side wants durable: its airtime is its own, of records the first side decides. */
+static bool persist_further(struct node *n, struct node_side *side, uint64_t now_ms)
+{
+    struct mesh_event ev;
+    bool any = false;
+    while (mesh_poll_event(side->mesh, now_ms, &ev)) {
+        bool good;
+        if (ev.type == MESH_EV_FORK)
+            mesh_on_record(n->mesh, now_ms, ev.bytes, ev.len);
+        if (ev.type == MESH_EV_STORE) {
+            good = take_by_first(n, now_ms, &ev);
+        } else {
+            good = store_begin(n->store) == STORE_OK && apply_event(n, side, &ev) == STORE_OK &&
+                   store_commit(n->store) == STORE_OK;
+            if (!good) {
+                store_rollback(n->store);
+                snprintf(n->disk_text, sizeof n->disk_text, "%s", store_text(n->store));
+            }
+            note_store(n, good);
+        }
+        mesh_on_persisted(side->mesh, now_ms, ev.event_id, good);
+        any = true;
+    }
+    return any;
+}
+
+struct offering { struct node_side *side; uint64_t now_ms; bool full, taken; };
+
+static bool offer_stored(void *ctx, const struct store_record *row)
+{
+    struct offering *o = ctx;
+    struct record_view view;
+    struct mesh_record_state ms;
+    if (record_decode(row->bytes, row->len, &view) != RECORD_OK ||
+        mesh_record_state(o->side->mesh, &view.ref, &ms))
+        return true;
+    enum mesh_verdict verdict = mesh_on_record(o->side->mesh, o->now_ms, row->bytes, row->len);
+    o->full = verdict == MESH_RX_FULL;
+    o->taken = o->taken || verdict == MESH_RX_NEW;
+    return !o->full;
+}
+
+/* Everything in the store that this side lacks is offered to it, as much as it can stage. */
+static void catch_up(struct node *n, struct node_side *side, uint64_t now_ms)
+{
+    struct offering o = { .side = side, .now_ms = now_ms };
+    if (store_each_record(n->store, offer_stored, &o) != STORE_OK)
+        fprintf(stderr, "<4>kengd: %s\n", store_text(n->store));
+    side->behind_ms = !o.full ? UINT64_MAX : o.taken ? now_ms : now_ms + CATCH_UP_MS;
+}
+
+/* ---- all that the first core wants durable ----------------------------------------------- */
+
+/* In one transaction, then the answers. */
+static bool persist_first(struct node *n, uint64_t now_ms)
 {
     static struct mesh_event events[EVENT_BATCH_MAX];
     size_t count = 0;
@@ -377,7 +495,7 @@ static bool persist(struct node *n, uint64_t now_ms)
             good = store_begin(n->store) == STORE_OK;
         }
         begun = true;
-        good = good && apply_event(n, &events[count]) == STORE_OK;
+        good = good && apply_event(n, &n->sides[0], &events[count]) == STORE_OK;
         count++;
     }
     if (!begun)
@@ -392,8 +510,24 @@ static bool persist(struct node *n, uint64_t now_ms)
         mesh_on_persisted(n->mesh, now_ms, events[i].event_id, good);
         if (events[i].type == MESH_EV_STORE)
             settle_record(n, &events[i], good);
+        if (good)
+            tell_sides(n, now_ms, &events[i]);
     }
     return true;
+}
+
+static bool persist(struct node *n, uint64_t now_ms)
+{
+    bool any = persist_first(n, now_ms);
+    for (size_t i = 1; i < n->side_count; i++) {
+        struct node_side *side = &n->sides[i];
+        any = persist_further(n, side, now_ms) || any;
+        if (side->behind_ms <= now_ms && !n->store_failing) {
+            catch_up(n, side, now_ms);
+            any = persist_further(n, side, now_ms) || any;
+        }
+    }
+    return any;
 }
 
 /* ---- submits ------------------------------------------------------------------------------ */
@@ -480,7 +614,8 @@ static void stage_pending(struct node *n, uint64_t now_ms)
 
 void node_drain(struct node *n, uint64_t now_ms)
 {
-    mesh_set_clock(n->mesh, node_created_min(), node_clock_set());
+    for (size_t i = 0; i < n->side_count; i++)
+        mesh_set_clock(n->sides[i].mesh, node_created_min(), node_clock_set());
     do
         stage_pending(n, now_ms);
     while (persist(n, now_ms));
@@ -498,6 +633,7 @@ const char *node_add(struct node *n, uint64_t now_ms, const uint8_t *bytes, size
 
 /* ---- start --------------------------------------------------------------------------------- */
 
+static_assert((int)STORE_LEDGER_COUNT_MAX == (int)SETTINGS_MODEM_COUNT_MAX, "a ledger each");
 static_assert((int)STORE_TEXT_LEN == (int)NUMBERS_TEXT_LEN, "one buffer serves both");
 
 struct restoring { struct node *n; size_t refused; };
@@ -511,13 +647,17 @@ static bool restore_record(void *ctx, const struct store_record *row)
         r->refused++;
         return true;
     }
-    if (mesh_restore_record(n->mesh, &view) != MESH_OK) {
+    int err = MESH_OK;
+    for (size_t i = 0; i < n->side_count && err == MESH_OK; i++)
+        err = mesh_restore_record(n->sides[i].mesh, &view);
+    if (err != MESH_OK) {
         r->refused++;
         return true;
     }
     if (view.ref.author == AUTHOR_ROOT)
         apply_root_record(n, &view);
-    mesh_restore_ack(n->mesh, &view);
+    for (size_t i = 0; i < n->side_count; i++)
+        mesh_restore_ack(n->sides[i].mesh, &view);
     if (record_is_report(view.kind) && node_is_local(n, view.ref.author))
         open_report(n, &view.ref, row->carried_by);
     return true;
@@ -527,37 +667,49 @@ static void restore_settled(void *ctx, const struct record_ref *ref)
 {
     struct node *n = ctx;
     /* Of an author whom the roster no longer names there is nothing to settle. */
-    if (mesh_restore_settled(n->mesh, ref->author, ref->lane, ref->seq) != MESH_OK)
+    int err = MESH_OK;
+    for (size_t i = 0; i < n->side_count && err == MESH_OK; i++)
+        err = mesh_restore_settled(n->sides[i].mesh, ref->author, ref->lane, ref->seq);
+    if (err != MESH_OK)
         fprintf(stderr, "<4>kengd: nothing is known of author %u\n", ref->author);
 }
 
 struct old_airtime { struct node *n; uint64_t now_ms, unknown_age_us; };
 
-static void restore_airtime(void *ctx, bool same_boot, uint64_t minute_ms, uint32_t airtime_us)
+static void restore_airtime(void *ctx, const char *ledger, uint64_t minute_ms, uint32_t airtime_us)
 {
     struct old_airtime *old = ctx;
-    if (same_boot && minute_ms <= old->now_ms)
-        mesh_restore_airtime(old->n->mesh, old->now_ms, old->now_ms - minute_ms, airtime_us);
-    else
-        old->unknown_age_us += airtime_us;
+    for (size_t i = 0; i < old->n->side_count; i++) {
+        const struct node_side *side = &old->n->sides[i];
+        if (strcmp(ledger, side->ledger) == 0 && minute_ms <= old->now_ms) {
+            mesh_restore_airtime(side->mesh, old->now_ms, old->now_ms - minute_ms, airtime_us);
+            return;
+        }
+    }
+    old->unknown_age_us += airtime_us;
 }
 
-/* Airtime of another boot has an unknown age: it counts as spent just now and is written so. */
+/* Airtime of another boot has an unknown age, and of a modem that has another name now, an unknown
+ * sender: it counts as spent just now by each of them, and is written so. */
 static int take_over_airtime(struct node *n, uint64_t now_ms)
 {
     struct old_airtime old = { .n = n, .now_ms = now_ms };
-    int err = store_each_airtime(n->store, n->boot_id, restore_airtime, &old);
+    const char *ledgers[STORE_LEDGER_COUNT_MAX] = { NULL };
+    int err = store_each_airtime(n->store, restore_airtime, &old);
     uint64_t window_ms = (uint64_t)n->roster.profile.duty_window_s * MS_PER_S * 2;
     uint32_t us = old.unknown_age_us > UINT32_MAX ? UINT32_MAX : (uint32_t)old.unknown_age_us;
-    if (us > 0)
-        mesh_restore_airtime(n->mesh, now_ms, 0, us);
+    for (size_t i = 0; i < n->side_count; i++) {
+        ledgers[i] = n->sides[i].ledger;
+        if (us > 0)
+            mesh_restore_airtime(n->sides[i].mesh, now_ms, 0, us);
+    }
     if (err == STORE_OK)
         err = store_begin(n->store);
     if (err == STORE_OK)
-        err = store_trim_airtime(n->store, n->boot_id, now_ms > window_ms ? now_ms - window_ms : 0);
-    if (err == STORE_OK && us > 0)
-        err = store_put_airtime(n->store, n->boot_id, now_ms / 60000 * 60000,
-                                mesh_minute_airtime_us(n->mesh));
+        err = store_trim_airtime(n->store, ledgers, now_ms > window_ms ? now_ms - window_ms : 0);
+    for (size_t i = 0; i < n->side_count && err == STORE_OK && us > 0; i++)
+        err = store_put_airtime(n->store, ledgers[i], now_ms / 60000 * 60000,
+                                mesh_minute_airtime_us(n->sides[i].mesh));
     if (err == STORE_OK)
         err = store_commit(n->store);
     if (err != STORE_OK)
@@ -578,51 +730,77 @@ static int read_boot_id(struct node *n)
     return 0;
 }
 
-/* What one frame of this node's modem carries; without a driver nothing is sent anyway. */
+/* What one frame of this modem carries; without a driver nothing is sent anyway. */
 static uint16_t mtu_len(const char *driver_name)
 {
     const struct modem_driver *driver = modem_driver_find(driver_name);
     return driver && driver->caps.mtu_len < FRAME_LEN_MAX ? driver->caps.mtu_len : FRAME_LEN_MAX;
 }
 
-static int make_mesh(struct node *n, uint64_t now_ms, char *text)
+static struct mesh_config config_of(struct node *n, struct node_side *side,
+                                    const struct settings_modem *modem, bool second)
 {
     const struct profile *p = &n->roster.profile;
-    /* What a larger store holds is kept: a smaller number only ends its growth. */
-    int64_t stored = store_record_count(n->store);
-    if (stored > n->settings.record_count_max)
-        n->settings.record_count_max = stored < MESH_RECORD_COUNT_MAX ? (uint32_t)stored
-                                                                      : MESH_RECORD_COUNT_MAX;
     uint16_t duty_e4 = n->settings.gateway ? p->duty_gateway_e4 : p->duty_node_e4;
     struct mesh_config cfg = {
-        .outside = { .ctx = n, .sign = outside_sign, .verify = outside_verify,
+        .outside = { .ctx = side, .sign = outside_sign, .verify = outside_verify,
                      .tag = outside_tag, .load = outside_load },
-        .lora = settings_lora(&n->settings.modem, &p->lora),
+        .lora = settings_lora(modem, &p->lora),
         .node = n->settings.node,
-        .gateway = n->settings.gateway,
-        .mtu_len = mtu_len(n->settings.modem.driver),
+        .gateway = n->settings.gateway && !second,
+        .second = second,
+        .mtu_len = mtu_len(modem->driver),
         .record_count_max = n->settings.record_count_max,
         .log_count_max = LOG_COUNT_MAX,
         .author_count_max = AUTHOR_COUNT_MAX,
         .duty_window_ms = p->duty_window_s * MS_PER_S,
         .duty_budget_ms = (uint32_t)((uint64_t)p->duty_window_s * MS_PER_S * duty_e4 / DUTY_PARTS),
     };
+    if (second && cfg.record_count_max + SECOND_SPARE <= MESH_RECORD_COUNT_MAX)
+        cfg.record_count_max += SECOND_SPARE; /* it takes whatever the first side keeps */
     randombytes_buf(&cfg.seed, sizeof cfg.seed);
+    return cfg;
+}
+
+static int make_side(struct node *n, size_t index, uint64_t now_ms, char *text)
+{
+    struct node_side *side = &n->sides[index];
+    const struct settings_modem *modem = &n->settings.modems[index];
+    side->node = n;
+    side->behind_ms = UINT64_MAX;
+    snprintf(side->ledger, sizeof side->ledger, "%s%s%s", n->boot_id, modem->name[0] ? "/" : "",
+             modem->name);
+    struct mesh_config cfg = config_of(n, side, modem, index > 0);
     size_t len = mesh_storage_size(&cfg);
     if (len == 0) {
         snprintf(text, NODE_TEXT_LEN, "the commune's profile asks for a duty window or a radio"
                  " setting that this kengd cannot keep (window of whole minutes, at most an hour)");
         return -1;
     }
-    n->mesh_storage = calloc(1, len);
-    if (!n->mesh_storage || mesh_init(n->mesh_storage, len, &cfg, now_ms, &n->mesh) != MESH_OK) {
+    side->storage = calloc(1, len);
+    if (!side->storage || mesh_init(side->storage, len, &cfg, now_ms, &side->mesh) != MESH_OK) {
         snprintf(text, NODE_TEXT_LEN, "out of memory: record_count_max in kengd.conf is %u",
                  n->settings.record_count_max);
         return -1;
     }
+    n->side_count = index + 1;
     struct mesh_author root = { .number = AUTHOR_ROOT, .last_good_seq = UINT32_MAX };
     memcpy(root.key, n->roster.root_key, KENG_KEY_LEN);
-    mesh_set_author(n->mesh, &root);
+    mesh_set_author(side->mesh, &root);
+    return 0;
+}
+
+static int make_sides(struct node *n, uint64_t now_ms, char *text)
+{
+    /* What a larger store holds is kept: a smaller number only ends its growth. */
+    int64_t stored = store_record_count(n->store);
+    if (stored > n->settings.record_count_max)
+        n->settings.record_count_max = stored < MESH_RECORD_COUNT_MAX ? (uint32_t)stored
+                                                                      : MESH_RECORD_COUNT_MAX;
+    for (size_t i = 0; i < n->settings.modem_count; i++)
+        if (make_side(n, i, now_ms, text) < 0)
+            return -1;
+    n->mesh = n->sides[0].mesh;
     return 0;
 }
 
@@ -751,7 +929,7 @@ int node_open(struct node *n, const char *home, unsigned speed, uint64_t now_ms,
     }
     if (read_commune(n, home, &commune, &reader, text) < 0 ||
         check_identities(n, home, text) < 0 || open_files(n, home, text) < 0 ||
-        make_mesh(n, now_ms, text) < 0 || restore(n, now_ms, text) < 0)
+        make_sides(n, now_ms, text) < 0 || restore(n, now_ms, text) < 0)
         goto out;
     import_commune(n, now_ms, &reader);
     result = 0;
@@ -769,7 +947,7 @@ void node_close(struct node *n)
     roster_free(&n->roster);
     sodium_memzero(n->identities, sizeof n->identities);
     sodium_memzero(n->network_key, sizeof n->network_key);
-    if (n->mesh_storage)
-        free(n->mesh_storage);
-    n->mesh_storage = NULL;
+    for (size_t i = 0; i < n->side_count; i++)
+        free(n->sides[i].storage);
+    n->side_count = 0;
 }

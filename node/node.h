@@ -23,6 +23,7 @@ enum {
     NODE_PENDING_COUNT_MAX = 32, /* clients that wait for their submit */
     NODE_OPEN_COUNT_MAX = 512,   /* own reports still on their way */
     NODE_BOOT_ID_LEN = 40,
+    NODE_LEDGER_LEN = NODE_BOOT_ID_LEN + SETTINGS_NAME_LEN + 1,
 };
 
 enum node_report_state { REPORT_STORED, REPORT_CARRIED, REPORT_RECEIVED, REPORT_READ };
@@ -46,9 +47,21 @@ struct node_pending {
     struct record_ref ref;
 };
 
-struct node {
+struct node;
+
+/* One modem's side: a core of its own, with its neighbours and its ledger, over the one store. */
+struct node_side {
+    struct node *node;
     struct mesh *mesh;
-    void *mesh_storage;
+    void *storage;
+    char ledger[NODE_LEDGER_LEN];
+    uint64_t behind_ms; /* when to offer it again what it had no room for; UINT64_MAX: nothing */
+};
+
+struct node {
+    struct mesh *mesh; /* of sides[0], which decides what the store keeps */
+    struct node_side sides[SETTINGS_MODEM_COUNT_MAX];
+    size_t side_count;
     struct store *store;
     struct numbers numbers;
     struct roster roster;
@@ -87,6 +100,9 @@ bool node_submit(struct node *n, uint64_t now_ms, uint64_t client, const struct 
                  const char *once);
 /* The client is gone: its submit still happens, its answer is dropped. */
 void node_forget_client(struct node *n, uint64_t client);
+/* Does another node hold it, by any of our sides?  The first found, AUTHOR_NONE: none known. */
+uint8_t node_carriers(const struct node *n, const struct record_ref *ref,
+                      uint16_t carriers_out[MESH_NEIGHBOUR_COUNT_MAX]);
 /* A record from a file or a cable; the word for what became of it. */
 const char *node_add(struct node *n, uint64_t now_ms, const uint8_t *bytes, size_t len);
 bool node_is_local(const struct node *n, uint16_t author);

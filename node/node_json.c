@@ -58,13 +58,13 @@ json_t *node_json_record(const struct store_record *record)
 static json_t *carriers(const struct node *n, const struct node_report *r)
 {
     json_t *list = json_array();
-    struct mesh_record_state ms;
+    uint16_t nodes[MESH_NEIGHBOUR_COUNT_MAX];
     bool listed = r->carried_by == AUTHOR_NONE;
-    if (mesh_record_state(n->mesh, &r->ref, &ms))
-        for (uint8_t i = 0; i < ms.carrier_count; i++) {
-            json_array_append_new(list, json_integer(ms.carriers[i]));
-            listed = listed || ms.carriers[i] == r->carried_by;
-        }
+    uint8_t count = node_carriers(n, &r->ref, nodes);
+    for (uint8_t i = 0; i < count; i++) {
+        json_array_append_new(list, json_integer(nodes[i]));
+        listed = listed || nodes[i] == r->carried_by;
+    }
     if (!listed)
         json_array_append_new(list, json_integer(r->carried_by));
     return list;

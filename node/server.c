@@ -338,11 +338,11 @@ static bool answered(const struct sockaddr_un *address)
     return yes;
 }
 
-int server_open(struct server *s, const char *path, struct node *node, const struct radio *radio,
+int server_open(struct server *s, const char *path, struct node *node, const struct radio *radios,
                 char text[static SERVER_TEXT_LEN])
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
-    *s = (struct server){ .fd = -1, .next_id = 1, .api = { .node = node, .radio = radio } };
+    *s = (struct server){ .fd = -1, .next_id = 1, .api = { .node = node, .radios = radios } };
     for (int i = 0; i < SERVER_CLIENT_COUNT_MAX; i++)
         s->clients[i].fd = -1;
     if (strlen(path) >= sizeof address.sun_path) {

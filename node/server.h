@@ -38,7 +38,7 @@ struct server {
 };
 
 /* Listens on path, replacing a socket that nobody answers on. */
-int server_open(struct server *s, const char *path, struct node *node, const struct radio *radio,
+int server_open(struct server *s, const char *path, struct node *node, const struct radio *radios,
                 char text[static SERVER_TEXT_LEN]);
 void server_close(struct server *s);
 /* Fills fds (SERVER_CLIENT_COUNT_MAX + 1 of them); returns the count. */

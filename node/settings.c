@@ -19,6 +19,8 @@ enum {
     PREAMBLE_SYMBOLS_MAX = 1024,
 };
 
+static const char NAME_LETTERS[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+
 /* libconfuse reports through a callback without a context: one parse at a time, at start. */
 static char first_error[SETTINGS_TEXT_LEN];
 
@@ -83,6 +85,33 @@ static int take_modem(cfg_t *cfg, struct settings_modem *out, char *text)
     return take_lora(cfg, &out->lora, text);
 }
 
+/* Either the keys of the only modem, or a section for each. */
+static int take_modems(cfg_t *cfg, struct settings *out, char *text)
+{
+    unsigned count = cfg_size(cfg, "radio");
+    out->modem_count = count > 0 ? count : 1;
+    if (count == 0)
+        return take_modem(cfg, &out->modems[0], text);
+    if (count > SETTINGS_MODEM_COUNT_MAX || cfg_getstr(cfg, "modem")[0]) {
+        snprintf(text, SETTINGS_TEXT_LEN, "kengd.conf: either modem, or at most %d sections radio",
+                 SETTINGS_MODEM_COUNT_MAX);
+        return -1;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        cfg_t *section = cfg_getnsec(cfg, "radio", i);
+        const char *name = cfg_title(section);
+        if (take_modem(section, &out->modems[i], text) < 0 ||
+            copy(out->modems[i].name, sizeof out->modems[i].name, name, "radio", text) < 0)
+            return -1;
+        if (name[0] == '\0' || strspn(name, NAME_LETTERS) != strlen(name)) {
+            snprintf(text, SETTINGS_TEXT_LEN, "kengd.conf: a radio's name is of letters a-z, digits"
+                     " and -, not \"%.32s\"", name);
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static int take(cfg_t *cfg, struct settings *out, char *text)
 {
     long node, records;
@@ -99,7 +128,7 @@ static int take(cfg_t *cfg, struct settings *out, char *text)
                               .record_count_max = (uint32_t)records };
     if (copy(out->socket, sizeof out->socket, cfg_getstr(cfg, "socket"), "socket", text) < 0)
         return -1;
-    return take_modem(cfg, &out->modem, text);
+    return take_modems(cfg, out, text);
 }
 
 struct lora_params settings_lora(const struct settings_modem *modem,
@@ -126,10 +155,12 @@ struct lora_params settings_lora(const struct settings_modem *modem,
 
 int settings_read(const char *path, struct settings *out, char text[static SETTINGS_TEXT_LEN])
 {
+    cfg_opt_t radio[] = { MODEM_OPTIONS, CFG_END() };
     cfg_opt_t options[] = {
         CFG_INT("node", 0, CFGF_NONE),
         CFG_STR("role", "village", CFGF_NONE),
         CFG_STR("socket", "", CFGF_NONE),
+        CFG_SEC("radio", radio, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
         MODEM_OPTIONS,
         CFG_INT("record_count_max", RECORD_COUNT_DEFAULT, CFGF_NONE),
         CFG_END(),

@@ -4,13 +4,20 @@
 #define KENG_NODE_SETTINGS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "proto/airtime.h"
 
-enum { SETTINGS_PATH_LEN = 512, SETTINGS_NAME_LEN = 32, SETTINGS_TEXT_LEN = 256 };
+enum {
+    SETTINGS_PATH_LEN = 512,
+    SETTINGS_NAME_LEN = 32,
+    SETTINGS_TEXT_LEN = 256,
+    SETTINGS_MODEM_COUNT_MAX = 3,
+};
 
 struct settings_modem {
+    char name[SETTINGS_NAME_LEN];   /* of its section; empty for the only one */
     char port[SETTINGS_PATH_LEN];   /* serial port, by its stable name; empty: none */
     char driver[SETTINGS_NAME_LEN];
     char options[SETTINGS_PATH_LEN]; /* of that driver: "key=value …" */
@@ -23,7 +30,8 @@ struct settings {
     uint16_t node;   /* this box's number in the roster */
     bool gateway;    /* role = "gateway" */
     char socket[SETTINGS_PATH_LEN]; /* empty: HOME/kengd.sock */
-    struct settings_modem modem;
+    struct settings_modem modems[SETTINGS_MODEM_COUNT_MAX];
+    size_t modem_count;             /* at least 1 */
     uint32_t record_count_max;
 };
 

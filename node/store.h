@@ -17,7 +17,7 @@
 #include "proto/record.h"
 #include "proto/report.h"
 
-enum { STORE_TEXT_LEN = 256, STORE_ONCE_LEN_MAX = 32 };
+enum { STORE_TEXT_LEN = 256, STORE_ONCE_LEN_MAX = 32, STORE_LEDGER_COUNT_MAX = 3 };
 
 enum store_err {
     STORE_OK = 0,
@@ -68,8 +68,8 @@ int store_put_settled(struct store *s, const struct record_ref *ref);
 int store_put_review(struct store *s, const struct record_ref *of,
                      const struct store_review *review);
 int store_put_carried(struct store *s, const struct record_ref *ref, uint16_t node);
-/* Total airtime of one minute of the clock that boot_id names. */
-int store_put_airtime(struct store *s, const char *boot_id, uint64_t minute_ms,
+/* Total airtime of one minute; a ledger is one modem's in one boot, whose clock it goes by. */
+int store_put_airtime(struct store *s, const char *ledger, uint64_t minute_ms,
                       uint32_t airtime_us);
 
 /* Callbacks return false to stop. */
@@ -95,10 +95,11 @@ int store_each_settled(struct store *s, store_ref_fn fn, void *ctx);
 /* How many records there are, or negative. */
 int64_t store_record_count(struct store *s);
 
-typedef void (*store_airtime_fn)(void *ctx, bool same_boot, uint64_t minute_ms,
+typedef void (*store_airtime_fn)(void *ctx, const char *ledger, uint64_t minute_ms,
                                  uint32_t airtime_us);
-int store_each_airtime(struct store *s, const char *boot_id, store_airtime_fn fn, void *ctx);
-/* Forgets minutes before minute_ms of this boot and everything of other boots. */
-int store_trim_airtime(struct store *s, const char *boot_id, uint64_t minute_ms);
+int store_each_airtime(struct store *s, store_airtime_fn fn, void *ctx);
+/* Forgets minutes before minute_ms of these ledgers and everything of others. */
+int store_trim_airtime(struct store *s, const char *const ledgers[STORE_LEDGER_COUNT_MAX],
+                       uint64_t minute_ms);
 
 #endif

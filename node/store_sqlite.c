@@ -65,8 +65,9 @@ static const char *const SQL[ST_COUNT] = {
     [ST_PUT_CARRIED] = "UPDATE record SET carried_by = ? WHERE log = ? AND seq = ?"
                        " AND carried_by IS NULL",
     [ST_PUT_AIRTIME] = "INSERT OR REPLACE INTO airtime(boot, minute_ms, us) VALUES(?,?,?)",
-    [ST_TRIM_AIRTIME] = "DELETE FROM airtime WHERE boot <> ?1 OR minute_ms < ?2",
-    [ST_EACH_AIRTIME] = "SELECT boot = ?, minute_ms, us FROM airtime",
+    [ST_TRIM_AIRTIME] = "DELETE FROM airtime WHERE boot NOT IN (?1,?2,?3)"
+                        " OR minute_ms < ?4",
+    [ST_EACH_AIRTIME] = "SELECT boot, minute_ms, us FROM airtime",
     [ST_LOAD] = "SELECT bytes FROM record WHERE log = ? AND seq = ?",
     [ST_FIND_ONCE] = "SELECT log, seq FROM record WHERE once = ?",
     [ST_FIND_REVIEW] = "SELECT by, state, text, by_seq FROM review WHERE log = ? AND seq = ?",
@@ -369,20 +370,22 @@ int store_put_carried(struct store *s, const struct record_ref *ref, uint16_t no
     return run(s, st, "write who carries a record");
 }
 
-int store_put_airtime(struct store *s, const char *boot_id, uint64_t minute_ms, uint32_t airtime_us)
+int store_put_airtime(struct store *s, const char *ledger, uint64_t minute_ms, uint32_t airtime_us)
 {
     sqlite3_stmt *st = s->statements[ST_PUT_AIRTIME];
-    sqlite3_bind_text(st, 1, boot_id, -1, SQLITE_STATIC);
+    sqlite3_bind_text(st, 1, ledger, -1, SQLITE_STATIC);
     sqlite3_bind_int64(st, 2, (sqlite3_int64)minute_ms);
     sqlite3_bind_int64(st, 3, airtime_us);
     return run(s, st, "write the airtime ledger");
 }
 
-int store_trim_airtime(struct store *s, const char *boot_id, uint64_t minute_ms)
+int store_trim_airtime(struct store *s, const char *const ledgers[STORE_LEDGER_COUNT_MAX],
+                       uint64_t minute_ms)
 {
     sqlite3_stmt *st = s->statements[ST_TRIM_AIRTIME];
-    sqlite3_bind_text(st, 1, boot_id, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(st, 2, (sqlite3_int64)minute_ms);
+    for (int i = 0; i < STORE_LEDGER_COUNT_MAX; i++) /* NULL would make the whole test unknown */
+        sqlite3_bind_text(st, i + 1, ledgers[i] ? ledgers[i] : "", -1, SQLITE_STATIC);
+    sqlite3_bind_int64(st, STORE_LEDGER_COUNT_MAX + 1, (sqlite3_int64)minute_ms);
     return run(s, st, "trim the airtime ledger");
 }
 
@@ -585,15 +588,14 @@ struct airtime_rows { store_airtime_fn fn; void *ctx; };
 static bool airtime_row(void *ctx, sqlite3_stmt *st)
 {
     struct airtime_rows *rows = ctx;
-    rows->fn(rows->ctx, sqlite3_column_int(st, 0), (uint64_t)sqlite3_column_int64(st, 1),
+    const char *ledger = (const char *)sqlite3_column_text(st, 0);
+    rows->fn(rows->ctx, ledger ? ledger : "", (uint64_t)sqlite3_column_int64(st, 1),
              (uint32_t)sqlite3_column_int64(st, 2));
     return true;
 }
 
-int store_each_airtime(struct store *s, const char *boot_id, store_airtime_fn fn, void *ctx)
+int store_each_airtime(struct store *s, store_airtime_fn fn, void *ctx)
 {
-    sqlite3_stmt *st = s->statements[ST_EACH_AIRTIME];
     struct airtime_rows rows = { .fn = fn, .ctx = ctx };
-    sqlite3_bind_text(st, 1, boot_id, -1, SQLITE_STATIC);
-    return each_row(s, st, airtime_row, &rows);
+    return each_row(s, s->statements[ST_EACH_AIRTIME], airtime_row, &rows);
 }

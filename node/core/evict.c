@@ -12,6 +12,13 @@
 static const uint32_t GATEWAY_SPARE[PRIORITY_COUNT] = { 192, 128, 64, 32 };
 enum { OWN_SPARE = 192, OWN_SPARE_RESCUE = 96 };
 
+/* A gateway's word is why others let go of a record, so it does not; and what the second core of a
+ * box does not keep is decided by the first. */
+static bool keeps_all(const struct mesh *m)
+{
+    return m->cfg.gateway || m->cfg.second;
+}
+
 static uint32_t at_most_part(uint32_t count, uint32_t cap, uint32_t parts)
 {
     return count < cap / parts ? count : cap / parts;
@@ -144,7 +151,7 @@ bool evict_find(const struct mesh *m, const struct log *log, uint8_t priority, u
     if (log->lane != 0 && log->newest != SLOT_NONE)
         return true; /* it takes the place of the older one */
     /* What a gateway has acknowledged stays there: its word is why others let go of it. */
-    if (m->cfg.gateway)
+    if (keeps_all(m))
         return stays(log) || log->local ? taken(m) < cap : gateway_has_room(m, priority);
     uint32_t own = own_count(m);
     uint32_t spare = priority == PRIORITY_RESCUE ? at_most_part(OWN_SPARE_RESCUE, cap, 8)
@@ -169,7 +176,7 @@ static_assert(FRAME_ROOM_MIN == PRIORITY_ROUTINE + 2 && FRAME_ROOM_MAX == PRIORI
 uint8_t evict_room(const struct mesh *m)
 {
     uint8_t p = PRIORITY_ROUTINE;
-    if (m->cfg.gateway) {
+    if (keeps_all(m)) {
         while (p < PRIORITY_COUNT && !gateway_has_room(m, p))
             p++;
         return p == PRIORITY_ROUTINE ? 0 : p + 1;
@@ -201,21 +208,13 @@ void evict_begin(struct mesh *m, struct queued_event *q, uint32_t victim)
     q->ev.settles = settles(log, s->seq);
 }
 
-void evict_end(struct mesh *m, const struct queued_event *q, bool durable)
+static void let_go(struct mesh *m, uint32_t index, bool settle)
 {
-    if (q->victim == SLOT_NONE)
-        return;
-    struct slot *s = &m->slots[q->victim];
-    struct log *log = &m->logs[s->log];
-    uint32_t seq = s->seq;
-    m->leaving_count--;
-    if (!durable) {
-        s->flags &= (uint8_t)~SLOT_LEAVING;
-        return;
-    }
-    if (q->ev.settles)
+    struct log *log = &m->logs[m->slots[index].log];
+    uint32_t seq = m->slots[index].seq;
+    if (settle)
         table_settle(m, log, seq);
-    table_forget(m, q->victim);
+    table_forget(m, index);
     if (seq > log->settled && seq <= log->held)
         log->held = seq - 1;
     if (log->hole_ms == 0 && log->known > log->held)
@@ -225,6 +224,32 @@ void evict_end(struct mesh *m, const struct queued_event *q, bool durable)
     m->stats.evicted++;
     m->stats.state_changes++;
     m->need_dirty = true;
+}
+
+void evict_end(struct mesh *m, const struct queued_event *q, bool durable)
+{
+    if (q->victim == SLOT_NONE)
+        return;
+    m->leaving_count--;
+    if (durable)
+        let_go(m, q->victim, q->ev.settles);
+    else
+        m->slots[q->victim].flags &= (uint8_t)~SLOT_LEAVING;
+}
+
+void mesh_on_left(struct mesh *m, uint64_t now_ms, const struct record_ref *ref, bool settles)
+{
+    assert(now_ms >= m->now_ms);
+    m->now_ms = now_ms;
+    struct log *log = table_get_log(m, ref->author, ref->lane);
+    uint32_t index = log ? table_find(m, log, ref->seq) : SLOT_NONE;
+    if (index != SLOT_NONE && !(m->slots[index].flags & (SLOT_PENDING | SLOT_LEAVING)))
+        let_go(m, index, settles);
+    else if (index == SLOT_NONE && log && settles)
+        table_settle(m, log, ref->seq);
+    else
+        return;
+    neigh_recheck(m);
 }
 
 /* Missing, and not worth asking for: a gateway has it, and we have no room, or asked for a day. */
@@ -238,7 +263,7 @@ static bool given_up(const struct mesh *m, const struct log *log)
 
 void evict_advance(struct mesh *m)
 {
-    if (!m->settle_dirty || m->cfg.gateway)
+    if (!m->settle_dirty || keeps_all(m))
         return;
     for (uint16_t i = 0; i < m->log_count; i++) {
         const struct log *log = &m->logs[i];
@@ -252,7 +277,7 @@ void evict_advance(struct mesh *m)
 
 bool evict_declines(const struct mesh *m, const struct log *log, uint32_t seq)
 {
-    return !m->cfg.gateway && !log->local && log->lane == 0 && settles(log, seq) &&
+    return !keeps_all(m) && !log->local && log->lane == 0 && settles(log, seq) &&
            taken(m) >= m->cfg.record_count_max;
 }
 

@@ -140,6 +140,7 @@ struct mesh_config {
     uint64_t seed;      /* jitter only, never for keys */
     uint16_t node;      /* this node's number, the sender of its frames */
     bool gateway;       /* this node acknowledges, as author `node` */
+    bool second;        /* a further core of a box: the first decides what the store keeps */
     uint16_t mtu_len;   /* longest frame of the modem; at least RECORD_LEN_MIN + overhead */
     uint32_t record_count_max; /* when so many are held, each further one pushes one out */
     uint16_t log_count_max;
@@ -227,6 +228,9 @@ void mesh_sound(struct mesh *m, uint64_t now_ms, uint8_t frame_count);
 int mesh_on_tx_done(struct mesh *m, uint64_t now_ms, uint32_t tx_id, enum mesh_tx_result result);
 /* The answer to an event: is it on stable storage? */
 int mesh_on_persisted(struct mesh *m, uint64_t now_ms, uint32_t event_id, bool durable);
+/* Another core over the same store let go of a record, or, if settles, counts its log as held up
+ * to it, record or not. */
+void mesh_on_left(struct mesh *m, uint64_t now_ms, const struct record_ref *ref, bool settles);
 /* The claim of time put into records the core makes itself (acknowledgements). */
 void mesh_set_clock(struct mesh *m, uint32_t created_min, bool clock_set);
 /* What a frame of each length takes on the air as this modem sends it: charged from now on.  Until

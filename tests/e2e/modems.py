@@ -10,6 +10,8 @@ from rig import Rig, tap_main, wait_for  # noqa: E402
 
 SPEED = 20
 RANGE_KM = "6.5"
+FAR_HZ = 922300000
+REPORTS = 5
 
 
 def commune(rig, **more):
@@ -136,5 +138,73 @@ def measured(tap):
         rig.stop_air()
 
 
+def bridge_conf(rig, order=("near", "far")):
+    """A box between two families that can't hear each other, on two channels."""
+    radios = {"near": ("near", "meshcore-kiss", 0), "far": ("far", "rnode", FAR_HZ)}
+    with open(os.path.join(rig.homes["bridge"], "kengd.conf"), "w", encoding="utf-8") as f:
+        f.write('node = 3\n')
+        for name in order:
+            port, driver, freq_hz = radios[name]
+            f.write(f'radio {name} {{\n    modem = "{rig.path("ports", port)}"\n'
+                    f'    driver = "{driver}"\n    freq_hz = {freq_hz}\n}}\n')
+
+
+def bridged(tap):
+    with Rig(speed=SPEED) as rig:
+        rig.init()
+        rig.enroll("commune", 1, "UBND xã", "gateway", None)
+        rig.enroll("bridge", 3, "Trạm trên đèo", "node", 1)
+        rig.enroll("village", 2, "Trạm Nà Lẹng", "node", 1)
+        rig.enroll("village", 101, "Lý Thị Mai", "member", 1)
+        boards = [{"name": "commune", "duty_fraction": 0.1}, {"name": "near"},
+                  {"name": "far", "modem": "rnode"}, {"name": "village", "modem": "rnode"}]
+        rig.start_air([board["name"] for board in boards], modems=boards,
+                      links=[("commune", "near"), ("far", "village"), ("near", "far")])
+        rig.write_conf("commune", 1, "gateway")
+        bridge_conf(rig)
+        with open(os.path.join(rig.homes["village"], "kengd.conf"), "w", encoding="utf-8") as f:
+            f.write(f'node = 2\nmodem = "{rig.path("ports", "village")}"\ndriver = "rnode"\n'
+                    f'freq_hz = {FAR_HZ}\n')
+        for name in ("commune", "bridge", "village"):
+            rig.start_node(name)
+        modems = wait_for("both modems of the bridge", lambda: (m := rig.status("bridge")["modems"])
+                          and all(x["state"] == "ready" for x in m) and m, 30)
+        tap.ok([m["name"] for m in modems] == ["near", "far"] and
+               modems[1]["settings"]["freq_hz"] == FAR_HZ, "a box drives two modems", modems)
+        for figure in range(1, REPORTS + 1):
+            rig.keng("village", "report", "damage", f"nha_sap={figure}")
+        wait_for("the reports cross the bridge, and the commune's word comes back",
+                 lambda: sum(m["state"] == "received" for m in rig.mine("village")) == REPORTS, 120)
+        tap.ok(True, f"{REPORTS} reports cross it, and the acknowledgement comes back")
+        rig.keng("village", "report", "rescue", "mac_ket=3")
+        wait_for("a rescue report too",
+                 lambda: all(m["state"] == "received" for m in rig.mine("village")), 120)
+        held = {name: rig.status(name)["digest"] for name in ("commune", "bridge", "village")}
+        wait_for("all three hold the same", lambda: len({rig.status(n)["digest"] for n in held})
+                 == 1, 120)
+        tap.ok(True, "all three hold the same, down to the digest")
+        bridge = {m["name"]: m for m in rig.status("bridge")["modems"]}
+        tap.ok(bridge["near"]["sent"]["records"] >= REPORTS + 1 and
+               bridge["far"]["sent"]["records"] < REPORTS,
+               "what came from the village does not go back to it",
+               {name: m["sent"] for name, m in bridge.items()})
+        spent = {m["name"]: m["airtime"]["spent_ms"] for m in rig.status("bridge")["modems"]}
+        tap.ok(spent["near"] > 0 and spent["far"] > 0 and spent["near"] != spent["far"],
+               "each modem has a ledger of its own", spent)
+        for stop, order in ((None, ("near", "far")), (None, ("far", "near"))):
+            rig.stop("bridge")
+            bridge_conf(rig, order)
+            rig.start_node("bridge")
+            after = {m["name"]: m["airtime"]["spent_ms"] for m in rig.status("bridge")["modems"]}
+            tap.ok(all(after[name] >= spent[name] for name in spent) and
+                   all(after[name] < spent[name] + 4000 for name in spent),
+                   f"and keeps it over a restart, {order[0]} first", (spent, after))
+        shown = rig.keng("bridge", "modem", "show").stdout
+        tap.ok("near: " in shown and "far: " in shown, "show tells both", shown)
+        for name in ("commune", "bridge", "village"):
+            rig.stop(name)
+        rig.stop_air()
+
+
 if __name__ == "__main__":
-    tap_main(probes, set_up, measured)
+    tap_main(probes, set_up, measured, bridged)

@@ -59,7 +59,7 @@ static void start_api(void)
         .settings = modem_settings_default(&api_run.node.roster.profile.lora, 14),
     };
     FUZZ_CHECK(radio_init(&api_run.radio, &radio, api_run.now_ms) == 0);
-    api_run.api = (struct api){ .node = &api_run.node, .radio = &api_run.radio };
+    api_run.api = (struct api){ .node = &api_run.node, .radios = &api_run.radio };
     atexit(stop_api);
 }
 

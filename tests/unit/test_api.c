@@ -58,7 +58,7 @@ static int setup(void **state)
         .settings = modem_settings_default(&b->node.roster.profile.lora, 14),
     };
     assert_int_equal(radio_init(&b->radio, &radio, b->now_ms), 0);
-    b->api = (struct api){ .node = &b->node, .radio = &b->radio };
+    b->api = (struct api){ .node = &b->node, .radios = &b->radio };
     *state = b;
     return 0;
 }

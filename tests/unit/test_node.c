@@ -451,6 +451,110 @@ static void test_node_full_store_survives_restarts(void **state)
     assert_int_equal(answered_seq(&b->village), 2);
 }
 
+/* ---- two modems ---- */
+
+/* A note of the stranger, on the air of one of the village's sides. */
+static void hear_on(struct bench *b, size_t side, uint32_t seq, const char *text)
+{
+    uint8_t record[RECORD_LEN_MAX];
+    size_t len = commune_sign(&b->village.commune, COMMUNE_STRANGER, seq, RECORD_NOTE,
+                              (const uint8_t *)text, strlen(text), record);
+    mesh_on_record(b->village.node.sides[side].mesh, b->now_ms, record, len);
+    node_drain(&b->village.node, b->now_ms);
+}
+
+/* Both sides hold what the store holds, to the last record. */
+static void check_sides(struct bench *b)
+{
+    struct node *n = &b->village.node;
+    struct mesh_stats first, second;
+    mesh_stats(n->sides[0].mesh, &first);
+    mesh_stats(n->sides[1].mesh, &second);
+    assert_int_equal(first.records_held, store_record_count(n->store));
+    assert_int_equal(second.records_held, first.records_held);
+    assert_int_equal(second.digest, first.digest);
+}
+
+static void test_node_two_sides_hold_one_store(void **state)
+{
+    enum { LIMIT = 1000, MORE = 30 };
+    struct bench *b = *state;
+    struct ack ack = { .log_count = 1, .logs = { { COMMUNE_STRANGER * LANE_COUNT, LIMIT / 2 } } };
+    uint8_t body[RECORD_BODY_LEN_MAX], record[RECORD_LEN_MAX];
+    stop(&b->village);
+    commune_write(&b->village.commune, "kengd.conf", "node = 1\nrecord_count_max = 1000\n"
+                  "radio near {\n}\nradio far {\n driver = \"rnode\"\n freq_hz = 922000000\n}\n");
+    start(b, &b->village);
+    assert_int_equal(b->village.node.side_count, 2);
+    assert_string_equal(submit(b, &b->village, COMMUNE_MEMBER, 1), "ok");
+    check_sides(b);
+    uint32_t seq = 1;
+    for (; village_stats(b).records_held < LIMIT; seq++)
+        hear_on(b, seq % 2, seq, "");
+    check_sides(b);
+    int body_len = ack_encode(&ack, body, sizeof body);
+    size_t len = commune_sign(&b->village.commune, COMMUNE_GATEWAY, 1, RECORD_ACK_FIRST, body,
+                              (size_t)body_len, record);
+    mesh_on_record(b->village.node.sides[1].mesh, b->now_ms, record, len);
+    node_drain(&b->village.node, b->now_ms);
+    for (int i = 0; i < MORE; i++, seq++)
+        hear_on(b, seq % 2, seq, "");
+    check_sides(b);
+    assert_true(village_stats(b).evicted >= MORE);
+    hear_on(b, 1, seq - 1, "another text"); /* a fork, heard by the other side alone */
+    struct mesh_stats stats = village_stats(b);
+    assert_int_equal(stats.rx[MESH_RX_FORK], 1);
+    check_sides(b);
+    stop(&b->village);
+    start(b, &b->village);
+    check_sides(b);
+    assert_int_equal(village_stats(b).digest, stats.digest);
+}
+
+/* One transmission each by two modems: two ledgers, which a restart keeps apart. */
+static void test_node_two_sides_have_two_ledgers(void **state)
+{
+    struct bench *b = *state;
+    struct mesh_stats before[2], after[2];
+    stop(&b->village);
+    commune_write(&b->village.commune, "kengd.conf", "node = 1\nrecord_count_max = 2000\n"
+                  "radio near {\n}\nradio far {\n sf = 9\n}\n");
+    start(b, &b->village);
+    mesh_set_modem(b->village.node.sides[1].mesh, b->now_ms, true);
+    assert_string_equal(submit(b, &b->village, COMMUNE_MEMBER, 1), "ok");
+    for (int i = 0; i < 2000; i++) {
+        struct mesh_tx tx;
+        b->now_ms += 100;
+        node_drain(&b->village.node, b->now_ms);
+        for (size_t side = 0; side < 2; side++) {
+            struct mesh *mesh = b->village.node.sides[side].mesh;
+            if (mesh_poll_tx(mesh, b->now_ms, &tx))
+                mesh_on_tx_done(mesh, b->now_ms, tx.tx_id, MESH_TX_SENT);
+        }
+    }
+    for (size_t side = 0; side < 2; side++)
+        mesh_stats(b->village.node.sides[side].mesh, &before[side]);
+    assert_true(before[0].window_airtime_ms > 0 && before[1].window_airtime_ms > 0);
+    assert_int_not_equal(before[0].window_airtime_ms, before[1].window_airtime_ms);
+    stop(&b->village);
+    commune_write(&b->village.commune, "kengd.conf", "node = 1\nrecord_count_max = 2000\n"
+                  "radio far {\n sf = 9\n}\nradio near {\n}\n");
+    start(b, &b->village);
+    for (size_t side = 0; side < 2; side++) {
+        mesh_stats(b->village.node.sides[side].mesh, &after[side]);
+        assert_int_equal(after[side].window_airtime_ms, before[1 - side].window_airtime_ms);
+    }
+    /* A name that nobody has any more: whose modem it was is not known, so both pay. */
+    stop(&b->village);
+    commune_write(&b->village.commune, "kengd.conf", "node = 1\nrecord_count_max = 2000\n"
+                  "radio far {\n sf = 9\n}\nradio other {\n}\n");
+    start(b, &b->village);
+    mesh_stats(b->village.node.sides[0].mesh, &after[0]);
+    assert_in_range(after[0].window_airtime_ms,
+                    before[0].window_airtime_ms + before[1].window_airtime_ms - 1,
+                    before[0].window_airtime_ms + before[1].window_airtime_ms + 1);
+}
+
 /* ---- a disk that fails, seen by the rest ---- */
 
 static bool gateway_holds(struct bench *b, uint32_t seq)
@@ -582,6 +686,8 @@ int main(void)
         NODE_TEST(test_node_store_behind_its_numbers_writes_nothing_new),
         NODE_TEST(test_node_killed_at_any_file_length_uses_no_number_twice),
         NODE_TEST(test_node_full_store_survives_restarts),
+        NODE_TEST(test_node_two_sides_hold_one_store),
+        NODE_TEST(test_node_two_sides_have_two_ledgers),
         NODE_TEST(test_node_gateway_acknowledges_when_its_disk_is_well_again),
         NODE_TEST(test_node_failing_disk_refuses_what_comes_from_files),
         NODE_TEST(test_node_refuses_what_its_modem_cannot_carry),

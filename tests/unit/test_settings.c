@@ -52,15 +52,15 @@ static void test_settings_all_keys_are_read(void **state)
                                "record_count_max = 2000\n", &s), 0);
     assert_int_equal(s.node, 65534);
     assert_true(s.gateway);
-    assert_string_equal(s.modem.port, "/dev/serial/by-id/x");
-    assert_string_equal(s.modem.driver, "meshcore-kiss");
+    assert_string_equal(s.modems[0].port, "/dev/serial/by-id/x");
+    assert_string_equal(s.modems[0].driver, "meshcore-kiss");
     assert_string_equal(s.socket, "/run/kengd.sock");
-    assert_int_equal(s.modem.antenna_gain_dbi, -3);
-    assert_int_equal(s.modem.cable_loss_db, 2);
+    assert_int_equal(s.modems[0].antenna_gain_dbi, -3);
+    assert_int_equal(s.modems[0].cable_loss_db, 2);
     assert_int_equal(s.record_count_max, 2000);
     const struct lora_params commune = { .freq_hz = 921500000, .bw_hz = 125000, .sf = 9, .cr = 5,
                                          .preamble_symbols = 16 };
-    struct lora_params lora = settings_lora(&s.modem, &commune); /* cr, preamble: the commune's */
+    struct lora_params lora = settings_lora(&s.modems[0], &commune); /* the rest: the commune's */
     assert_int_equal(lora.freq_hz, 433920000);
     assert_int_equal(lora.bw_hz, 250000);
     assert_int_equal(lora.sf, 8);
@@ -74,10 +74,10 @@ static void test_settings_only_the_number_is_needed(void **state)
     struct settings s;
     assert_int_equal(read_text("node = 1", &s), 0);
     assert_false(s.gateway);
-    assert_string_equal(s.modem.port, "");
-    assert_string_equal(s.modem.driver, "meshcore-kiss");
+    assert_string_equal(s.modems[0].port, "");
+    assert_string_equal(s.modems[0].driver, "meshcore-kiss");
     assert_string_equal(s.socket, "");
-    assert_int_equal(s.modem.antenna_gain_dbi, 2);
+    assert_int_equal(s.modems[0].antenna_gain_dbi, 2);
     assert_int_equal(s.record_count_max, 50000);
 }
 
@@ -98,6 +98,11 @@ static void test_settings_mistakes_are_one_line_that_says_where(void **state)
         { "node = 1\ncable_loss_db = -1\n", "cable_loss_db must be from 0 to 30" },
         { "node = 1\nrecord_count_max = 10\n", "record_count_max must be from 1000" },
         { "node = 1\nrecord_count_max = 2000000\n", "record_count_max must be from 1000" },
+        { "node = 1\nradio A {\n}\n", "letters a-z" },
+        { "node = 1\nradio a {\n}\nradio a {\n}\n", "kengd.conf:4: " },
+        { "node = 1\nradio a {\n}\nradio b {\n}\nradio c {\n}\nradio d {\n}\n", "at most 3" },
+        { "node = 1\nmodem = \"x\"\nradio a {\n}\n", "either modem, or" },
+        { "node = 1\nradio a {\n sf = 99\n}\n", "sf must be from 0" },
         { "node = 1\nsf = 13\n", "sf must be from 0 to 12" },
         { "node = 1\nfreq_hz = -1\n", "freq_hz must be from 0" },
         { "node = 1\nrole = \"boss\"\n", "role must be \"village\" or \"gateway\", not \"boss\"" },

@@ -359,9 +359,10 @@ static void test_store_late_review_does_not_undo_a_newer(void **state)
 
 struct spent { uint64_t this_boot_us, others_us, first_minute_ms; };
 
-static void add_spent(void *ctx, bool same_boot, uint64_t minute_ms, uint32_t airtime_us)
+static void add_spent(void *ctx, const char *ledger, uint64_t minute_ms, uint32_t airtime_us)
 {
     struct spent *sum = ctx;
+    bool same_boot = strncmp(ledger, "new", 3) == 0;
     *(same_boot ? &sum->this_boot_us : &sum->others_us) += airtime_us;
     if (same_boot && minute_ms < sum->first_minute_ms)
         sum->first_minute_ms = minute_ms;
@@ -377,15 +378,18 @@ static void test_store_airtime_is_kept_per_boot_and_minute(void **state)
     assert_int_equal(store_put_airtime(s, "new", 60000, 100), STORE_OK);
     assert_int_equal(store_put_airtime(s, "new", 120000, 1000), STORE_OK);
     assert_int_equal(store_put_airtime(s, "new", 120000, UINT32_MAX), STORE_OK); /* a new total */
+    assert_int_equal(store_put_airtime(s, "new/433", 120000, 5), STORE_OK); /* another modem */
+    assert_int_equal(store_put_airtime(s, "new/gone", 120000, 3), STORE_OK);
     assert_int_equal(store_commit(s), STORE_OK);
     reopen();
-    assert_int_equal(store_each_airtime(s, "new", add_spent, &sum), STORE_OK);
-    assert_int_equal(sum.this_boot_us, 100 + (uint64_t)UINT32_MAX);
+    assert_int_equal(store_each_airtime(s, add_spent, &sum), STORE_OK);
+    assert_int_equal(sum.this_boot_us, 108 + (uint64_t)UINT32_MAX);
     assert_int_equal(sum.others_us, 7);
-    assert_int_equal(store_trim_airtime(s, "new", 120000), STORE_OK);
+    const char *const ledgers[STORE_LEDGER_COUNT_MAX] = { "new", "new/433" };
+    assert_int_equal(store_trim_airtime(s, ledgers, 120000), STORE_OK);
     sum = (struct spent){ .first_minute_ms = UINT64_MAX };
-    assert_int_equal(store_each_airtime(s, "new", add_spent, &sum), STORE_OK);
-    assert_int_equal(sum.this_boot_us, UINT32_MAX);
+    assert_int_equal(store_each_airtime(s, add_spent, &sum), STORE_OK);
+    assert_int_equal(sum.this_boot_us, 5 + (uint64_t)UINT32_MAX);
     assert_int_equal(sum.others_us, 0);
     assert_int_equal(sum.first_minute_ms, 120000);
 }
