@@ -79,7 +79,7 @@ enum {
 
     /* What a neighbour lacks who does not hear us, told to those whom he hears. */
     HEARSAY_UNITS = 24,        /* told within, by the first of those who could */
-    HEARSAY_GAP_MS = 300000,   /* and not again for so long */
+    HEARSAY_GAP_MS = 180000,   /* and not again for so long */
 
     /* Relays: whose turn it is. */
     TURN_COUNT_MAX = 8,

@@ -102,15 +102,16 @@ static void note_count(struct neighbour *n, uint8_t step, uint8_t count, bool is
     n->quality = (uint8_t)(n->quality + (UINT8_MAX - n->quality) / QUALITY_GAIN);
 }
 
-static bool is_link(const struct mesh *m, const struct neighbour *n)
+static bool heard_lately(const struct mesh *m, const struct neighbour *n)
 {
-    return n->used && n->quality >= QUALITY_LISTED &&
+    return n->used && n->quality > 0 &&
            m->now_ms - n->heard_ms < (n->by_chance ? RETURN_MS : NEIGHBOUR_ALIVE_MS);
 }
 
 static uint8_t stated_quality(const struct neighbour *n)
 {
-    return (uint8_t)((n->quality - QUALITY_LISTED) / QUALITY_STEP);
+    return n->quality < QUALITY_LISTED ? 0
+                                       : (uint8_t)((n->quality - QUALITY_LISTED) / QUALITY_STEP);
 }
 
 /* Do we hear somebody, and nobody well who hears us? */
@@ -119,7 +120,7 @@ static bool unanswered(const struct mesh *m)
     bool any = false;
     for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++) {
         const struct neighbour *n = &m->neighbours[i];
-        if (!is_link(m, n))
+        if (!heard_lately(m, n))
             continue;
         if (n->hears_us && !n->by_chance && stated_quality(n) >= QUALITY_RELIED)
             return false;
@@ -128,12 +129,19 @@ static bool unanswered(const struct mesh *m)
     return any;
 }
 
+/* Who is unanswered counts on whomever he hears at all. */
+static bool is_link(const struct mesh *m, const struct neighbour *n, bool alone)
+{
+    return heard_lately(m, n) && (alone || n->quality >= QUALITY_LISTED);
+}
+
 bool neigh_links_changed(const struct mesh *m)
 {
-    if (unanswered(m) != m->unanswered)
+    bool alone = unanswered(m);
+    if (alone != m->unanswered)
         return true;
     for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++)
-        if (is_link(m, &m->neighbours[i]) != m->neighbours[i].listed)
+        if (is_link(m, &m->neighbours[i], alone) != m->neighbours[i].listed)
             return true;
     return false;
 }
@@ -153,13 +161,14 @@ static void insert_link(struct frame_link out[FRAME_LINK_COUNT_MAX], size_t *cou
 size_t neigh_links(struct mesh *m, struct frame_link out[FRAME_LINK_COUNT_MAX])
 {
     size_t count = 0;
+    bool alone = unanswered(m);
     for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++) {
         const struct neighbour *n = &m->neighbours[i];
-        if (is_link(m, n))
+        if (is_link(m, n, alone))
             insert_link(out, &count, (struct frame_link){ .node = n->node,
                                                           .quality = stated_quality(n) });
     }
-    if (count < FRAME_LINK_COUNT_MAX && unanswered(m))
+    if (count < FRAME_LINK_COUNT_MAX && alone)
         insert_link(out, &count, (struct frame_link){ .node = m->cfg.node });
     return count;
 }
@@ -168,7 +177,7 @@ void neigh_links_stated(struct mesh *m)
 {
     m->unanswered = unanswered(m);
     for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++)
-        m->neighbours[i].listed = is_link(m, &m->neighbours[i]);
+        m->neighbours[i].listed = is_link(m, &m->neighbours[i], m->unanswered);
 }
 
 uint64_t neigh_hearing(const struct mesh *m, const struct neighbour *sender)

@@ -439,6 +439,27 @@ static void test_mesh_links_of_the_unanswered_name_himself(void **state)
     }
 }
 
+/* He counts on whomever he hears at all: every eighth frame is not enough for others. */
+static void test_mesh_links_of_the_unanswered_are_all_whom_he_hears(void **state)
+{
+    (void)state;
+    for (int answered = 0; answered <= 1; answered++) {
+        struct net *net = alone(1);
+        struct says weak = { .sender = 2, .lists = true, .links = { { 7, 3 }, END } };
+        struct says well = { .sender = 3, .lists = true, .links = { { SELF, 3 }, END } };
+        for (uint8_t i = 1; i <= 40; i++, well.count++) {
+            weak.count = (uint8_t)(weak.count + 8);
+            say(net, &weak);
+            if (answered)
+                say(net, &well);
+            run_for(net, SECOND_US / 10);
+        }
+        run_for(net, 20 * MINUTE_US);
+        assert_int_equal(listed_quality(2), answered ? -1 : 0);
+        net_free(net);
+    }
+}
+
 /* Frames of hearsay about 2 that tell 5 of him and of the one record that he lacks. */
 static size_t hearsay_count(void)
 {
@@ -705,6 +726,7 @@ int main(void)
         cmocka_unit_test(test_mesh_links_who_lacks_what_was_sent_is_deaf),
         cmocka_unit_test(test_mesh_links_the_absent_are_helped_when_they_are_back),
         cmocka_unit_test(test_mesh_links_of_the_unanswered_name_himself),
+        cmocka_unit_test(test_mesh_links_of_the_unanswered_are_all_whom_he_hears),
         cmocka_unit_test(test_mesh_links_what_the_unanswered_lack_is_told_to_whom_they_hear),
         cmocka_unit_test(test_mesh_links_hearsay_is_a_reason_to_help),
         cmocka_unit_test(test_mesh_links_who_covers_more_goes_first),
