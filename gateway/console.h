@@ -128,6 +128,9 @@ void console_page_nodes(const struct console_view *view, struct http_answer *ans
 /* Directives: those that were sent, and a new one. */
 void console_page_directives(const struct console_view *view, struct http_answer *answer);
 void console_directive(const struct console_view *view, struct http_answer *answer);
+/* An alert of others becomes a directive. */
+void console_page_cap(const struct console_view *view, struct http_answer *answer);
+void console_cap(const struct console_view *view, struct http_answer *answer);
 /* A plain decimal number from 0 to max, or fallback. */
 int64_t console_number(const char *text, int64_t max, int64_t fallback);
 /* Who may use the console, and the newest of the audit trail. */

@@ -70,6 +70,16 @@ void page_put_reviewer(const struct page *p, const struct ledger_commune *commun
 int page_put_totals(const struct page *p, const struct totals_filter *filter);
 bool page_commune_wanted(const struct page *p, const struct ledger_commune *commune);
 
+/* page_directives.c: the form of a new directive, filled in. */
+struct page_directive {
+    const char *text;
+    uint8_t priority;
+    unsigned hours; /* in force; 0: without end */
+    bool receipt, drill;
+};
+void page_put_directive_form(const struct page *p, const struct ledger_commune *c,
+                             const struct page_directive *d);
+
 /* page_report.c.  Both are callbacks with a struct page as ctx. */
 int page_note_queued(void *ctx, const struct db_outgoing *outgoing);
 int page_put_report(void *ctx, const struct db_record *record);

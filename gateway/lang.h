@@ -260,6 +260,20 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(ERR_QUICK_SIGNED, "This one is signed already and stays as it is.")                          \
     X(ERR_QUICK_FIELDS, "A time cannot be read, lies in the future, or a text is too long.")       \
     X(ERR_QUICK_NO_NODE, "There is no node here that could carry the signature.")                  \
+    X(CAP, "Take over an alert (CAP 1.2)")                                                         \
+    X(CAP_RULE,                                                                                    \
+      "Paste the alert as XML. It fills in a directive; nothing is sent before you read it "       \
+      "and press send.")                                                                           \
+    X(CAP_XML, "Alert, XML")                                                                       \
+    X(CAP_READ, "Read")                                                                            \
+    X(CAP_BAD, "This alert cannot be taken over")                                                  \
+    X(CAP_FROM, "Alert of")                                                                        \
+    X(MAP, "Map")                                                                                  \
+    X(MAP_LIST, "Everything on the map")                                                           \
+    X(MAP_NO_SCRIPT, "The map needs a script; the list below has everything that is on it.")       \
+    X(MAP_PLACE, "Place")                                                                          \
+    X(MAP_WHAT, "What")                                                                            \
+    X(MAP_NONE, "No place is known yet: village lists and reports may carry positions.")           \
     X(BACK, "Back to the console")
 
 enum lang_text {

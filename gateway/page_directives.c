@@ -243,39 +243,64 @@ static void put_to(const struct page *p, const struct ledger_commune *c)
     strbuf_put(p->out, "</select></label>");
 }
 
-static void put_form(const struct page *p, const struct ledger_commune *c, const char *text)
+static void put_hours(const struct page *p, unsigned chosen)
 {
     static const unsigned HOURS[] = { 0, 3, 6, 12, 24, 72 };
-    const struct template_row *t =
-        templates_get(p->view->console->templates,
-                      console_number(http_query(p->view->request, "template"), INT32_MAX, 0));
-    uint8_t chosen = t ? t->priority : PRIORITY_EVACUATION;
+    char label[CONSOLE_STATUS_LEN];
+    bool listed = false;
+    strbuf_putf(p->out, "<label>%s<select name=\"hours\">", page_text(p, LANG_IN_FORCE));
+    for (size_t i = 0; i < sizeof HOURS / sizeof HOURS[0]; i++) {
+        snprintf(label, sizeof label, "%u %s", HOURS[i], page_text(p, LANG_HOURS));
+        put_option(p, HOURS[i], HOURS[i] == chosen,
+                   HOURS[i] ? label : page_text(p, LANG_FOR_EVER));
+        listed = listed || HOURS[i] == chosen;
+    }
+    snprintf(label, sizeof label, "%u %s", chosen, page_text(p, LANG_HOURS));
+    if (!listed)
+        put_option(p, chosen, true, label);
+    strbuf_put(p->out, "</select></label>");
+}
+
+void page_put_directive_form(const struct page *p, const struct ledger_commune *c,
+                             const struct page_directive *d)
+{
     strbuf_putf(p->out, "<section><h2>%s</h2><form method=\"post\" action=\"/directives\" "
                         "class=\"reply\">", page_text(p, LANG_DIRECTIVE_NEW));
     page_put_token(p->view, p->out);
     put_templates(p);
     strbuf_putf(p->out, "<label>%s<textarea name=\"text\" rows=\"3\" maxlength=\"250\" required>",
                 page_text(p, LANG_DIRECTIVE_TEXT));
-    strbuf_put_html(p->out, *text || !t ? text : t->text);
+    strbuf_put_html(p->out, d->text);
     strbuf_put(p->out, "</textarea></label>");
     put_to(p, c);
     strbuf_putf(p->out, "<label>%s<select name=\"priority\">", page_text(p, LANG_PRIORITY));
     for (uint8_t i = PRIORITY_COUNT; i > 0; i--)
-        put_option(p, i - 1, i - 1 == chosen, lang_priority(p->view->language, (uint8_t)(i - 1)));
-    strbuf_putf(p->out, "</select></label><label>%s<select name=\"hours\">",
-                page_text(p, LANG_IN_FORCE));
-    for (size_t i = 0; i < sizeof HOURS / sizeof HOURS[0]; i++) {
-        char label[CONSOLE_STATUS_LEN];
-        snprintf(label, sizeof label, "%u %s", HOURS[i], page_text(p, LANG_HOURS));
-        put_option(p, HOURS[i], HOURS[i] == 24, HOURS[i] ? label : page_text(p, LANG_FOR_EVER));
-    }
-    strbuf_putf(p->out, "</select></label><label class=\"check\"><input type=\"checkbox\" "
+        put_option(p, i - 1, i - 1 == d->priority,
+                   lang_priority(p->view->language, (uint8_t)(i - 1)));
+    strbuf_put(p->out, "</select></label>");
+    put_hours(p, d->hours);
+    strbuf_putf(p->out, "<label class=\"check\"><input type=\"checkbox\" "
                         "name=\"receipt\" value=\"1\"%s> %s</label><label class=\"check\"><input "
-                        "type=\"checkbox\" name=\"drill\" value=\"1\"> %s</label>"
+                        "type=\"checkbox\" name=\"drill\" value=\"1\"%s> %s</label>"
                         "<div class=\"buttons\"><button class=\"main\">%s</button></div></form>"
-                        "</section>\n", !t || t->receipt ? " checked" : "",
-                page_text(p, LANG_ASK_RECEIPT), page_text(p, LANG_DRILL),
+                        "</section>\n", d->receipt ? " checked" : "",
+                page_text(p, LANG_ASK_RECEIPT), d->drill ? " checked" : "",
+                page_text(p, LANG_DRILL),
                 page_text(p, LANG_DIRECTIVE_SEND));
+}
+
+/* What was being written, else the template that the address names. */
+static void put_form(const struct page *p, const struct ledger_commune *c, const char *text)
+{
+    const struct template_row *t =
+        templates_get(p->view->console->templates,
+                      console_number(http_query(p->view->request, "template"), INT32_MAX, 0));
+    struct page_directive d = { .text = *text || !t ? text : t->text,
+                                .priority = t ? t->priority : PRIORITY_EVACUATION, .hours = 24,
+                                .receipt = !t || t->receipt };
+    page_put_directive_form(p, c, &d);
+    strbuf_putf(p->out, "<p><a href=\"/cap?lang=%s\">%s</a></p>\n",
+                lang_code(p->view->language), page_text(p, LANG_CAP));
 }
 
 static void show(const struct console_view *view, enum lang_text notice, const char *text,

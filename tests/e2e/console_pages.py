@@ -68,7 +68,7 @@ def pages_hold(tap):
         record = fill(rig, base)
         pages = {"board": "/", "record": record, "directives": "/directives?template=1",
                  "nodes": "/nodes", "people": "/people", "totals": "/totals",
-                 "quick": "/quick", "quick-read": "/quick/read?id=1"}
+                 "quick": "/quick", "cap": "/cap", "quick-read": "/quick/read?id=1"}
         for width in (360, 1280):
             steps = [f"wait-js:{USABLE}", f"shot:{shots}/login-vi-{width}.png",
                      "type:input[name=login]::lan", "type:input[name=passphrase]::" + PASSPHRASE,

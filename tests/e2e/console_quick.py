@@ -18,6 +18,13 @@ from rig import Rig, tap_main, wait_for
 SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 COURSE = "=HYPERLINK(\"http://x\") nước lên 1,5 m; cô lập <b>2</b> thôn"
 
+ALERT = """<alert xmlns="urn:oasis:names:tc:emergency:cap:1.2"><identifier>1</identifier>
+<sender>a@example.vn</sender><sent>2026-11-22T14:05:00+07:00</sent><status>Actual</status>
+<msgType>Alert</msgType><scope>Public</scope><info><language>vi</language><category>Met</category>
+<event>Rain</event><urgency>Expected</urgency><severity>Severe</severity>
+<certainty>Likely</certainty><headline>Mưa lớn</headline><instruction>Ở yên trong nhà.</instruction>
+<area><areaDesc>Cao Minh</areaDesc></area></info></alert>"""
+
 
 def cells_of(book, name):
     """Rows of cells, numbers as floats, strings as strings."""
@@ -128,6 +135,12 @@ def quick_report(tap):
         tap.ok(status == 200 and "+2" in body, "the next one says what changed", body[-2500:])
         status, body = lan.post("/quick", "/quick", event="9", until="2099-01-01T00:00")
         tap.ok(status == 400, "no figures of the future", str(status))
+
+        status, body = lan.post("/cap", "/cap", xml=ALERT)
+        tap.ok(status == 200 and ">Mưa lớn – Cao Minh. Ở yên trong nhà.</textarea>" in body,
+               "an alert of CAP fills in a directive", body[-2500:])
+        status, body = lan.post("/cap", "/cap", xml="<!DOCTYPE a [<!ENTITY b 'c'>]>" + ALERT)
+        tap.ok(status == 400 and "document type" in body, "without entities", body[:300])
 
         page = lan.get("/totals?event=3")
         link = re.search(r'href="(/figure[^"]+code=8[^"]*)"', page)[1].replace("&amp;", "&")
