@@ -397,6 +397,8 @@ void neigh_links_stated(struct mesh *m);
 void neigh_on_summary(struct mesh *m, struct neighbour *n, struct frame_view *frame);
 /* These heard a frame with our digest. */
 void neigh_covered(struct mesh *m, uint64_t nodes);
+/* These were sent something that they lacked: do they hold it now? */
+void neigh_uncovered(struct mesh *m, uint64_t nodes);
 /* By its sums it holds all that we hold of these logs; then perhaps all but this; */
 void neigh_holds_same(struct mesh *m, struct neighbour *n, uint32_t from, uint32_t to);
 void neigh_lacks_one(struct mesh *m, struct neighbour *n, struct log *log, uint32_t seq);

@@ -523,6 +523,12 @@ void neigh_recheck(struct mesh *m)
             note_sync(m, &m->neighbours[i]);
 }
 
+void neigh_uncovered(struct mesh *m, uint64_t nodes)
+{
+    for (uint64_t rest = nodes; rest; rest &= rest - 1)
+        m->neighbours[__builtin_ctzll(rest)].covered = 0;
+}
+
 void neigh_covered(struct mesh *m, uint64_t nodes)
 {
     bool changed = m->trickle.covered_digest != m->digest;

@@ -447,8 +447,6 @@ void tx_on_done(struct mesh *m, enum mesh_tx_result result)
         m->sent_digest = m->tx.digest;
         if (m->tx.slot_count > 0)
             m->air_ms = m->now_ms;
-        if (m->tx.digest == m->digest)
-            neigh_covered(m, reach);
         m->stats.tx_frames++;
         m->stats.tx_bytes += f->len;
         m->stats.tx_airtime_us += f->airtime_us;
@@ -458,6 +456,7 @@ void tx_on_done(struct mesh *m, enum mesh_tx_result result)
                 continue;
             struct slot *s = &m->slots[index];
             uint64_t helped = neigh_lacking(m, s, reach);
+            neigh_uncovered(m, helped);
             bool plain = i > 0 && i < m->tx.plain_count;
             s->told |= plain ? reach : reach & ~m->tx.waiting;
             s->ready_ms = 0;
@@ -468,6 +467,8 @@ void tx_on_done(struct mesh *m, enum mesh_tx_result result)
             turn_unconfirmed_sent(m, index, helped);
             m->stats.tx_records++;
         }
+        if (m->tx.digest == m->digest)
+            neigh_covered(m, reach);
     }
     if (result != MESH_TX_REFUSED && m->sound_left > 0)
         m->sound_left--;
