@@ -258,6 +258,11 @@ void emu_slow(struct emu *emu, uint32_t slow_us)
     emu->slow_us = slow_us;
 }
 
+void emu_stubborn(struct emu *emu, bool on)
+{
+    emu->stubborn = on;
+}
+
 void emu_on_rx(struct emu *emu, uint64_t now_us, const uint8_t *frame, size_t len,
                int16_t rssi_dbm, int16_t snr_db_x4)
 {

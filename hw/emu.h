@@ -93,6 +93,7 @@ struct emu {
     uint64_t busy_until_us; /* the firmware does not look at anything before; set by the model */
     uint64_t hang_until_us; /* the same as a fault */
     uint32_t slow_us;       /* fault: every answer is so much late */
+    bool stubborn;          /* fault: settings are taken with a yes and not kept; for the model */
     uint64_t byte_at_ns;    /* when the byte given to on_byte had come through the line */
     struct emu_line in, out;
     uint8_t in_bytes[EMU_IN_LEN], out_bytes[EMU_OUT_LEN];
@@ -119,6 +120,8 @@ void emu_garbage(struct emu *emu, uint64_t now_us, size_t len);
 void emu_cut_line(struct emu *emu);
 /* From now on every answer comes so much later. */
 void emu_slow(struct emu *emu, uint32_t slow_us);
+/* It says yes to every setting and keeps those that it has, over restarts too. */
+void emu_stubborn(struct emu *emu, bool on);
 
 /* What the host has set its port to. */
 void emu_set_host_baud(struct emu *emu, uint32_t baud);

@@ -150,6 +150,8 @@ static void write_registers(struct emu *emu, uint8_t address, const uint8_t *dat
     enum ebyte_kind kind = kind_of(emu);
     unsigned power_at = kind == EBYTE_E32 ? EBYTE_E32_REG_COUNT - 1u : families[kind].rate_at + 1u;
     uint8_t power = e->regs[power_at];
+    if (emu->stubborn)
+        return;
     memcpy(e->regs + address, data, len);
     if (e->refuses_power)
         e->regs[power_at] = power;

@@ -115,6 +115,10 @@ static void set_radio(struct emu *emu, uint64_t now_us, const uint8_t *data)
     struct emu_kiss *k = state_of(emu);
     enum { CHIP_FREQ_HZ_MIN = 150000000, CHIP_FREQ_HZ_MAX = 960000000 };
 
+    if (emu->stubborn) {
+        reply(emu, now_us, KISS_HW_OK, NULL, 0);
+        return;
+    }
     memcpy(k->config, data, KISS_HW_RADIO_LEN);
     uint32_t freq_hz = kiss_hw_load32(data);
     uint32_t bw_hz = kiss_hw_load32(data + 4);
@@ -136,8 +140,9 @@ static void set_power(struct emu *emu, uint64_t now_us, uint8_t raw)
     struct emu_kiss *k = state_of(emu);
     enum { CHIP_POWER_DBM_MIN = -9, CHIP_POWER_DBM_MAX = 22 };
 
-    k->config_power = raw;
-    if ((int8_t)raw >= CHIP_POWER_DBM_MIN && (int8_t)raw <= CHIP_POWER_DBM_MAX)
+    if (!emu->stubborn)
+        k->config_power = raw;
+    if (!emu->stubborn && (int8_t)raw >= CHIP_POWER_DBM_MIN && (int8_t)raw <= CHIP_POWER_DBM_MAX)
         k->power_dbm = (int8_t)raw;
     reply(emu, now_us, KISS_HW_OK, NULL, 0);
 }

@@ -55,6 +55,8 @@ static const char *set_p2p(struct emu *emu, uint64_t now_us, const char *value)
         preamble < 2 || preamble > UINT16_MAX || power < RAK_POWER_DBM_MIN ||
         power > RAK_POWER_DBM_MAX)
         return parameter_error;
+    if (emu->stubborn)
+        return ok;
     r->kept.lora = (struct lora_params){ .freq_hz = freq_hz, .bw_hz = bw_hz, .sf = (uint8_t)sf,
                                          .cr = (uint8_t)(LORA_CR_MIN + cr),
                                          .preamble_symbols = (uint16_t)preamble };

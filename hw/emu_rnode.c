@@ -183,7 +183,7 @@ static uint8_t clamp(uint8_t value, uint8_t min, uint8_t max)
 static void set_byte(struct emu *emu, uint64_t now_us, uint8_t command, uint8_t value)
 {
     struct emu_rnode *r = state_of(emu);
-    bool query = value == RNODE_QUERY;
+    bool query = value == RNODE_QUERY || emu->stubborn;
     if (command == RNODE_TX_POWER) {
         if (!query)
             r->power_dbm = (int8_t)clamp(value, 0, POWER_DBM_MAX);
@@ -260,7 +260,7 @@ static void on_short(struct emu *emu, uint64_t now_us, uint8_t value)
 static void on_long(struct emu *emu, uint64_t now_us)
 {
     struct emu_rnode *r = state_of(emu);
-    uint32_t value = rnode_load(r->argument, r->argument_len);
+    uint32_t value = emu->stubborn ? 0 : rnode_load(r->argument, r->argument_len);
     switch (r->command) {
     case RNODE_FREQUENCY:
         if (value != 0)

@@ -67,6 +67,10 @@ static void set_radio(struct emu *emu, uint64_t now_us, const char *value)
         say_error(emu, now_us, WIO_ERR_PARAMETER);
         return;
     }
+    if (emu->stubborn) {
+        say_radio(emu, now_us);
+        return;
+    }
     w->at.lora = (struct lora_params){ .freq_hz = (uint32_t)(mhz * 1e6 + 0.5),
                                        .bw_hz = width * HZ_PER_KHZ, .sf = (uint8_t)sf,
                                        .cr = WIO_CR, .preamble_symbols = (uint16_t)tx_preamble };

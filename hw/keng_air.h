@@ -20,10 +20,10 @@ enum {
     KENG_AIR_TEXT_LEN = 256,
     KENG_AIR_PATH_LEN = 512,
     KENG_AIR_OUT_LEN = 256,
+    KENG_AIR_LAW_COUNT_MAX = 4,
 };
 
 struct keng_air_law {
-    bool given;
     uint32_t freq_lo_hz, freq_hi_hz;
     double eirp_max_dbm;
     bool has_duty;
@@ -45,7 +45,8 @@ struct keng_air_config {
     struct air_config air; /* its tables are below */
     int32_t *loss_db_x100;
     struct air_position *positions;
-    struct keng_air_law law;
+    struct keng_air_law laws[KENG_AIR_LAW_COUNT_MAX]; /* of one band each; none: all is lawful */
+    uint32_t law_count;
 };
 
 /* Reads a configuration.  On failure text says file, key and what is wrong, and nothing is held. */

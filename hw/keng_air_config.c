@@ -277,14 +277,13 @@ static void read_propagation(struct reader *r, struct keng_air_config *c, json_t
     }
 }
 
-static void read_law(struct reader *r, struct keng_air_config *c, json_t *object)
+static void read_band(struct reader *r, struct keng_air_config *c, json_t *object)
 {
     static const char *const names[] = { "freq_lo_hz", "freq_hi_hz", "eirp_max_dbm",
                                          "duty_fraction", "duty_window_s", NULL };
     const char *where = "law";
     only_keys(r, where, object, names);
-    struct keng_air_law *law = &c->law;
-    law->given = true;
+    struct keng_air_law *law = &c->laws[c->law_count++];
     law->freq_lo_hz = (uint32_t)number(r, where, object, "freq_lo_hz", REQUIRED, 0, 0, 4e9);
     law->freq_hi_hz = (uint32_t)number(r, where, object, "freq_hi_hz", REQUIRED, 0, 0, 4e9);
     law->eirp_max_dbm = number(r, where, object, "eirp_max_dbm", REQUIRED, 0, -50, 50);
@@ -296,6 +295,19 @@ static void read_law(struct reader *r, struct keng_air_config *c, json_t *object
         fail(r, "law: 'duty_window_s' needs 'duty_fraction'");
     if (law->freq_lo_hz >= law->freq_hi_hz)
         fail(r, "law: 'freq_lo_hz' must be below 'freq_hi_hz'");
+}
+
+static void read_law(struct reader *r, struct keng_air_config *c, json_t *law)
+{
+    if (!json_is_array(law)) {
+        read_band(r, c, law);
+        return;
+    }
+    size_t count = json_array_size(law);
+    if (count == 0 || count > KENG_AIR_LAW_COUNT_MAX)
+        fail(r, "law: a list has 1 to %d bands", KENG_AIR_LAW_COUNT_MAX);
+    for (size_t i = 0; i < count && !r->failed; i++)
+        read_band(r, c, json_array_get(law, i));
 }
 
 static void read_air(struct reader *r, struct keng_air_config *c, json_t *root)

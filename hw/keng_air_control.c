@@ -160,6 +160,16 @@ static int do_slow(struct keng_air *ka, const char *const *args, char *text)
     return 0;
 }
 
+static int do_stubborn(struct keng_air *ka, const char *const *args, char *text)
+{
+    bool on;
+    struct keng_air_modem *m = find_plugged(ka, args[0], text);
+    if (!m || !parse_on_off(args[1], &on, text))
+        return -1;
+    emu_stubborn(&m->emu, on);
+    return 0;
+}
+
 static int do_garbage(struct keng_air *ka, const char *const *args, char *text)
 {
     double len;
@@ -268,6 +278,7 @@ static const struct command {
     { "cutline", 1, 0, "cutline NAME", do_cutline },
     { "hang", 2, 0, "hang NAME SECONDS", do_hang },
     { "slow", 2, 0, "slow NAME MILLISECONDS", do_slow },
+    { "stubborn", 2, 0, "stubborn NAME on|off", do_stubborn },
     { "link", 3, 0, "link NAME NAME on|off", do_link },
     { "node", 2, 0, "node NAME on|off", do_node },
     { "loss", 1, 0, "loss PROBABILITY", do_loss },
@@ -287,7 +298,7 @@ char *keng_air_control(struct keng_air *ka, const char *line)
     char text[KENG_AIR_TEXT_LEN] = "";
     if (!split(line, &w))
         return answer(-1, "expected: unplug, replug, reboot, brownout, garbage, cutline, hang, "
-                      "slow, link, node, loss, stats or quit");
+                      "slow, stubborn, link, node, loss, stats or quit");
     if (strcmp(w.word[0], "stats") == 0 && w.count == 1)
         return stats(ka);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {

@@ -44,9 +44,13 @@ static uint64_t sent_in_window_us(struct keng_air_modem *m, uint64_t end_us, uin
 static const char *broken_rule(const struct keng_air *ka, struct keng_air_modem *m,
                                const struct air_event *ev)
 {
-    const struct keng_air_law *law = &ka->config.law;
-    if (!law->given)
+    const struct keng_air_law *law = &ka->config.laws[0];
+    if (ka->config.law_count == 0)
         return NULL;
+    for (uint32_t i = 1; i < ka->config.law_count; i++)
+        if (m->tx_lora.freq_hz >= ka->config.laws[i].freq_lo_hz &&
+            m->tx_lora.freq_hz <= ka->config.laws[i].freq_hi_hz)
+            law = &ka->config.laws[i];
     double half_hz = m->tx_lora.bw_hz / 2.0;
     if (m->tx_lora.freq_hz - half_hz < law->freq_lo_hz ||
         m->tx_lora.freq_hz + half_hz > law->freq_hi_hz)
@@ -121,6 +125,6 @@ void keng_air_print_totals(const struct keng_air *ka, FILE *out)
                       (double)c.tx_airtime_us / 1e6, c.rx_frames, c.collided, c.half_duplex_lost,
                       c.below_sensitivity, c.not_listening, c.dropped);
     }
-    if (ka->config.law.given)
+    if (ka->config.law_count > 0)
         (void)fprintf(out, "violations of the law: %" PRIu64 "\n", keng_air_violation_count(ka));
 }

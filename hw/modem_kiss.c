@@ -22,8 +22,8 @@ enum {
     SILENT_REST_MS_MAX = 2000, /* a ping now and then costs nothing: it must be found soon */
     MISMATCH_REST_MS_MIN = 2000,
     MISMATCH_REST_MS_MAX = 60000,
-    SERIAL_MARGIN_MS = 500,
-    BUSY_FRAME_COUNT = 3,   /* longest frames of others that one contention may wait for */
+    SERIAL_MARGIN_MS = 300, /* the longest frame takes 45 ms each way */
+    BUSY_FRAME_COUNT = 2,   /* longest frames of others that one contention may wait for */
 
     KISS_UNIT_MS = 10,
     KISS_UNIT_MAX = 255,

@@ -33,6 +33,7 @@ struct sending {
     uint32_t tx_id; /* the frame the modem has; 0: none */
     struct mesh_tx tx;
     bool radio_ready;
+    char said[MODEM_TEXT_LEN]; /* the modem's last complaint in the log */
 };
 
 /* A radio, a side of the node and what goes from one to the other have the same index. */
@@ -135,6 +136,17 @@ static void set_airtime(struct daemon *d, size_t side)
     mesh_set_airtime(d->node.sides[side].mesh, airtime_us);
 }
 
+/* Once, however often it is tried again: it stays in the status. */
+static void complain(struct daemon *d, size_t side, const char *text)
+{
+    struct sending *s = &d->sendings[side];
+    const char *name = d->node.settings.modems[side].name;
+    if (strcmp(s->said, text) == 0)
+        return;
+    snprintf(s->said, sizeof s->said, "%s", text);
+    fprintf(stderr, "<4>kengd: modem: %s%s%s\n", name, name[0] ? ": " : "", text);
+}
+
 static void on_modem_event(struct daemon *d, size_t side, uint64_t at_ms,
                            const struct modem_event *ev)
 {
@@ -142,6 +154,7 @@ static void on_modem_event(struct daemon *d, size_t side, uint64_t at_ms,
     switch (ev->type) {
     case MODEM_EV_READY:
         set_airtime(d, side);
+        d->sendings[side].said[0] = '\0';
         fprintf(stderr, "<6>kengd: modem ready on %s\n", d->radios[side].path);
         break;
     case MODEM_EV_RX: {
@@ -159,8 +172,7 @@ static void on_modem_event(struct daemon *d, size_t side, uint64_t at_ms,
     case MODEM_EV_MISMATCH:
     case MODEM_EV_SILENT:
     case MODEM_EV_FAULT:
-        fprintf(stderr, "<4>kengd: modem: %s%s%s\n", d->node.settings.modems[side].name,
-                d->node.settings.modems[side].name[0] ? ": " : "", ev->text);
+        complain(d, side, ev->text);
         break;
     }
 }

@@ -24,6 +24,22 @@ BIN = os.path.abspath(os.environ.get("KENG_BIN", os.path.join(ROOT, "build")))
 # Losses for the emulated air: at 16 dBm a neighbour is heard with 20 dB to spare, others never.
 NEAR_DB = 120.0
 
+# What kengd.conf says of a modem beside port and driver, where the commune's usual channel,
+# 921.5 MHz, does not do.  Ebyte's have few channels; the RYLR498 is for 433 MHz.
+BOARDS = {
+    "meshcore-kiss": {}, "rnode": {}, "rylr998": {}, "rylr896": {}, "rak3172": {}, "wio-e5": {},
+    "ebyte-e22": {"options": "model=E22-900T22S", "freq_hz": 921125000},
+    "ebyte-e220": {"options": "model=E220-900T22S", "freq_hz": 921125000},
+    "ebyte-e32": {"options": "model=E32-900T20S", "freq_hz": 921000000},
+    "rylr498": {"freq_hz": 434000000},
+}
+WIRED = {"ebyte-e22", "ebyte-e220", "ebyte-e32"}
+
+
+def drivers():
+    """All that there are: each has its conversations."""
+    return sorted(os.listdir(os.path.join(ROOT, "seeds", "modems")))
+
 
 class Failure(Exception):
     """Something did not happen that had to; the text is for a person."""
@@ -261,12 +277,13 @@ class Rig:
             links = list(zip(names, names[1:]))
         share = {name: 0.1 if name in gateways else 1 if name == "attacker" else 0.01
                  for name in names}
+        law = {"eirp_max_dbm": 16.15, "duty_fraction": 0.01, "duty_window_s": 3600}
         config = {"modems": [{"name": name, "duty_fraction": share[name],
                               **({"modem": models[name]} if name in (models or {}) else {})}
                              for name in names],
                   "links": [[a, b, NEAR_DB] for a, b in links], "sensitivity_dbm": -117,
-                  "law": {"freq_lo_hz": 920000000, "freq_hi_hz": 923000000, "eirp_max_dbm": 16.15,
-                          "duty_fraction": 0.01, "duty_window_s": 3600}, **more}
+                  "law": [{"freq_lo_hz": 433050000, "freq_hi_hz": 434790000, **law},
+                          {"freq_lo_hz": 920000000, "freq_hi_hz": 923000000, **law}], **more}
         with open(self.path("air.json"), "w", encoding="utf-8") as f:
             json.dump(config, f, indent=1)
         os.makedirs(self.path("ports"), exist_ok=True)
@@ -307,7 +324,14 @@ class Rig:
         with open(os.path.join(self.homes[name], "kengd.conf"), "w", encoding="utf-8") as f:
             f.write(f'node = {node}\nrole = "{role}"\n'
                     f'modem = "{self.path("ports", name)}"\ndriver = "{driver}"\n')
-            f.writelines(f'{key} = "{value}"\n' for key, value in more.items())
+            f.writelines(f'{key} = {json.dumps(value)}\n' for key, value in more.items())
+
+    def write_board_conf(self, name, node, role, driver, **more):
+        """The same for any driver, with what its board needs."""
+        settings = {**BOARDS[driver], **more}
+        if driver in WIRED:
+            settings["lines"] = "socket:" + self.path("ports", name + ".lines")
+        self.write_conf(name, node, role, driver=driver, **settings)
 
     def start_node(self, name, *options, wait=True):
         self.start(name, os.path.join(BIN, "kengd"), "--home", self.homes[name],

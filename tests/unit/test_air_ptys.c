@@ -269,6 +269,8 @@ static void test_air_ptys_obey_orders(void **state)
     control(b, "brownout cao", "ok");
     control(b, "cutline cao", "ok");
     control(b, "slow cao 20", "ok");
+    control(b, "stubborn cao on", "ok");
+    control(b, "stubborn cao off", "ok");
     run_ms(b, 90000); /* found at the latest by its next look */
     assert_int_equal(b->nodes[0].ready, 3);
     send_and_settle(b, 0, frame, sizeof frame);
@@ -296,6 +298,7 @@ static void test_air_ptys_refuse_orders_that_make_no_sense(void **state)
         { "garbage cao 5x", "error '5x' must be" },
         { "hang cao -1", "error '-1' must be" },
         { "slow cao -1", "error '-1' must be" },
+        { "stubborn cao", "error usage: stubborn NAME on|off" },
         { "brownout", "error usage: brownout NAME" },
         { "cutline nobody", "error no modem" },
         { "replug cao .x", "error '.x' cannot be the name" },
@@ -337,7 +340,7 @@ static void test_air_ptys_measure_duty_over_a_sliding_window(void **state)
     struct bench *b = *state;
     uint8_t frame[255] = { 1 };
     run_ms(b, 2500);
-    b->ka.config.law.duty_fraction = 0.02; /* 1.2 s of 60 */
+    b->ka.config.laws[0].duty_fraction = 0.02; /* 1.2 s of 60 */
     for (unsigned i = 0; i < 2; i++)
         send_and_settle(b, 0, frame, sizeof frame); /* 0.42 s each */
     assert_int_equal(keng_air_violation_count(&b->ka), 0);
