@@ -132,7 +132,7 @@ $(OUT)/%.o: %.S
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 # What .incbin reads, no compiler writes into a .d file.
-$(patsubst %.S,$(OUT)/%.o,$(GATEWAY_ASM)): $(wildcard gateway/console/*) $(GEN)/vi.mo
+$(patsubst %.S,$(OUT)/%.o,$(GATEWAY_ASM)): $(wildcard gateway/console/* gateway/console/leaflet/*) $(GEN)/vi.mo
 $(GEN)/%.mo: gateway/po/%.po
 	@mkdir -p $(GEN)
 	msgfmt --check-format --endianness=little -o $@ $<

@@ -26,4 +26,22 @@ asset_vi_mo:
     .incbin "build/gen/vi.mo"
 asset_vi_mo_end:
     .byte 0
+    .balign 16
+    .global asset_leaflet_js, asset_leaflet_js_end
+asset_leaflet_js:
+    .incbin "gateway/console/leaflet/leaflet.js"
+asset_leaflet_js_end:
+    .byte 0
+    .balign 16
+    .global asset_leaflet_css, asset_leaflet_css_end
+asset_leaflet_css:
+    .incbin "gateway/console/leaflet/leaflet.css"
+asset_leaflet_css_end:
+    .byte 0
+    .balign 16
+    .global asset_map_js, asset_map_js_end
+asset_map_js:
+    .incbin "gateway/console/map.js"
+asset_map_js_end:
+    .byte 0
     .section .note.GNU-stack, "", %progbits

@@ -7,6 +7,9 @@
 extern const char asset_style_css[], asset_style_css_end[];
 extern const char asset_live_js[], asset_live_js_end[];
 extern const char asset_vi_mo[], asset_vi_mo_end[];
+extern const char asset_leaflet_js[], asset_leaflet_js_end[];
+extern const char asset_leaflet_css[], asset_leaflet_css_end[];
+extern const char asset_map_js[], asset_map_js_end[];
 extern const char asset_icon_svg[], asset_icon_svg_end[];
 
 static inline size_t asset_len(const char *start, const char *end)

@@ -117,6 +117,10 @@ static bool serve_asset(const char *path, struct http_answer *answer)
     } ASSETS[] = {
         { "/style.css", "text/css; charset=utf-8", asset_style_css, asset_style_css_end },
         { "/live.js", "text/javascript; charset=utf-8", asset_live_js, asset_live_js_end },
+        { "/map.js", "text/javascript; charset=utf-8", asset_map_js, asset_map_js_end },
+        { "/leaflet.js", "text/javascript; charset=utf-8", asset_leaflet_js,
+          asset_leaflet_js_end },
+        { "/leaflet.css", "text/css; charset=utf-8", asset_leaflet_css, asset_leaflet_css_end },
         { "/icon.svg", "image/svg+xml", asset_icon_svg, asset_icon_svg_end },
     };
     for (size_t i = 0; i < sizeof ASSETS / sizeof ASSETS[0]; i++) {
@@ -278,6 +282,10 @@ const struct console_route console_routes[] = {
     { HTTP_GET, "/quick/read", ACCESS_VIEW, -1, console_page_quick },
     { HTTP_GET, "/quick/export", ACCESS_VIEW, -1, console_quick_export },
     { HTTP_POST, "/quick/sign", ACCESS_SIGN, -1, console_quick_sign },
+    { HTTP_GET, "/map", ACCESS_VIEW, LANG_MAP, console_page_map },
+    { HTTP_GET, "/map/points", ACCESS_VIEW, -1, console_map_points },
+    { HTTP_GET, "/map/layer", ACCESS_VIEW, -1, console_map_layer },
+    { HTTP_GET, "/map/tile", ACCESS_VIEW, -1, console_map_tile },
     { HTTP_GET, "/nodes", ACCESS_VIEW, LANG_NODES, console_page_nodes },
     { HTTP_GET, "/people", ACCESS_ADMIN, LANG_PEOPLE, console_page_people },
     { HTTP_GET, "/events", ACCESS_VIEW, -1, serve_stream },

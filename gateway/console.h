@@ -56,12 +56,14 @@ struct console_sync {
     char error[CONSOLE_STATUS_LEN]; /* "": the last try worked */
 };
 
+struct map;
 struct console {
     struct ledger *ledger;
     struct people *people;
     const struct catalogue *catalogue; /* NULL: numbers are shown as they are */
     const struct villages *villages;   /* NULL: the same; of own_commune, or the only commune */
     const struct templates *templates; /* NULL: none */
+    const struct map *map;             /* NULL: no files */
     int64_t own_commune;               /* 0: no node here, nothing can be reviewed */
     const struct console_node *node;
     struct console_sync *sync;
@@ -128,6 +130,11 @@ void console_page_nodes(const struct console_view *view, struct http_answer *ans
 /* Directives: those that were sent, and a new one. */
 void console_page_directives(const struct console_view *view, struct http_answer *answer);
 void console_directive(const struct console_view *view, struct http_answer *answer);
+/* The map with its list, and what its script asks for. */
+void console_page_map(const struct console_view *view, struct http_answer *answer);
+void console_map_points(const struct console_view *view, struct http_answer *answer);
+void console_map_layer(const struct console_view *view, struct http_answer *answer);
+void console_map_tile(const struct console_view *view, struct http_answer *answer);
 /* An alert of others becomes a directive. */
 void console_page_cap(const struct console_view *view, struct http_answer *answer);
 void console_cap(const struct console_view *view, struct http_answer *answer);

@@ -22,6 +22,7 @@
 #include "gateway/console.h"
 #include "gateway/follow.h"
 #include "gateway/http.h"
+#include "gateway/map.h"
 #include "gateway/outbox.h"
 #include "gateway/people.h"
 #include "gateway/receiver.h"
@@ -29,6 +30,7 @@
 enum {
     EXIT_USAGE = 2,
     TRUST_COUNT_MAX = 64,
+    MAP_COUNT_MAX = MAP_LAYER_COUNT_MAX + 1,
     HOST_COUNT_MAX = 16,
     PATH_LEN_MAX = 4096,
     LOOP_WAIT_MS_MAX = 60000,
@@ -43,7 +45,8 @@ struct options {
     const char *out, *role, *name, *people;
     const char *trust[TRUST_COUNT_MAX];
     const char *hosts[HOST_COUNT_MAX];
-    size_t trust_count, host_count;
+    const char *maps[MAP_COUNT_MAX];
+    size_t trust_count, host_count, map_count;
     int64_t push_interval_ms;
     const char *links[OUTBOX_LINK_COUNT_MAX];
     size_t link_count;
@@ -72,6 +75,7 @@ static const struct option_row OPTIONS[] = {
     { 'r', "no-console", NULL, "only receive batches, show no pages" },
     { 'D', "data", "DIR", "data files (default: $KENG_DATA, ./seeds, /usr/share/keng)" },
     { 'v', "villages", "FILE", "village names (default: HOME/villages.csv, else the demo's)" },
+    { 'M', "map", "FILE", "tiles (.mbtiles) or outlines (GeoJSON) for the map; may be repeated" },
     { 'o', "out", "FILE", "for export: the file to write" },
     { 'O', "people", "DIR", "operators and audit trail (default: HOME, or by the ledger)" },
     { 'R', "role", "ROLE", "for operator: view, review, sign or admin" },
@@ -168,8 +172,11 @@ static int parse_options(int argc, char **argv, struct options *o)
             o->push_interval_ms = (int64_t)(value_s * 1000);
         } else if (key == 'L' && o->link_count < OUTBOX_LINK_COUNT_MAX) {
             o->links[o->link_count++] = optarg;
-        } else if (key == 't' || key == 'n' || key == 'L') {
-            return fail_usage("too many --trust, --host or --link; see keng-gateway --help");
+        } else if (key == 'M' && o->map_count < MAP_COUNT_MAX) {
+            o->maps[o->map_count++] = optarg;
+        } else if (key == 't' || key == 'n' || key == 'L' || key == 'M') {
+            return fail_usage("too many --trust, --host, --link or --map; see keng-gateway "
+                              "--help");
         } else {
             return fail_usage("see keng-gateway --help");
         }
@@ -231,6 +238,7 @@ struct gateway {
     struct catalogue *catalogue;
     struct villages *villages;
     struct templates templates;
+    struct map map;
     struct follow follow;
     struct outbox outbox;
     struct console_node no_node;
@@ -440,6 +448,7 @@ static void set_up_console(struct gateway *g)
         .catalogue = g->catalogue,
         .villages = g->villages,
         .templates = &g->templates,
+        .map = &g->map,
         .node = g->has_node ? &g->follow.node : &g->no_node,
         .sync = g->has_outbox ? &g->outbox.sync : &g->no_sync,
         .host_names = g->options.hosts,
@@ -591,6 +600,9 @@ static int start_all(struct gateway *g, char err[static BUNDLE_ERR_LEN])
     }
     if (open_ledger(g, err) != 0 || load_data(g, err) != 0)
         return -1;
+    for (size_t i = 0; i < g->options.map_count; i++)
+        if (map_add(&g->map, g->options.maps[i], err) != 0)
+            return -1;
     if (g->options.socket || g->options.home) {
         if (g->options.socket)
             snprintf(g->socket_path, sizeof g->socket_path, "%s", g->options.socket);
@@ -623,6 +635,7 @@ static void stop_all(struct gateway *g)
     db_close(g->db);
     catalogue_free(g->catalogue);
     villages_free(g->villages);
+    map_close(&g->map);
     sodium_memzero(g->identities, sizeof g->identities);
     if (g->signal_fd >= 0)
         close(g->signal_fd);

@@ -138,7 +138,8 @@ while read -r path; do
 done <"$list"
 
 # ---- text --------------------------------------------------------------------
-code=$(grep -E '\.(c|h|S|proto|sh|py|js|css)$' "$list")
+# Others' work is kept as it came.
+code=$(grep -E '\.(c|h|S|proto|sh|py|js|css)$' "$list" | grep -v '^gateway/console/leaflet/')
 prose=$(grep -E '(\.(md|1|5|8|conf|json|html)|Makefile)$' "$list")
 for path in $code $prose; do
     [ -f "$path" ] || continue

@@ -29,6 +29,12 @@ USABLE = """(() => {
 })() === true"""
 
 
+# Everything on the map is in the list, and the other way round.
+DRAWN = ("document.querySelectorAll('tbody tr').length > 5 && "
+         "+document.getElementById('map').dataset.drawn === "
+         "document.querySelectorAll('tbody tr').length")
+
+
 def browse(rig, url, width, *steps):
     done = subprocess.run(
         [sys.executable, os.path.join(ROOT, "tests", "browser", "cdp.py"), "--timeout", "20",
@@ -68,7 +74,7 @@ def pages_hold(tap):
         record = fill(rig, base)
         pages = {"board": "/", "record": record, "directives": "/directives?template=1",
                  "nodes": "/nodes", "people": "/people", "totals": "/totals",
-                 "quick": "/quick", "cap": "/cap", "quick-read": "/quick/read?id=1"}
+                 "quick": "/quick", "cap": "/cap", "map": "/map", "quick-read": "/quick/read?id=1"}
         for width in (360, 1280):
             steps = [f"wait-js:{USABLE}", f"shot:{shots}/login-vi-{width}.png",
                      "type:input[name=login]::lan", "type:input[name=passphrase]::" + PASSPHRASE,
@@ -79,6 +85,7 @@ def pages_hold(tap):
                     steps += [f"goto:{base}{path}{mark}lang={language}",
                               f"wait-js:document.documentElement.lang === '{language}'",
                               f"wait-js:document.documentElement.scrollWidth <= {width}",
+                              f"wait-js:{DRAWN if name == 'map' else 'true'}",
                               f"wait-js:{USABLE}", f"shot:{shots}/{name}-{language}-{width}.png"]
             good, said = browse(rig, f"{base}/login?lang=vi", width, *steps)
             tap.ok(good, f"every page at {width} px, in both languages", said)

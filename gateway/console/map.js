@@ -1,0 +1,42 @@
+// The map is the list below it, drawn: no picture here says what no row says.
+'use strict';
+(() => {
+    const box = document.getElementById('map');
+    if (!box || !window.L)
+        return;
+    box.hidden = false;
+    const map = L.map(box, { attributionControl: false, preferCanvas: false });
+    map.setView([16, 106], 6);
+    if (box.dataset.tiles)
+        L.tileLayer('/map/tile?z={z}&x={x}&y={y}', {
+            minNativeZoom: +box.dataset.zoomMin, maxNativeZoom: +box.dataset.zoomMax, maxZoom: 19,
+        }).addTo(map);
+    const COLOURS = { village: '#12303f', node: '#0d5f33', p3: '#a40e1d', p2: '#9a4a00',
+                      p1: '#0b4f8a', p0: '#4d5763', link: '#0d5f33' };
+    const words = (feature) => {
+        const p = feature.properties, link = document.createElement(p.href ? 'a' : 'span');
+        link.textContent = p.name;
+        if (p.href)
+            link.href = p.href;
+        return link;
+    };
+    const draw = (data, style) => L.geoJSON(data, {
+        style,
+        pointToLayer: (f, at) => L.circleMarker(at, style(f)),
+        onEachFeature: (f, layer) => f.properties && f.properties.name &&
+            layer.bindPopup(words(f)).bindTooltip(words(f)),
+    }).addTo(map);
+    for (let i = 0; i < +box.dataset.layers; i++)
+        fetch(`/map/layer?n=${i}`).then((r) => r.json()).then((data) =>
+            draw(data, () => ({ color: '#7b8794', weight: 2, radius: 4, fillOpacity: 0.1 }))
+                .bringToBack());
+    fetch('/map/points').then((r) => r.json()).then((data) => {
+        const layer = draw(data, (f) => ({
+            color: COLOURS[f.properties.what], weight: f.properties.what === 'link' ? 3 : 2,
+            radius: f.properties.what === 'village' ? 7 : 9, fillOpacity: 0.7,
+        }));
+        if (layer.getLayers().length)
+            map.fitBounds(layer.getBounds().pad(0.2));
+        box.dataset.drawn = layer.getLayers().length;
+    });
+})();
