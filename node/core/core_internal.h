@@ -217,6 +217,7 @@ struct trickle {
     uint32_t consistent_count;
     uint64_t covered_digest; /* ours when it was last noted who heard it */
     bool fired;
+    bool hushed; /* the last time it fired there was no reason to speak */
 };
 
 /* Classes of airtime, the least urgent first: frames without records, then records by priority. */

@@ -6,7 +6,11 @@ static void trickle_begin(struct mesh *m, uint64_t interval_ms)
 {
     struct trickle *t = &m->trickle;
     t->interval_ms = interval_ms;
-    t->fire_ms = m->now_ms + core_between(m, interval_ms / 2, interval_ms);
+    /* In peace who fell silent last time goes first: else the same one of two may speak for both
+     * again and again, and beyond the other somebody is who does not hear him. */
+    uint64_t most_ms = t->hushed && interval_ms >= TRICKLE_MAX_DIFFERENT_MS ? interval_ms / 2
+                                                                            : interval_ms;
+    t->fire_ms = m->now_ms + core_between(m, most_ms / 2, most_ms);
     t->end_ms = m->now_ms + interval_ms;
     t->consistent_count = 0;
     if (interval_ms >= TRICKLE_MAX_MS)
@@ -163,7 +167,8 @@ void trickle_advance(struct mesh *m)
         m->links_changed_ms = m->now_ms;
     if (!t->fired && t->fire_ms <= m->now_ms) {
         t->fired = true;
-        if (summary_due(m)) {
+        t->hushed = !summary_due(m);
+        if (!t->hushed) {
             m->want_summary = true;
             if (t->rounds > WHOLE_AFTER_ROUNDS || t->since_whole > WHOLE_AFTER_RESETS)
                 tell_all(m, FRAME_LOGS);
