@@ -20,6 +20,7 @@
 
 #include "gateway/bundle.h"
 #include "gateway/console.h"
+#include "gateway/demo_data.h"
 #include "gateway/follow.h"
 #include "gateway/http.h"
 #include "gateway/map.h"
@@ -89,6 +90,7 @@ static void print_help(void)
     printf("usage: keng-gateway --home DIR [OPTION]...          console of a commune's node\n"
            "       keng-gateway --db FILE --trust FILE.keng ... receiver without a node\n"
            "       keng-gateway export --home DIR --out FILE    all records as one batch file\n"
+           "       keng-gateway demo-data --db FILE            a training event, all drills\n"
            "       keng-gateway operator add LOGIN --home DIR --role ROLE [--name NAME]\n"
            "       keng-gateway operator list|role|passwd|off|on ... --home DIR\n"
            "       keng-gateway audit --home DIR               who did what; does it hold\n\n");
@@ -709,6 +711,30 @@ static int export_file(const struct options *options)
     return EXIT_SUCCESS;
 }
 
+static int fill_demo(const struct options *options)
+{
+    static struct gateway g;
+    char err[BUNDLE_ERR_LEN] = "", why[DEMO_ERR_LEN];
+    unsigned count = 0;
+    g.options = *options;
+    g.signal_fd = -1;
+    if (!options->db || options->home)
+        return fail_usage("demo-data needs --db FILE, a ledger of its own, and no --home");
+    bool good = open_ledger(&g, err) == 0 && load_data(&g, err) == 0;
+    if (good && demo_data_fill(&g.ledger, g.villages, wall_ms(), &count, why) != 0) {
+        snprintf(err, sizeof err, "%s", why);
+        good = false;
+    }
+    ledger_free(&g.ledger);
+    db_close(g.db);
+    catalogue_free(g.catalogue);
+    villages_free(g.villages);
+    if (!good)
+        return fail(err);
+    printf("%u training reports; see them with: keng-gateway --db %s\n", count, options->db);
+    return EXIT_SUCCESS;
+}
+
 static int run_people(const struct options *o, const char *verb, const char *login, bool audit)
 {
     static struct people people;
@@ -741,6 +767,8 @@ int main(int argc, char **argv)
         return serve(&options);
     if (strcmp(command, "export") == 0 && optind + 1 == argc)
         return export_file(&options);
+    if (strcmp(command, "demo-data") == 0 && optind + 1 == argc)
+        return fill_demo(&options);
     if (strcmp(command, "operator") == 0 && optind + 3 >= argc)
         return run_people(&options, argv[optind + 1],
                           optind + 2 < argc ? argv[optind + 2] : NULL, false);

@@ -272,7 +272,7 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(MAP_LIST, "Everything on the map")                                                           \
     X(MAP_NO_SCRIPT, "The map needs a script; the list below has everything that is on it.")       \
     X(MAP_PLACE, "Place")                                                                          \
-    X(MAP_WHAT, "What")                                                                            \
+    X(MAP_WHAT, "Point")                                                                           \
     X(MAP_NONE, "No place is known yet: village lists and reports may carry positions.")           \
     X(BACK, "Back to the console")
 

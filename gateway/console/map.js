@@ -35,6 +35,7 @@
             color: COLOURS[f.properties.what], weight: f.properties.what === 'link' ? 3 : 2,
             radius: f.properties.what === 'village' ? 7 : 9, fillOpacity: 0.7,
         }));
+        layer.eachLayer((l) => l.feature.properties.what === 'p3' && l.bringToFront());
         if (layer.getLayers().length)
             map.fitBounds(layer.getBounds().pad(0.2));
         box.dataset.drawn = layer.getLayers().length;
