@@ -203,7 +203,7 @@ fuzz: ## TARGET=frame SECS=60: libFuzzer on one of tests/fuzz/, from its corpus
 	 -artifact_prefix=build/fuzz/$(TARGET)- build/fuzz/$(TARGET) seeds/fuzz/$(TARGET)
 
 # ---- seen to work ---------------------------------------------------------------
-.PHONY: demo demo-built crash-demo bench-size bench-node bench-sync bench-reconcile bench-truth bench-import bench-modems test-modems test-province test-uplink sim-campaign
+.PHONY: demo demo-built crash-demo bench-size bench-node bench-sync bench-reconcile bench-truth bench-import bench-modems test-mixed test-modems test-province test-uplink sim-campaign
 demo: deps ## handheld, two villages, gateway, province: a storm in three minutes (installs packages)
 	@$(MAKE) --no-print-directory demo-built
 demo-built:
@@ -220,6 +220,8 @@ bench-modems: all ## CPU and wake-ups of kengd with an idle modem of each driver
 MODEM_TESTS := $(addprefix $(OUT)/tests/unit/test_modem_,conformance faults replay)
 test-modems: all $(MODEM_TESTS) ## every driver: 1,000 frames, each fault 200 times, conversations, real daemons
 	@python3 tests/bench/modem_suite.py $(OUT)/tests/unit
+test-mixed: all ## ten boxes with every driver, 100 reports everywhere
+	@python3 tests/e2e/mixed_commune.py --reports 100 --speed 20 --limit-s 900
 bench-sync: $(PROGRAM_DIR)/keng-sim ## every scenario by the core and by floods, medians of 10 seeds, into tests/bench/sync.txt
 	@python3 tests/bench/sync.py $<
 bench-truth: all ## real daemons over keng-air against the simulator, into tests/bench/truth.txt (8 minutes)

@@ -107,16 +107,22 @@ json_t *node_json_frame(const char *direction, const uint8_t *bytes, size_t len)
     struct frame_view v;
     const uint8_t *record;
     size_t record_len;
-    int record_count = 0;
     json_t *json = json_pack("{s:s, s:I, s:i}", "direction", direction, "at_ms",
                              (json_int_t)node_unix_ms(), "len", (int)len);
     if (!json || frame_decode(bytes, len, &v) != FRAME_OK)
         return json;
-    while (frame_next_record(&v, &record, &record_len))
-        record_count++;
+    json_t *refs = json_array();
+    int record_count = 0;
+    for (; frame_next_record(&v, &record, &record_len); record_count++) {
+        struct record_view r;
+        if (record_decode(record, record_len, &r) == 0)
+            json_array_append_new(refs, json_pack("[i, i, I]", r.ref.author, r.ref.lane,
+                                                  (json_int_t)r.ref.seq));
+    }
     json_object_set_new(json, "node", json_integer(v.sender));
     json_object_set_new(json, "count", json_integer(v.count));
     json_object_set_new(json, "records", json_integer(record_count));
+    json_object_set_new(json, "refs", refs);
     json_object_set_new(json, "summary", json_boolean((v.flags & FRAME_FLAG_SUMMARY) != 0));
     return json;
 }

@@ -11,7 +11,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
 from rig import ROOT, drivers  # noqa: E402
 
-SCRIPTS = ["modems.py", "at_modems.py", "wires.py", "refusals.py"]
+SCRIPTS = ["modems.py", "at_modems.py", "wires.py", "refusals.py", "mixed_commune.py"]
 FRAMES = re.compile(r"^ +([\w-]+): (\d+) frames of 1 to (\d+) bytes unaltered", re.M)
 CHARGED = re.compile(r"^ +([\w-]+): charged (\d+) ppm too much", re.M)
 BACK = re.compile(r"^ +([\w-]+), ([\w ]+): heard again after (\d+) ms", re.M)
