@@ -209,6 +209,39 @@ int db_commune_list(struct db *db, struct db_commune *communes_out, size_t cap)
     return result < 0 ? result : (int)count;
 }
 
+int db_unit_put(struct db *db, int64_t commune, const struct unit *unit)
+{
+    struct db_query q = query_start(db, DB_OP_UNIT_PUT);
+    bind_int(&q, commune);
+    bind_text(&q, unit->code);
+    bind_text(&q, unit->name);
+    bind_text(&q, unit->into);
+    bind_int(&q, unit->from_day);
+    bind_int(&q, unit->until_day);
+    bind_int(&q, unit->revoked_after);
+    return query_run(&q);
+}
+
+int db_unit_list(struct db *db, db_unit_fn fn, void *ctx)
+{
+    struct db_query q = query_many(db, DB_OP_UNIT_LIST);
+    int result;
+    while ((result = query_step(&q)) == 1) {
+        struct unit unit = { .from_day = (uint32_t)column_int(&q, 4),
+                             .until_day = (uint32_t)column_int(&q, 5),
+                             .revoked_after = (uint32_t)column_int(&q, 6) };
+        snprintf(unit.code, sizeof unit.code, "%s", column_text(&q, 1));
+        snprintf(unit.name, sizeof unit.name, "%s", column_text(&q, 2));
+        snprintf(unit.into, sizeof unit.into, "%s", column_text(&q, 3));
+        int stop = fn(ctx, column_int(&q, 0), &unit);
+        if (stop != 0) {
+            query_stop(&q);
+            return stop;
+        }
+    }
+    return result;
+}
+
 /* ---- records ---- */
 
 static void read_numbers(const struct db_query *q, struct db_record *record_out)
@@ -387,9 +420,13 @@ int db_record_all(struct db *db, int64_t commune, db_record_fn fn, void *ctx)
     return each_of_commune(db, DB_OP_RECORD_ALL, commune, read_record, fn, ctx);
 }
 
-int db_record_numbers(struct db *db, int64_t commune, db_record_fn fn, void *ctx)
+int db_record_numbers(struct db *db, int64_t commune, int64_t until_ms, db_record_fn fn,
+                      void *ctx)
 {
-    return each_of_commune(db, DB_OP_RECORD_NUMBERS, commune, read_numbers, fn, ctx);
+    struct db_query q = query_many(db, DB_OP_RECORD_NUMBERS);
+    bind_int(&q, commune);
+    bind_int(&q, until_ms);
+    return each_record(&q, read_numbers, fn, ctx);
 }
 
 int db_record_reports(struct db *db, int64_t commune, db_record_fn fn, void *ctx)

@@ -24,6 +24,7 @@
 
 #include "proto/limits.h"
 #include "proto/record.h"
+#include "proto/report.h"
 #include "proto/tree.h"
 
 struct db;
@@ -102,6 +103,12 @@ int db_commune_find(struct db *db, const uint8_t network_id[static KENG_NETWORK_
 /* In order of id.  Returns the count written. */
 int db_commune_list(struct db *db, struct db_commune *communes_out, size_t cap);
 
+/* What a province's root says of a commune's.  put: in place of what it said before. */
+int db_unit_put(struct db *db, int64_t commune, const struct unit *unit);
+/* By commune; the root key is not filled. */
+typedef int (*db_unit_fn)(void *ctx, int64_t commune, const struct unit *unit);
+int db_unit_list(struct db *db, db_unit_fn fn, void *ctx);
+
 /* Records.  A callback returns 0 to go on, anything else to stop (returned as it is). */
 typedef int (*db_record_fn)(void *ctx, const struct db_record *record);
 /* Adds; arrival and position of *record are set.  DB_ECONFLICT: that variant is there already. */
@@ -121,8 +128,10 @@ int db_record_newest(struct db *db, int64_t commune, uint16_t author, uint8_t la
                      uint32_t *seq_out);
 /* The root's log, by number. */
 int db_record_root_log(struct db *db, int64_t commune, db_record_fn fn, void *ctx);
-/* Variant 0 of lane 0 (author, seq), for finding gaps; bytes are not filled. */
-int db_record_numbers(struct db *db, int64_t commune, db_record_fn fn, void *ctx);
+/* Variant 0 of lane 0 (author, seq), for finding gaps; bytes are not filled.  until_ms: received up
+ * to then; INT64_MAX: all. */
+int db_record_numbers(struct db *db, int64_t commune, int64_t until_ms, db_record_fn fn,
+                      void *ctx);
 /* Readable reports of a commune with their review state, by author and number; without those past
  * a revocation, whenever it was learned. */
 int db_record_reports(struct db *db, int64_t commune, db_record_fn fn, void *ctx);

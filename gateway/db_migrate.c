@@ -95,6 +95,11 @@ static const struct {
     { 6, "CREATE TABLE quick ("
       " id $LASTING_ID, commune $INT NOT NULL, event $INT NOT NULL, drill $INT NOT NULL,"
       " number $INT NOT NULL, until_ms $INT NOT NULL, doc $TEXT NOT NULL)", NULL },
+    /* What a province's root says of the communes' roots. */
+    { 7, "CREATE TABLE unit ("
+      " commune $INT NOT NULL PRIMARY KEY, code $TEXT NOT NULL, name $TEXT NOT NULL,"
+      " into_code $TEXT NOT NULL, from_day $INT NOT NULL, until_day $INT NOT NULL,"
+      " revoked_after $INT NOT NULL)$BY_KEY", NULL },
 };
 enum { MIGRATION_COUNT = sizeof MIGRATIONS / sizeof MIGRATIONS[0], MIGRATION_LEN_MAX = 8192 };
 

@@ -53,6 +53,13 @@ OP(COMMUNE_FIND,
    "SELECT id, network_id, root_key, name FROM commune WHERE network_id = ?1")
 OP(COMMUNE_LIST,
    "SELECT id, network_id, root_key, name FROM commune ORDER BY id")
+OP(UNIT_PUT,
+   "INSERT INTO unit (commune, code, name, into_code, from_day, until_day, revoked_after)"
+   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (commune) DO UPDATE SET code = ?2,"
+   " name = ?3, into_code = ?4, from_day = ?5, until_day = ?6, revoked_after = ?7")
+OP(UNIT_LIST,
+   "SELECT commune, code, name, into_code, from_day, until_day, revoked_after FROM unit"
+   " ORDER BY commune")
 /* Partitions cannot hold a number unique over all events.  The writer's lock makes the question
  * and the answer one step. */
 OP2(RECORD_INSERT,
@@ -89,7 +96,7 @@ OP(RECORD_ROOT_LOG,
    " ORDER BY r.seq, r.variant")
 OP(RECORD_NUMBERS,
    "SELECT arrival, commune, author, lane, seq FROM record WHERE commune = ?1 AND lane = 0"
-   " AND variant = 0 ORDER BY author, seq")
+   " AND variant = 0 AND received_ms <= ?2 ORDER BY author, seq")
 OP(RECORD_REPORTS,
    RECORD_SELECT "WHERE r.commune = ?1 AND r.kind BETWEEN 1 AND 7"
    " AND r.variant = 0 AND r.readable = 1"

@@ -31,6 +31,8 @@ struct export_format {
 };
 /* Ends with a row without a name. */
 extern const struct export_format export_formats[];
+/* NULL: there is none of that name. */
+const struct export_format *export_find(const char *name);
 
 /* What a line is called in that language. */
 const char *export_name(const struct quick_line *line, enum language language);

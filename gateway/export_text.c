@@ -16,6 +16,14 @@ const struct export_format export_formats[] = {
     { NULL, NULL, NULL },
 };
 
+const struct export_format *export_find(const char *name)
+{
+    const struct export_format *f = export_formats;
+    while (f->name && strcmp(f->name, name) != 0)
+        f++;
+    return f->name ? f : NULL;
+}
+
 const char *export_name(const struct quick_line *line, enum language language)
 {
     return language == LANG_EN ? line->name_en : line->name_vi;
@@ -214,7 +222,8 @@ bool export_geojson(const struct quick *q, enum language language, struct strbuf
                 (unsigned)q->event, q->drill ? "true" : "false", until);
     for (size_t from = 0, to; from < q->line_count; from = to) {
         for (to = from + 1; to < q->line_count; to++)
-            if (q->lines[to].village != q->lines[from].village)
+            if (q->lines[to].village != q->lines[from].village ||
+                strcmp(q->lines[to].village_name, q->lines[from].village_name) != 0)
                 break;
         if (from > 0)
             strbuf_put(out, ",\n");

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "gateway/import_internal.h"
+#include "gateway/units.h"
 
 enum {
     WINDOW_LEN = 4 * SECTION_LEN_MAX,
@@ -417,8 +418,11 @@ int import_run(struct ledger *l, int fd, const struct import_options *options,
         db_rollback(l->db);
         int reloaded = ledger_reload(l);
         result = reloaded < 0 ? reloaded : result;
-    } else if (options->progress) {
-        options->progress(options->ctx, im.file_len, im.file_len, im.result.record_count);
+    } else {
+        if (options->progress)
+            options->progress(options->ctx, im.file_len, im.file_len, im.result.record_count);
+        if (!options->verify_only)
+            result = units_apply(l);
     }
     im.result.block_count = im.block_number;
     *result_out = im.result;

@@ -247,6 +247,8 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(BASIS_APPROVED, "only what is approved")                                                     \
     X(BASIS, "Figures from")                                                                       \
     X(AS_OF, "As of (empty: now)")                                                                 \
+    X(COURSE, "Course of the event")                                                               \
+    X(BOOKS, "The province's books")                                                               \
     X(ALL_EVENTS, "All events")                                                                    \
     X(DRILLS_ONLY, "Drills only")                                                                  \
     X(TOTALS_SHOW, "Show")                                                                         \

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/units.h"
 #include "gateway/words.h"
 #include "proto/batch.h"
 #include "proto/report.h"
@@ -62,6 +63,24 @@ static void forget_rosters(struct ledger *l)
     l->commune_count = 0;
 }
 
+int ledger_read_roster(struct ledger *l, struct ledger_commune *c)
+{
+    roster_free(&c->roster);
+    roster_init(&c->roster, c->info.root_key);
+    c->roster.root_revoked_after = c->unit.revoked_after;
+    return db_record_root_log(l->db, c->info.id, apply_root_record, &c->roster);
+}
+
+static int take_unit(void *ctx, int64_t commune, const struct unit *unit)
+{
+    struct ledger_commune *c = ledger_get(ctx, commune);
+    if (c) {
+        c->unit = *unit;
+        memcpy(c->unit.root_key, c->info.root_key, KENG_KEY_LEN);
+    }
+    return 0;
+}
+
 int ledger_reload(struct ledger *l)
 {
     forget_rosters(l);
@@ -72,13 +91,16 @@ int ledger_reload(struct ledger *l)
     int result = count < 0 ? count : 0;
     if (count > 0 && !(l->communes = calloc((size_t)count, sizeof *l->communes)))
         result = DB_ENOMEM;
-    for (int i = 0; i < count && result == 0; i++) {
-        struct ledger_commune *c = &l->communes[l->commune_count++];
-        c->info = list[i];
-        roster_init(&c->roster, c->info.root_key);
-        result = db_record_root_log(l->db, c->info.id, apply_root_record, &c->roster);
-    }
+    for (int i = 0; i < count && result == 0; i++)
+        l->communes[l->commune_count++].info = list[i];
     free(list);
+    if (result == 0)
+        result = db_unit_list(l->db, take_unit, l);
+    for (size_t i = 0; i < l->commune_count && result == 0; i++) {
+        result = units_is_province(l, &l->communes[i]);
+        if (result == 0)
+            result = ledger_read_roster(l, &l->communes[i]);
+    }
     return result;
 }
 
@@ -90,9 +112,7 @@ static int reload_commune(struct ledger *l, struct ledger_commune *c)
     if (result < 0)
         return result;
     c->info = info;
-    roster_free(&c->roster);
-    roster_init(&c->roster, c->info.root_key);
-    return db_record_root_log(l->db, c->info.id, apply_root_record, &c->roster);
+    return ledger_read_roster(l, c);
 }
 
 void ledger_free(struct ledger *l)
@@ -135,7 +155,7 @@ int ledger_trust(struct ledger *l, const uint8_t root_key[static KENG_KEY_LEN], 
     if (result < 0)
         return result;
     struct ledger_commune *c = &l->communes[l->commune_count++];
-    c->info = info;
+    *c = (struct ledger_commune){ .info = info };
     roster_init(&c->roster, root_key);
     return 0;
 }
@@ -195,6 +215,9 @@ static bool describe_body(const struct ledger_commune *c, const struct record_vi
     } else if (view->kind == RECORD_PROFILE) {
         struct profile profile;
         return profile_decode(view->body, view->body_len, &profile) == REPORT_OK;
+    } else if (view->kind == RECORD_UNIT) {
+        struct unit unit;
+        return unit_decode(view->body, view->body_len, &unit) == REPORT_OK;
     } else if (view->kind == RECORD_REVIEW) {
         struct review review;
         return review_decode(view->body, view->body_len, &review) == REPORT_OK;
@@ -295,17 +318,16 @@ static int retry_pending(struct ledger *l, struct ledger_commune *c, uint16_t au
     return result < 0 ? result : 0;
 }
 
-/* What an author wrote past his last good number may be here already: it stays as evidence, and
- * stops to count. */
-static int note_revocation(struct ledger *l, const struct ledger_commune *c,
-                           const struct roster_author *author)
+/* What an author wrote past his last good number may be here already. */
+int ledger_revoke(struct ledger *l, const struct ledger_commune *c, uint16_t author,
+                  uint32_t from_seq)
 {
     int64_t noted = 0;
-    int result = db_revoked_get(l->db, c->info.id, author->entry.number, &noted);
-    if (result < 0 || noted == author->entry.revoked_after)
+    int result = db_revoked_get(l->db, c->info.id, author, &noted);
+    if (result < 0 || noted == from_seq)
         return result;
-    result = db_revoked_set(l->db, c->info.id, author->entry.number, author->entry.revoked_after);
-    return result < 0 ? result : db_rank_reviewed_by(l->db, c->info.id, author->entry.number);
+    result = db_revoked_set(l->db, c->info.id, author, from_seq);
+    return result < 0 ? result : db_rank_reviewed_by(l->db, c->info.id, author);
 }
 
 /* What a stored record of the root's log changes.  Returns a verdict or a db error. */
@@ -326,7 +348,7 @@ static int apply_root(struct ledger *l, struct ledger_commune *c, const struct r
         if (author)
             result = db_record_rehome(l->db, c->info.id, entry.number, author->entry.village);
         if (result >= 0 && author)
-            result = note_revocation(l, c, author);
+            result = ledger_revoke(l, c, entry.number, author->entry.revoked_after);
         if (result >= 0 && author)
             result = retry_pending(l, c, entry.number);
     }
@@ -592,6 +614,8 @@ int ledger_init(struct ledger *l, struct db *db)
 {
     *l = (struct ledger){ .db = db };
     int result = ledger_reload(l);
+    if (result >= 0)
+        result = units_apply(l); /* another program may have ended between both */
     return result < 0 ? result : release_waiting(l);
 }
 
@@ -695,8 +719,12 @@ int ledger_put_batch(struct ledger *l, const uint8_t *bytes, size_t len, int64_t
         int reloaded = ahead ? reload_commune(l, c) : 0;
         return reloaded < 0 ? reloaded : put;
     }
-    *result_out = result;
-    return 0;
+    int applied = c->is_province ? units_apply(l) : 0; /* c may have moved */
+    if (applied < 0)
+        ledger_batch_result_free(&result); /* sent again, they are duplicates and applied again */
+    else
+        *result_out = result;
+    return applied;
 }
 
 const char *ledger_batch_strerror(int err)

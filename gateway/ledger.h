@@ -43,6 +43,8 @@ bool ledger_verdict_held(enum ledger_verdict verdict);
 struct ledger_commune {
     struct db_commune info;
     struct roster roster;
+    struct unit unit;     /* code "": no province's root speaks of it */
+    bool is_province;     /* its root says which other roots are trusted (units.h) */
 };
 
 struct ledger {
@@ -60,8 +62,12 @@ int ledger_init(struct ledger *l, struct db *db);
  * older program, and those that an import put in by the thousand. */
 int ledger_index(struct ledger *l);
 void ledger_free(struct ledger *l);
-/* Reads the rosters again, after a rollback. */
+/* Reads the rosters again, after a rollback; one: as the disk has it, within unit's bounds. */
 int ledger_reload(struct ledger *l);
+int ledger_read_roster(struct ledger *l, struct ledger_commune *c);
+/* From that number on an author's records stay as evidence and count no more; 0: they count. */
+int ledger_revoke(struct ledger *l, const struct ledger_commune *c, uint16_t author,
+                  uint32_t from_seq);
 
 /* Trusts a root key, durably once committed.  known_out: it was trusted before. */
 int ledger_trust(struct ledger *l, const uint8_t root_key[static KENG_KEY_LEN], bool *known_out);

@@ -181,7 +181,7 @@ static int put_gaps(const struct page *p)
         struct gaps gaps = { .list = NULL };
         if (!page_commune_wanted(p, commune))
             continue;
-        result = gaps_collect(&gaps, l->db, commune->info.id);
+        result = gaps_collect(&gaps, l->db, commune->info.id, 0);
         for (size_t g = 0; g < gaps.count && shown < CONSOLE_GAP_COUNT_MAX; g++, shown++) {
             const struct gap *gap = &gaps.list[g];
             bool again = g > 0 && gaps.list[g - 1].author == gap->author;

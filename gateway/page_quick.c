@@ -541,11 +541,9 @@ void console_page_quick(const struct console_view *view, struct http_answer *ans
 void console_quick_export(const struct console_view *view, struct http_answer *answer)
 {
     const char *as = http_query(view->request, "as");
-    const struct export_format *f = export_formats;
+    const struct export_format *f = as ? export_find(as) : NULL;
     struct quick q;
-    while (f->name && (!as || strcmp(as, f->name) != 0))
-        f++;
-    if (!f->name) {
+    if (!f) {
         console_message(view, STATUS_NOT_FOUND, LANG_ERR_NOT_FOUND, answer);
         return;
     }

@@ -11,29 +11,31 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "gateway/books.h"
+#include "gateway/books_chart.h"
+#include "gateway/books_serve.h"
 #include "gateway/bundle.h"
+#include "gateway/export.h"
 #include "gateway/import.h"
 #include "gateway/lang.h"
 #include "gateway/ledger.h"
 #include "gateway/province_import.h"
-#include "gateway/province_missing.h"
-#include "gateway/strbuf.h"
-#include "gateway/totals.h"
+#include "gateway/province_root.h"
+#include "gateway/units.h"
 #include "node/home.h"
 #include "proto/catalogue.h"
-#include "proto/csv.h"
 
 enum {
     EXIT_USAGE = PROVINCE_EXIT_USAGE,
     TRUST_COUNT_MAX = 64,
     PATH_LEN_MAX = 4096,
-    CSV_ROW_LEN = 1024,
-    COLUMN_COUNT = 5,
 };
 
 struct options {
-    const char *db, *csv, *data, *villages, *verdicts, *trust[TRUST_COUNT_MAX];
+    const char *db, *csv, *svg, *data, *villages, *verdicts, *desk, *listen;
+    const char *trust[TRUST_COUNT_MAX];
     unsigned trust_count, thread_count;
+    int64_t as_of_ms;
     /* Of a report; NULL and 0: all. */
     const char *commune;
     unsigned village, event, code;
@@ -50,14 +52,18 @@ struct option_row {
 static const struct option_row OPTIONS[] = {
     { 'd', "db", "FILE", "the ledger: a file (default: province.db) or postgresql://..." },
     { 'c', "csv", "FILE", "report: also write the table as CSV for spreadsheets" },
+    { 's', "svg", "FILE", "report: also draw the course of the event" },
+    { 'a', "as-of", "TIME", "report, export: of what was here then: 2026-11-22T03:30 or a day" },
     { 'j', "json", NULL, "report: JSON instead of a table" },
     { 'l', "lang", "vi|en", "language (default: vi when the environment says so, else en)" },
     { 'D', "data", "DIR", "data files (default: $KENG_DATA, ./seeds, /usr/share/keng)" },
     { 'v', "villages", "FILE", "village names, when the ledger holds one commune" },
-    { 'C', "commune", "NAME", "report: of this commune only" },
-    { 'N', "village", "N", "report: of this village only" },
-    { 'e', "event", "N", "report: of this event only" },
-    { 'i', "indicator", "KIND:CODE", "report: of this indicator only, such as damage:1" },
+    { 'C', "commune", "NAME", "report, export: of this commune only" },
+    { 'N', "village", "N", "report, export: of this village only" },
+    { 'e', "event", "N", "report, export: of this event only" },
+    { 'i', "indicator", "KIND:CODE", "report, export: of this indicator only, such as damage:1" },
+    { 'k', "desk", "DIR", "sign: the province's key desk (default: desk)" },
+    { 'L', "listen", "ADDRESS", "serve: where (default: 127.0.0.1:8090)" },
     { 't', "trust", "FILE", "verify: a commune.keng whose root is believed; may be repeated" },
     { 'V', "verdicts", "FILE", "import, verify: also append every refusal to this file" },
     { 'T', "threads", "N", "import, verify: threads that verify (default: all processors)" },
@@ -77,6 +83,7 @@ struct province {
 struct command {
     const char *name, *arguments, *help;
     int (*run)(struct province *p, char **arguments, int count);
+    bool names; /* wants the names of indicators and villages */
 };
 
 __attribute__((format(printf, 2, 3)))
@@ -140,6 +147,66 @@ static int run_import(struct province *p, char **paths, int count)
     return status;
 }
 
+/* Makes a root the province's: whom it names is trusted, and how far. */
+static int run_root(struct province *p, char **paths, int count)
+{
+    char err[BUNDLE_ERR_LEN], fingerprint[BUNDLE_FINGERPRINT_LEN];
+    int64_t commune;
+    if (count != 1)
+        return complain(EXIT_USAGE, "root needs the commune.keng of the province's own desk");
+    if (bundle_trust(&p->ledger, paths[0], wall_ms(), &commune, err) != 0)
+        return complain(EXIT_FAILURE, "%s", err);
+    if (units_set_province(&p->ledger, commune) < 0)
+        return complain(EXIT_FAILURE, "%s", db_error(p->db));
+    size_t named = 0;
+    for (size_t i = 0; i < p->ledger.commune_count; i++)
+        named += p->ledger.communes[i].unit.code[0] != '\0';
+    const struct ledger_commune *c = ledger_get(&p->ledger, commune);
+    if (!c)
+        return complain(EXIT_FAILURE, "%s: not stored", paths[0]);
+    bundle_fingerprint(c->info.network_id, fingerprint);
+    printf("%s: %s; names %zu roots\n", units_name(c), fingerprint, named);
+    return EXIT_SUCCESS;
+}
+
+/* Every root that is believed here, and how far. */
+static int run_roots(struct province *p, char **arguments, int count)
+{
+    if (count > 0)
+        return complain(EXIT_USAGE, "roots takes no argument: %s", arguments[0]);
+    for (size_t i = 0; i < p->ledger.commune_count; i++) {
+        const struct ledger_commune *c = &p->ledger.communes[i];
+        const struct ledger_commune *now =
+            units_now(&p->ledger, c, units_day_of_ms(wall_ms()));
+        char fingerprint[BUNDLE_FINGERPRINT_LEN], day[UNITS_DATE_LEN];
+        bundle_fingerprint(c->info.network_id, fingerprint);
+        printf("%s  %s", fingerprint, units_name(c));
+        if (c->is_province)
+            printf("; names the others");
+        if (c->unit.code[0])
+            printf("; code %s", c->unit.code);
+        if (c->unit.from_day) {
+            units_day_format(c->unit.from_day, day);
+            printf(" from %s", day);
+        }
+        if (c->unit.until_day) {
+            units_day_format(c->unit.until_day, day);
+            printf(" until %s", day);
+        }
+        if (c->unit.revoked_after)
+            printf("; its root counts up to number %u", (unsigned)c->unit.revoked_after - 1);
+        printf(now == c ? "\n" : "; now part of %s\n", units_name(now));
+    }
+    return EXIT_SUCCESS;
+}
+
+static int run_sign(struct province *p, char **paths, int count)
+{
+    if (count != 1)
+        return complain(EXIT_USAGE, "sign needs one list of units");
+    return province_sign(p->options.desk, paths[0], wall_ms());
+}
+
 /* Without a store: a ledger in memory that knows the communes named with --trust. */
 static int run_verify(struct province *p, char **paths, int count)
 {
@@ -154,417 +221,137 @@ static int run_verify(struct province *p, char **paths, int count)
     return run_import(p, paths, count);
 }
 
-/* ---- report ---- */
+/* ---- what the books say ---- */
 
-static const char *commune_name(const struct province *p, int64_t commune)
-{
-    struct ledger_commune *c = NULL;
-    for (size_t i = 0; i < p->ledger.commune_count; i++)
-        if (p->ledger.communes[i].info.id == commune)
-            c = &p->ledger.communes[i];
-    return c && c->info.name[0] ? c->info.name : "?";
-}
-
-static void village_name(const struct province *p, uint32_t number, char *name, size_t cap)
-{
-    const struct village *village = p->villages && p->ledger.commune_count == 1
-                                        ? villages_get(p->villages, number) : NULL;
-    if (number == 0)
-        snprintf(name, cap, "%s", lang_text(p->options.language, LANG_NO_VILLAGE));
-    else if (village)
-        snprintf(name, cap, "%s", village->name);
-    else
-        snprintf(name, cap, "%s %u", lang_text(p->options.language, LANG_VILLAGE),
-                 (unsigned)number);
-}
-
-static const struct catalogue_item *find_item(const struct province *p,
-                                              const struct totals_key *key)
-{
-    return p->catalogue ? catalogue_get(p->catalogue, key->kind, key->code) : NULL;
-}
-
-static const char *unit_of(const struct province *p, const struct catalogue_item *item)
-{
-    return !item ? "" : p->options.language == LANG_EN ? item->unit_en : item->unit;
-}
-
-static void item_name(const struct province *p, const struct totals_key *key, char *name,
-                      size_t cap)
-{
-    const struct catalogue_item *item = find_item(p, key);
-    const char *kind = lang_kind(p->options.language, key->kind);
-    if (item)
-        snprintf(name, cap, "%s",
-                 p->options.language == LANG_EN ? item->name_en : item->name_vi);
-    else
-        snprintf(name, cap, "%s %u", kind ? kind : "?", (unsigned)key->code);
-}
-
-/* One line of the table, ready to print. */
-struct line {
-    char cells[COLUMN_COUNT][192];
-};
-
-static void fill_line(const struct province *p, const struct totals_row *row, struct line *line)
-{
-    const struct catalogue_item *item = find_item(p, &row->key);
-    enum catalogue_language language = lang_catalogue(p->options.language);
-    char low[CATALOGUE_VALUE_LEN], high[CATALOGUE_VALUE_LEN];
-    snprintf(line->cells[0], sizeof line->cells[0], "%s", commune_name(p, row->key.commune));
-    village_name(p, row->key.village, line->cells[1], sizeof line->cells[1]);
-    if (row->key.event) {
-        size_t len = strlen(line->cells[1]);
-        snprintf(line->cells[1] + len, sizeof line->cells[1] - len, " (%s %u)",
-                 lang_text(p->options.language, LANG_EVENT), (unsigned)row->key.event);
-    }
-    item_name(p, &row->key, line->cells[2], sizeof line->cells[2]);
-    catalogue_value_format(item, row->value, language, true, line->cells[3],
-                           sizeof line->cells[3]);
-    snprintf(line->cells[4], sizeof line->cells[4], "%u-%u", (unsigned)row->author,
-             (unsigned)row->seq);
-    if (row->low != row->high) {
-        catalogue_value_format(item, row->low, language, false, low, sizeof low);
-        catalogue_value_format(item, row->high, language, false, high, sizeof high);
-        size_t len = strlen(line->cells[4]);
-        snprintf(line->cells[4] + len, sizeof line->cells[4] - len, " (%s: %.50s - %.50s)",
-                 lang_text(p->options.language, LANG_DIFFER), low, high);
-    }
-}
-
-static void print_padded(const char *text, size_t width, bool right, bool last)
-{
-    size_t used = lang_width(text);
-    size_t pad = used < width ? width - used : 0;
-    if (right)
-        printf("%*s%s%s", (int)pad, "", text, last ? "\n" : "  ");
-    else
-        printf("%s%*s%s", text, last ? 0 : (int)pad, "", last ? "\n" : "  ");
-}
-
-static void print_lines(const struct line *lines, size_t count)
-{
-    size_t widths[COLUMN_COUNT] = { 0 };
-    for (size_t i = 0; i < count; i++) {
-        for (size_t c = 0; c < COLUMN_COUNT; c++) {
-            size_t width = lang_width(lines[i].cells[c]);
-            if (width > widths[c])
-                widths[c] = width;
-        }
-    }
-    for (size_t i = 0; i < count; i++)
-        for (size_t c = 0; c < COLUMN_COUNT; c++)
-            print_padded(lines[i].cells[c], widths[c], c == 3 && i > 0, c == COLUMN_COUNT - 1);
-}
-
-static int print_table(const struct province *p, const struct totals *t)
-{
-    static const enum lang_text HEADINGS[COLUMN_COUNT] = {
-        LANG_COMMUNE, LANG_VILLAGE, LANG_INDICATOR, LANG_VALUE, LANG_SOURCE
-    };
-    struct line *lines = calloc(t->row_count + t->sum_count + 1, sizeof *lines);
-    if (!lines)
-        return complain(EXIT_FAILURE, "out of memory");
-    size_t count = 1;
-    for (size_t c = 0; c < COLUMN_COUNT; c++)
-        snprintf(lines[0].cells[c], sizeof lines[0].cells[c], "%s",
-                 lang_text(p->options.language, HEADINGS[c]));
-    for (size_t i = 0; i < t->row_count; i++)
-        fill_line(p, &t->rows[i], &lines[count++]);
-    for (size_t i = 0; i < t->sum_count; i++) {
-        const struct totals_sum *sum = &t->sums[i];
-        const struct catalogue_item *item = find_item(p, &sum->key);
-        if (sum->village_count < 2 || (item && item->state_count > 0))
-            continue;
-        struct totals_row row = { .key = sum->key, .value = sum->value };
-        fill_line(p, &row, &lines[count]);
-        char *label = lines[count].cells[1];
-        size_t cap = sizeof lines[count].cells[1];
-        const char *form = p->options.language == LANG_EN ? "villages" : "thôn";
-        int len = snprintf(label, cap, "= %u %s", (unsigned)sum->village_count, form);
-        if (sum->key.event)
-            snprintf(label + len, cap - (size_t)len, " (%s %u)",
-                     lang_text(p->options.language, LANG_EVENT), (unsigned)sum->key.event);
-        lines[count++].cells[4][0] = '\0';
-    }
-    print_lines(lines, count);
-    free(lines);
-    return EXIT_SUCCESS;
-}
-
-static int write_csv(const struct province *p, const struct totals *t, const char *path)
-{
-    static const char *const COLUMNS[] = { "commune", "network", "village", "village_name", "event",
-                                           "kind", "code", "official_code", "indicator", "value",
-                                           "unit", "author", "seq", "authors", "low", "high",
-                                           "shown" };
-    size_t cap = (t->row_count + 2) * CSV_ROW_LEN;
-    char *text = malloc(cap), err[HOME_ERR_LEN];
-    if (!text)
-        return complain(EXIT_FAILURE, "out of memory");
-    struct csv_writer w = csv_writer(text, cap);
-    csv_write_bom(&w);
-    for (size_t i = 0; i < sizeof COLUMNS / sizeof COLUMNS[0]; i++)
-        csv_write_text(&w, COLUMNS[i], strlen(COLUMNS[i]));
-    csv_write_end_row(&w);
-    for (size_t i = 0; i < t->row_count; i++) {
-        const struct totals_row *row = &t->rows[i];
-        const struct catalogue_item *item = find_item(p, &row->key);
-        unsigned decimals = item ? item->decimals : 0;
-        struct line line;
-        char network[2 * KENG_NETWORK_ID_LEN + 1] = "", village[192];
-        const char *kind = record_kind_name(row->key.kind);
-        fill_line(p, row, &line);
-        village_name(p, row->key.village, village, sizeof village);
-        for (size_t c = 0; c < p->ledger.commune_count; c++)
-            if (p->ledger.communes[c].info.id == row->key.commune)
-                sodium_bin2hex(network, sizeof network, p->ledger.communes[c].info.network_id,
-                               KENG_NETWORK_ID_LEN);
-        const char *unit = unit_of(p, item);
-        const char *official = item ? item->code : "";
-        csv_write_text(&w, line.cells[0], strlen(line.cells[0]));
-        csv_write_text(&w, network, 16);
-        csv_write_number(&w, row->key.village, 0);
-        csv_write_text(&w, village, strlen(village));
-        csv_write_number(&w, row->key.event, 0);
-        csv_write_text(&w, kind ? kind : "", strlen(kind ? kind : ""));
-        csv_write_number(&w, row->key.code, 0);
-        csv_write_text(&w, official, strlen(official));
-        csv_write_text(&w, line.cells[2], strlen(line.cells[2]));
-        csv_write_number(&w, row->value, decimals);
-        csv_write_text(&w, unit, strlen(unit));
-        csv_write_number(&w, row->author, 0);
-        csv_write_number(&w, row->seq, 0);
-        csv_write_number(&w, row->author_count, 0);
-        csv_write_number(&w, row->low, decimals);
-        csv_write_number(&w, row->high, decimals);
-        /* In words, with its unit: the number of a state means nothing in a spreadsheet. */
-        csv_write_text(&w, line.cells[3], strlen(line.cells[3]));
-        csv_write_end_row(&w);
-    }
-    int status = EXIT_SUCCESS;
-    if (w.failed)
-        status = complain(EXIT_FAILURE, "%s: a row is too long", path);
-    else if (home_replace_file(path, (const uint8_t *)text, w.len, 0644, err) != 0)
-        status = complain(EXIT_FAILURE, "%s", err);
-    free(text);
-    return status;
-}
-
-static void print_gaps(const struct province *p, const struct gaps *gaps)
-{
-    for (size_t i = 0; i < gaps->count; i++) {
-        const struct gap *gap = &gaps->list[i];
-        const struct gap *last = i ? &gaps->list[i - 1] : NULL;
-        bool again = last && last->author == gap->author && last->commune == gap->commune;
-        if (!again && last)
-            printf(p->options.language == LANG_EN ? " missing\n" : "\n");
-        if (!again && p->options.language == LANG_EN)
-            printf("%s, author %u: ", commune_name(p, gap->commune), (unsigned)gap->author);
-        else if (!again)
-            printf("%s, người báo %u: thiếu ", commune_name(p, gap->commune),
-                   (unsigned)gap->author);
-        printf("%s%u", again ? ", " : "", (unsigned)gap->first);
-        if (gap->last != gap->first)
-            printf("-%u", (unsigned)gap->last);
-    }
-    if (gaps->count > 0)
-        printf(p->options.language == LANG_EN ? " missing\n" : "\n");
-    else
-        printf("%s\n", lang_text(p->options.language, LANG_MISSING_NONE));
-}
-
-static int print_fork(void *ctx, const struct db_record *r)
-{
-    const struct province *p = ctx;
-    if (r->variant != 0)
-        printf("%s: %s %u-%u\n", lang_text(p->options.language, LANG_FORKS),
-               commune_name(p, r->commune), (unsigned)r->ref.author, (unsigned)r->ref.seq);
-    return 0;
-}
-
-static int print_refused(void *ctx, int64_t commune, const char *reason, int64_t count,
-                         int64_t last_ms)
-{
-    const struct province *p = ctx;
-    (void)last_ms;
-    printf("%s: %s %s %" PRId64 "\n", lang_text(p->options.language, LANG_REFUSED),
-           commune_name(p, commune), reason, count);
-    return 0;
-}
-
-/* ---- what was asked for ---- */
-
-static bool wanted_commune(const struct province *p, const struct ledger_commune *c)
-{
-    return !p->options.commune || strcmp(p->options.commune, c->info.name) == 0;
-}
-
-/* A village is silent when it has no figure at all, which a part of the figures cannot tell. */
-static bool tells_silent(const struct province *p)
-{
-    return !p->options.village && !p->options.kind;
-}
-
-static void keep_wanted(const struct province *p, struct totals *t)
+static struct books_query make_query(struct province *p)
 {
     const struct options *o = &p->options;
-    size_t kept = 0;
-    for (size_t i = 0; i < t->claim_count; i++) {
-        const struct totals_key *key = &t->claims[i].key;
-        if ((!o->village || key->village == o->village) && (!o->event || key->event == o->event) &&
-            (!o->kind || (key->kind == o->kind && key->code == o->code)))
-            t->claims[kept++] = t->claims[i];
-    }
-    t->claim_count = kept;
+    return (struct books_query){
+        .ledger = &p->ledger, .catalogue = p->catalogue, .villages = p->villages,
+        .commune = o->commune, .village = o->village, .event = o->event, .code = o->code,
+        .kind = o->kind, .language = o->language, .as_of_ms = o->as_of_ms, .now_ms = wall_ms(),
+    };
 }
 
-/* ---- report as JSON ---- */
-
-static int json_fork(void *ctx, const struct db_record *r)
+static int write_file(const char *path, const struct strbuf *text)
 {
-    struct strbuf *out = ctx;
-    if (r->variant != 0)
-        strbuf_putf(out, "%s{\"commune\":%" PRId64 ",\"author\":%u,\"lane\":%u,\"seq\":%u}",
-                    out->text[out->len - 1] == '[' ? "" : ",", r->commune,
-                    (unsigned)r->ref.author, (unsigned)r->ref.lane, (unsigned)r->ref.seq);
-    return 0;
+    char err[HOME_ERR_LEN];
+    return home_replace_file(path, (const uint8_t *)text->text, text->len, 0644, err) == 0
+               ? EXIT_SUCCESS : complain(EXIT_FAILURE, "%s", err);
 }
 
-static void json_rows(const struct province *p, const struct totals *t, struct strbuf *out)
+static int cannot(const struct province *p, int result)
 {
-    strbuf_put(out, "\"totals\":[");
-    for (size_t i = 0; i < t->row_count; i++) {
-        const struct totals_row *row = &t->rows[i];
-        const struct catalogue_item *item = find_item(p, &row->key);
-        char name[192];
-        const char *kind = record_kind_name(row->key.kind);
-        strbuf_putf(out, "%s\n{\"commune\":%" PRId64 ",\"village\":%u,\"village_name\":",
-                    i ? "," : "", row->key.commune, (unsigned)row->key.village);
-        village_name(p, row->key.village, name, sizeof name);
-        strbuf_put_json(out, name);
-        strbuf_putf(out, ",\"event\":%u,\"kind\":", (unsigned)row->key.event);
-        strbuf_put_json(out, kind ? kind : "");
-        strbuf_putf(out, ",\"code\":%u,\"indicator\":", (unsigned)row->key.code);
-        item_name(p, &row->key, name, sizeof name);
-        strbuf_put_json(out, name);
-        strbuf_putf(out, ",\"value\":%" PRId64 ",\"decimals\":%u,\"unit\":", row->value,
-                    item ? (unsigned)item->decimals : 0);
-        strbuf_put_json(out, unit_of(p, item));
-        strbuf_putf(out, ",\"author\":%u,\"seq\":%u,\"authors\":%u,\"low\":%" PRId64
-                         ",\"high\":%" PRId64 "}",
-                    (unsigned)row->author, (unsigned)row->seq, (unsigned)row->author_count,
-                    row->low, row->high);
-    }
-    strbuf_put(out, "]");
+    return complain(EXIT_FAILURE, "%s", result == DB_ENOMEM
+                        ? "more than fits one report: ask for a commune or an event"
+                        : db_error(p->db));
 }
 
-static int print_json(struct province *p, const struct totals *t, const struct gaps *gaps)
+typedef int (*books_fn)(const struct books_query *q, const struct books *b, struct strbuf *out);
+
+/* One form of the books, to a file or to standard output. */
+static int tell(struct province *p, const struct books_query *q, const struct books *b,
+                books_fn make, const char *path)
 {
     struct strbuf out = { .text = NULL };
-    int result = 0;
-    strbuf_put(&out, "{\"communes\":[");
-    for (size_t i = 0; i < p->ledger.commune_count; i++) {
-        const struct db_commune *info = &p->ledger.communes[i].info;
-        strbuf_putf(&out, "%s{\"id\":%" PRId64 ",\"name\":", i ? "," : "", info->id);
-        strbuf_put_json(&out, info->name);
-        strbuf_put(&out, ",\"network\":\"");
-        strbuf_put_hex(&out, info->network_id, sizeof info->network_id);
-        strbuf_put(&out, "\"}");
-    }
-    strbuf_put(&out, "],\n");
-    json_rows(p, t, &out);
-    strbuf_put(&out, ",\n\"missing\":[");
-    for (size_t i = 0; i < gaps->count; i++)
-        strbuf_putf(&out, "%s{\"commune\":%" PRId64 ",\"author\":%u,\"first\":%u,\"last\":%u}",
-                    i ? "," : "", gaps->list[i].commune, (unsigned)gaps->list[i].author,
-                    (unsigned)gaps->list[i].first, (unsigned)gaps->list[i].last);
-    strbuf_put(&out, "],\n\"forks\":[");
-    for (size_t i = 0; i < p->ledger.commune_count && result >= 0 && !out.failed; i++)
-        if (wanted_commune(p, &p->ledger.communes[i]))
-            result = db_record_forks(p->db, p->ledger.communes[i].info.id, json_fork, &out);
-    strbuf_put(&out, "],\n\"silent\":[");
-    for (size_t i = 0; i < p->ledger.commune_count && !out.failed; i++)
-        if (wanted_commune(p, &p->ledger.communes[i]) && tells_silent(p))
-            missing_silent_json(&p->ledger.communes[i], t, &out);
-    strbuf_put(&out, "],\n\"checkpoints\":[");
-    for (size_t i = 0; i < p->ledger.commune_count && result >= 0 && !out.failed; i++)
-        if (wanted_commune(p, &p->ledger.communes[i]))
-            result = missing_checkpoints_json(p->db, &p->ledger.communes[i], &out);
-    strbuf_put(&out, "]}\n");
-    if (result >= 0 && !out.failed)
-        fputs(out.text, stdout);
-    int status = result >= 0 && !out.failed ? EXIT_SUCCESS
-                                            : complain(EXIT_FAILURE, "cannot build the report");
+    int result = make(q, b, &out);
+    int status = result < 0 ? cannot(p, result) : EXIT_SUCCESS;
+    if (status == EXIT_SUCCESS && path)
+        status = write_file(path, &out);
+    else if (status == EXIT_SUCCESS)
+        fwrite(out.text, 1, out.len, stdout); /* the end of the program looks whether it went */
     strbuf_free(&out);
     return status;
 }
 
-static int print_text(struct province *p, const struct totals *t, const struct gaps *gaps)
+static int chart(const struct books_query *q, const struct books *b, struct strbuf *out)
 {
-    int status = print_table(p, t);
-    int result = 0;
-    printf("\n");
-    print_gaps(p, gaps);
-    struct strbuf out = { .text = NULL };
-    for (size_t i = 0; i < p->ledger.commune_count && result >= 0; i++) {
-        const struct ledger_commune *c = &p->ledger.communes[i];
-        if (!wanted_commune(p, c))
-            continue;
-        if (tells_silent(p))
-            missing_silent_text(c, t, p->options.language, &out);
-        result = missing_checkpoints_text(p->db, c, p->options.language, &out);
-        if (result >= 0)
-            result = db_record_forks(p->db, c->info.id, print_fork, p);
-    }
-    if (out.failed)
-        result = DB_ENOMEM;
-    else if (out.text)
-        fputs(out.text, stdout);
-    strbuf_free(&out);
-    if (result >= 0)
-        result = db_refused_list(p->db, print_refused, p);
-    return result < 0 ? complain(EXIT_FAILURE, "%s", db_error(p->db)) : status;
+    (void)b; /* it needs the past, too */
+    return books_chart(q, out);
 }
 
 static int run_report(struct province *p, char **arguments, int count)
 {
-    struct totals totals = { .claims = NULL };
-    struct gaps gaps = { .list = NULL };
-    struct totals_filter filter = totals_all();
-    int result = 0;
+    struct books_query q = make_query(p);
+    struct books b;
     if (count > 0)
         return complain(EXIT_USAGE, "report takes no argument: %s", arguments[0]);
-    for (size_t i = 0; i < p->ledger.commune_count && result == 0; i++) {
-        int64_t commune = p->ledger.communes[i].info.id;
-        if (!wanted_commune(p, &p->ledger.communes[i]))
-            continue;
-        result = totals_collect(&totals, p->db, commune, &filter);
-        if (result == 0)
-            result = gaps_collect(&gaps, p->db, commune);
-    }
-    keep_wanted(p, &totals);
-    if (result == 0 && totals_finish(&totals) != TOTALS_OK)
-        result = DB_ENOMEM;
-    int status = EXIT_SUCCESS;
+    int result = books_collect(&q, &b);
     if (result < 0)
-        status = complain(EXIT_FAILURE, "%s", db_error(p->db));
-    else if (p->options.csv)
-        status = write_csv(p, &totals, p->options.csv);
+        return cannot(p, result);
+    int status = EXIT_SUCCESS;
+    if (p->options.csv)
+        status = tell(p, &q, &b, books_csv, p->options.csv);
+    if (status == EXIT_SUCCESS && p->options.svg)
+        status = tell(p, &q, &b, chart, p->options.svg);
     if (status == EXIT_SUCCESS)
-        status = p->options.json ? print_json(p, &totals, &gaps) : print_text(p, &totals, &gaps);
-    totals_free(&totals);
-    gaps_free(&gaps);
+        status = tell(p, &q, &b, p->options.json ? books_json : books_text, NULL);
+    books_free(&b);
     return status;
+}
+
+/* The format is the end of the file's name. */
+static const struct export_format *format_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *dot = strchr(slash ? slash : path, '.');
+    const struct export_format *f = NULL;
+    while (dot && !(f = export_find(dot + 1)))
+        dot = strchr(dot + 1, '.');
+    return f;
+}
+
+static int run_export(struct province *p, char **paths, int count)
+{
+    struct books_query q = make_query(p);
+    struct books b;
+    struct quick quick;
+    if (count == 0)
+        return complain(EXIT_USAGE, "name at least one file to write");
+    for (int i = 0; i < count; i++)
+        if (!format_of(paths[i]))
+            return complain(EXIT_USAGE, "%s: expected a name that ends in .xlsx, .csv, .hxl.csv, "
+                            ".geojson or .txt", paths[i]);
+    int result = books_collect(&q, &b);
+    if (result < 0)
+        return cannot(p, result);
+    result = books_quick(&q, &b, &quick);
+    books_free(&b);
+    if (result < 0)
+        return cannot(p, result);
+    int status = EXIT_SUCCESS;
+    for (int i = 0; i < count && status == EXIT_SUCCESS; i++) {
+        struct strbuf out = { .text = NULL };
+        status = format_of(paths[i])->write(&quick, q.language, &out) ? write_file(paths[i], &out)
+                                                                      : cannot(p, DB_ENOMEM);
+        strbuf_free(&out);
+    }
+    quick_free(&quick);
+    return status;
+}
+
+static int run_serve(struct province *p, char **arguments, int count)
+{
+    struct books_query q = make_query(p);
+    if (count > 0)
+        return complain(EXIT_USAGE, "serve takes no argument: %s", arguments[0]);
+    return books_serve(&q, p->options.listen);
 }
 
 /* ---- start ---- */
 
 static const struct command COMMANDS[] = {
-    { "trust", "COMMUNE.keng...", "accept these communes' records", run_trust },
-    { "import", "FILE...", "verify and take in batch files", run_import },
-    { "verify", "FILE...", "the same without a ledger: nothing is kept", run_verify },
-    { "report", "", "totals, missing numbers, forks", run_report },
+    { "trust", "COMMUNE.keng...", "accept these communes' records", run_trust, false },
+    { "import", "FILE...", "verify and take in batch files", run_import, false },
+    { "verify", "FILE...", "the same without a ledger: nothing is kept", run_verify, false },
+    { "report", "", "totals, missing numbers, forks", run_report, true },
+    { "export", "FILE...", "the totals as .xlsx, .csv, .hxl.csv, .geojson or .txt", run_export,
+      true },
+    { "serve", "", "the books as pages for this machine's browser", run_serve, true },
+    { "root", "PROVINCE.keng", "trust the roots that this one names, and so far as it says",
+      run_root, false },
+    { "roots", "", "every root that is believed, and how far", run_roots, false },
+    { "sign", "UNITS.csv", "at the province's desk: name the communes' roots", run_sign, false },
 };
 enum { COMMAND_COUNT = sizeof COMMANDS / sizeof COMMANDS[0] };
 
@@ -629,12 +416,21 @@ static int parse_options(int argc, char **argv, struct options *o)
         longs[i] = (struct option){ OPTIONS[i].name, OPTIONS[i].argument ? required_argument
                                                                         : no_argument,
                                     NULL, OPTIONS[i].key };
-    *o = (struct options){ .db = "province.db", .language = language_of_environment() };
+    *o = (struct options){ .db = "province.db", .desk = "desk", .listen = "127.0.0.1:8090",
+                           .language = language_of_environment() };
     int key;
     while ((key = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
         switch (key) {
         case 'd': o->db = optarg; break;
         case 'c': o->csv = optarg; break;
+        case 's': o->svg = optarg; break;
+        case 'k': o->desk = optarg; break;
+        case 'L': o->listen = optarg; break;
+        case 'a':
+            if (!books_moment_parse(optarg, &o->as_of_ms))
+                return complain(EXIT_USAGE, "--as-of %s: expected 2026-11-22 or 2026-11-22T03:30, "
+                                "with Z at its end for UTC", optarg);
+            break;
         case 'j': o->json = true; break;
         case 'D': o->data = optarg; break;
         case 'v': o->villages = optarg; break;
@@ -711,10 +507,12 @@ int province_run(int argc, char **argv)
         if (strcmp(argv[optind], COMMANDS[i].name) == 0)
             command = &COMMANDS[i];
     if (!command)
-        return complain(EXIT_USAGE, "%s%sname a command: trust, import, verify or report; see "
-                        "keng-province --help", optind < argc ? argv[optind] : "",
+        return complain(EXIT_USAGE, "%s%sname a command; see keng-province --help",
+                        optind < argc ? argv[optind] : "",
                         optind < argc ? ": no such command; " : "");
-    status = command->run == run_report ? load_data(&p) : 0;
+    if (command->run == run_sign)
+        return run_sign(&p, argv + optind + 1, argc - optind - 1);
+    status = command->names ? load_data(&p) : 0;
     if (status == 0 && db_open(command->run == run_verify ? ":memory:" : p.options.db, &p.db,
                                err) != 0)
         status = complain(EXIT_FAILURE, "%s", err);

@@ -2,6 +2,8 @@
 
 #include <inttypes.h>
 
+#include "gateway/units.h"
+
 static bool has_figures(const struct totals *t, int64_t commune, uint32_t village)
 {
     for (size_t i = 0; i < t->row_count; i++)
@@ -30,7 +32,7 @@ void missing_silent_text(const struct ledger_commune *c, const struct totals *t,
     uint32_t village = next_silent(c, t, 0);
     if (village == 0)
         return;
-    strbuf_putf(out, "%s: %s ", c->info.name[0] ? c->info.name : "?",
+    strbuf_putf(out, "%s: %s ", units_name(c),
                 language == LANG_EN ? "no figures from villages" : "chưa có số liệu của thôn");
     for (bool first = true; village != 0; village = next_silent(c, t, village), first = false)
         strbuf_putf(out, "%s%u", first ? "" : ", ", (unsigned)village);
@@ -51,6 +53,7 @@ void missing_silent_json(const struct ledger_commune *c, const struct totals *t,
 struct telling {
     const struct ledger_commune *commune;
     struct strbuf *out;
+    int64_t as_of_ms;
     enum language language;
     bool json;
     struct db_checkpoint covered; /* of the source being walked; size 0: none yet */
@@ -70,7 +73,7 @@ static void tell_source(struct telling *t)
                     (unsigned)source, t->covered.size, open ? open : t->covered.size);
         return;
     }
-    const char *name = t->commune->info.name[0] ? t->commune->info.name : "?";
+    const char *name = units_name(t->commune);
     bool english = t->language == LANG_EN;
     strbuf_putf(t->out, english ? "%s, author %u: complete up to %" PRIu64 " records"
                                 : "%s, người báo %u: đủ đến bản ghi %" PRIu64,
@@ -84,6 +87,8 @@ static void tell_source(struct telling *t)
 static int walk(void *ctx, const struct db_checkpoint *c)
 {
     struct telling *t = ctx;
+    if (t->as_of_ms && c->received_ms > t->as_of_ms)
+        return 0;
     uint16_t source = t->covered.size ? t->covered.source : t->open.source;
     if (c->source != source) {
         tell_source(t);
@@ -103,15 +108,16 @@ static int tell(struct db *db, struct telling *t)
     return result;
 }
 
-int missing_checkpoints_text(struct db *db, const struct ledger_commune *c, enum language language,
-                             struct strbuf *out)
+int missing_checkpoints_text(struct db *db, const struct ledger_commune *c, int64_t as_of_ms,
+                             enum language language, struct strbuf *out)
 {
-    struct telling t = { .commune = c, .out = out, .language = language };
+    struct telling t = { .commune = c, .out = out, .as_of_ms = as_of_ms, .language = language };
     return tell(db, &t);
 }
 
-int missing_checkpoints_json(struct db *db, const struct ledger_commune *c, struct strbuf *out)
+int missing_checkpoints_json(struct db *db, const struct ledger_commune *c, int64_t as_of_ms,
+                             struct strbuf *out)
 {
-    struct telling t = { .commune = c, .out = out, .json = true };
+    struct telling t = { .commune = c, .out = out, .as_of_ms = as_of_ms, .json = true };
     return tell(db, &t);
 }

@@ -16,9 +16,11 @@ void missing_silent_text(const struct ledger_commune *c, const struct totals *t,
                          enum language language, struct strbuf *out);
 void missing_silent_json(const struct ledger_commune *c, const struct totals *t,
                          struct strbuf *out);
-/* Of each source the newest checkpoint that is covered, and the newer ones that are not. */
-int missing_checkpoints_text(struct db *db, const struct ledger_commune *c, enum language language,
+/* Of each source the newest checkpoint that is covered, and the newer ones that are not.  as_of_ms:
+ * of those received up to then; 0: all. */
+int missing_checkpoints_text(struct db *db, const struct ledger_commune *c, int64_t as_of_ms,
+                             enum language language, struct strbuf *out);
+int missing_checkpoints_json(struct db *db, const struct ledger_commune *c, int64_t as_of_ms,
                              struct strbuf *out);
-int missing_checkpoints_json(struct db *db, const struct ledger_commune *c, struct strbuf *out);
 
 #endif

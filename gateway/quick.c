@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/totals.h"
 
 enum { FORMAT = 1 };
 
@@ -90,8 +89,8 @@ static int64_t value_before(const struct quick *last, const struct quick_line *l
                ? last->lines[low].value : -1;
 }
 
-static int fill_lines(struct quick *q, const struct totals *t, const struct catalogue *catalogue,
-                      const struct villages *villages, const struct quick *last)
+int quick_fill_lines(struct quick *q, const struct totals *t, const struct catalogue *catalogue,
+                     const struct villages *villages, const struct quick *last)
 {
     if (t->row_count > QUICK_LINE_COUNT_MAX)
         return DB_ENOMEM;
@@ -133,7 +132,7 @@ int quick_fill(struct quick *q, struct ledger *l, const struct catalogue *catalo
     if (result >= 0 && totals_finish(&t) != TOTALS_OK)
         result = DB_ENOMEM;
     if (result >= 0)
-        result = fill_lines(q, &t, catalogue, villages, last);
+        result = quick_fill_lines(q, &t, catalogue, villages, last);
     totals_free(&t);
     return result < 0 ? result : 0;
 }

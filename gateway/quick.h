@@ -14,6 +14,7 @@
 
 #include "gateway/ledger.h"
 #include "gateway/strbuf.h"
+#include "gateway/totals.h"
 #include "proto/catalogue.h"
 
 enum {
@@ -78,6 +79,10 @@ void quick_free(struct quick *q);
  * 0 or enum db_err; then there are no lines. */
 int quick_fill(struct quick *q, struct ledger *l, const struct catalogue *catalogue,
                const struct villages *villages, const struct quick *last);
+
+/* Only the lines, a row of finished totals each. */
+int quick_fill_lines(struct quick *q, const struct totals *t, const struct catalogue *catalogue,
+                     const struct villages *villages, const struct quick *last);
 
 /* The document; false: out of memory or longer than QUICK_DOC_LEN_MAX. */
 bool quick_to_json(const struct quick *q, struct strbuf *out);

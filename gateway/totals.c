@@ -82,6 +82,7 @@ int totals_add_review(struct totals *t, const struct db_record *record,
         t->answers[t->answer_count++] = (struct totals_answer){
             .commune = record->commune,
             .arrival = record->arrival,
+            .received_ms = record->received_ms,
             .of_seq = review->refs[i].seq,
             .seq = record->ref.seq,
             .of_author = review->refs[i].author,
@@ -218,13 +219,14 @@ static int compare_sums(const void *left, const void *right)
 }
 
 /* Each row becomes a sum of one village; equal keys are then folded together. */
-static void add_up(struct totals *t)
+void totals_regroup(struct totals *t, totals_group_fn group, void *ctx)
 {
     for (size_t i = 0; i < t->row_count; i++) {
         t->sums[i] = (struct totals_sum){
             .key = t->rows[i].key, .value = t->rows[i].value, .village_count = 1
         };
         t->sums[i].key.village = 0;
+        t->sums[i].key.commune = group(ctx, t->rows[i].key.commune);
     }
     if (t->row_count > 0)
         qsort(t->sums, t->row_count, sizeof *t->sums, compare_sums);
@@ -238,6 +240,12 @@ static void add_up(struct totals *t)
             t->sums[t->sum_count++] = t->sums[i];
         }
     }
+}
+
+static int64_t by_itself(void *ctx, int64_t commune)
+{
+    (void)ctx;
+    return commune;
 }
 
 /* The claims under one key, [from, to): at most one row. */
@@ -285,7 +293,30 @@ int totals_finish(struct totals *t)
                 break;
         reduce(t, from, to);
     }
-    add_up(t);
+    totals_regroup(t, by_itself, NULL);
+    return TOTALS_OK;
+}
+
+int totals_at(const struct totals *all, int64_t as_of_ms, struct totals *then_out)
+{
+    struct totals then = { .filter = all->filter };
+    then.claims = calloc(all->claim_count + 1, sizeof *then.claims);
+    then.answers = calloc(all->answer_count + 1, sizeof *then.answers);
+    then.corrections = calloc(all->correction_count + 1, sizeof *then.corrections);
+    bool good = then.claims && then.answers && then.corrections;
+    for (size_t i = 0; good && i < all->claim_count; i++)
+        if (all->claims[i].received_ms <= as_of_ms)
+            then.claims[then.claim_count++] = all->claims[i];
+    for (size_t i = 0; good && i < all->answer_count; i++)
+        if (all->answers[i].received_ms <= as_of_ms)
+            then.answers[then.answer_count++] = all->answers[i];
+    for (size_t i = 0; good && i < all->correction_count; i++)
+        then.corrections[then.correction_count++] = all->corrections[i];
+    if (!good || totals_finish(&then) != TOTALS_OK) {
+        totals_free(&then);
+        return TOTALS_ENOMEM;
+    }
+    *then_out = then;
     return TOTALS_OK;
 }
 
@@ -369,10 +400,10 @@ static int collect_gap(void *ctx, const struct db_record *record)
     return added == TOTALS_OK ? 0 : DB_ENOMEM;
 }
 
-int gaps_collect(struct gaps *g, struct db *db, int64_t commune)
+int gaps_collect(struct gaps *g, struct db *db, int64_t commune, int64_t as_of_ms)
 {
     g->expected = 0;
-    return db_record_numbers(db, commune, collect_gap, g);
+    return db_record_numbers(db, commune, as_of_ms ? as_of_ms : INT64_MAX, collect_gap, g);
 }
 
 /* ---- what is held without a gap ---- */
@@ -408,7 +439,7 @@ static int collect_held(void *ctx, const struct db_record *record)
 
 int held_collect(struct held_table *h, struct db *db, int64_t commune)
 {
-    return db_record_numbers(db, commune, collect_held, h);
+    return db_record_numbers(db, commune, INT64_MAX, collect_held, h);
 }
 
 const struct held *held_find(const struct held_table *h, uint16_t author)

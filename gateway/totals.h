@@ -72,7 +72,7 @@ struct totals_claim {
 
 /* One answer to one report. */
 struct totals_answer {
-    int64_t commune, arrival;
+    int64_t commune, arrival, received_ms;
     uint32_t of_seq, seq;
     uint16_t of_author, reviewer;
     uint8_t state, figure_count;
@@ -122,6 +122,11 @@ int totals_finish(struct totals *t);
 /* Adds all of one commune in the database.  0 or enum db_err. */
 int totals_collect(struct totals *t, struct db *db, int64_t commune,
                    const struct totals_filter *filter);
+/* Adds the rows up again, communes that belong together as one: under what group says. */
+typedef int64_t (*totals_group_fn)(void *ctx, int64_t commune);
+void totals_regroup(struct totals *t, totals_group_fn group, void *ctx);
+/* The same as of a moment: a copy that is finished already. */
+int totals_at(const struct totals *all, int64_t as_of_ms, struct totals *then_out);
 /* The row under a key, or NULL. */
 const struct totals_row *totals_find(const struct totals *t, const struct totals_key *key);
 /* By commune, village, event, kind, code. */
@@ -141,7 +146,8 @@ struct gaps {
 };
 void gaps_free(struct gaps *g);
 int gaps_add(struct gaps *g, int64_t commune, uint16_t author, uint32_t seq);
-int gaps_collect(struct gaps *g, struct db *db, int64_t commune);
+/* as_of_ms: of what had been received then; 0: of all. */
+int gaps_collect(struct gaps *g, struct db *db, int64_t commune, int64_t as_of_ms);
 
 /* What a receiver tells a sender about a log. */
 struct held {

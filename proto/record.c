@@ -103,6 +103,7 @@ static const struct {
     { RECORD_PROFILE, PRIORITY_EVACUATION, "profile" },
     { RECORD_RECEIPT, PRIORITY_DAMAGE, "receipt" },
     { RECORD_SIGNOFF, PRIORITY_ROUTINE, "signoff" },
+    { RECORD_UNIT, PRIORITY_ROUTINE, "unit" },
     { RECORD_ACK_FIRST, PRIORITY_EVACUATION, "ack" },
 };
 static const char *const PRIORITIES[PRIORITY_COUNT] = { "routine", "damage", "evacuation",

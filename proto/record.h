@@ -44,6 +44,7 @@ enum record_kind {
     RECORD_PROFILE = 19,
     RECORD_RECEIPT = 20,
     RECORD_SIGNOFF = 21,
+    RECORD_UNIT = 22,
     /* From here on superseding: kind 24 + lane lives in its own lane, only the newest is kept. */
     RECORD_SUPERSEDING_FIRST = 25,
     RECORD_ACK_FIRST = 25,

@@ -736,6 +736,55 @@ int profile_decode(const uint8_t *body, size_t len, struct profile *profile_out)
     return check_canonical(profile_encode(profile_out, again, sizeof again), again, body, len);
 }
 
+int unit_encode(const struct unit *unit, uint8_t *buf, size_t cap)
+{
+    uint8_t key[KENG_KEY_LEN];
+    char name[PROFILE_NAME_LEN_MAX], code[PROFILE_CODE_LEN_MAX], into[PROFILE_CODE_LEN_MAX];
+    Keng__Unit m = KENG__UNIT__INIT;
+
+    if (unit->from_day > UNIT_DAY_MAX || unit->until_day > UNIT_DAY_MAX ||
+        (unit->until_day != 0 && unit->until_day <= unit->from_day) ||
+        unit->revoked_after > RECORD_SEQ_MAX + 1 || key_is_zero(unit->root_key))
+        return REPORT_ERANGE;
+    int err = put_name(unit->name, PROFILE_NAME_LEN_MAX, name, &m.name);
+    if (err == REPORT_OK)
+        err = put_word(unit->code, "0123456789", 1, PROFILE_CODE_LEN_MAX, code, &m.code);
+    if (err == REPORT_OK)
+        err = put_word(unit->into, "0123456789", 0, PROFILE_CODE_LEN_MAX, into, &m.into);
+    if (err < 0)
+        return err;
+    memcpy(key, unit->root_key, sizeof key);
+    m.root_key.data = key;
+    m.root_key.len = sizeof key;
+    m.from_day = unit->from_day;
+    m.until_day = unit->until_day;
+    m.revoked_after = unit->revoked_after;
+    return pack(&m.base, buf, cap);
+}
+
+int unit_decode(const uint8_t *body, size_t len, struct unit *unit_out)
+{
+    struct arena arena;
+    uint8_t again[RECORD_BODY_LEN_MAX];
+    const Keng__Unit *m = unpack(&arena, &keng__unit__descriptor, body, len);
+
+    if (!m)
+        return REPORT_EFORM;
+    if (m->root_key.len != KENG_KEY_LEN)
+        return REPORT_ERANGE;
+    *unit_out = (struct unit){ .from_day = m->from_day, .until_day = m->until_day,
+                               .revoked_after = m->revoked_after };
+    memcpy(unit_out->root_key, m->root_key.data, KENG_KEY_LEN);
+    int err = get_string(&m->code, PROFILE_CODE_LEN_MAX, unit_out->code);
+    if (err == REPORT_OK)
+        err = get_string(&m->name, PROFILE_NAME_LEN_MAX, unit_out->name);
+    if (err == REPORT_OK)
+        err = get_string(&m->into, PROFILE_CODE_LEN_MAX, unit_out->into);
+    if (err < 0)
+        return err;
+    return check_canonical(unit_encode(unit_out, again, sizeof again), again, body, len);
+}
+
 /* ---- words -------------------------------------------------------------------------------- */
 
 const char *review_state_name(enum review_state state)

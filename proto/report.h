@@ -47,6 +47,7 @@ enum {
     PROFILE_EIRP_DBM_MAX = 30,
     PROFILE_WINDOW_S_MIN = 60,
     PROFILE_WINDOW_S_MAX = 86400,
+    UNIT_DAY_MAX = 0xffff,
 };
 
 /* Figures are totals: never negative, never more than this. */
@@ -179,6 +180,16 @@ struct profile {
     struct region bands[PROFILE_BAND_COUNT_MAX];
 };
 
+/* Kind 22: what a province's root says of a commune's root. */
+struct unit {
+    char code[PROFILE_CODE_LEN_MAX + 1]; /* digits, not empty */
+    char name[PROFILE_NAME_LEN_MAX + 1]; /* NFC, NUL-ended, not empty, no newline */
+    char into[PROFILE_CODE_LEN_MAX + 1]; /* "": into no other */
+    uint8_t root_key[KENG_KEY_LEN];
+    uint32_t from_day, until_day; /* since the Kẻng epoch; 0: open */
+    uint32_t revoked_after;       /* 1 + the last good number of the root's log; 0: not revoked */
+};
+
 int report_encode(const struct report *report, uint8_t *buf, size_t cap);
 int report_decode(const uint8_t *body, size_t len, struct report *report_out);
 int ack_encode(const struct ack *ack, uint8_t *buf, size_t cap);
@@ -195,6 +206,8 @@ int roster_entry_encode(const struct roster_entry *entry, uint8_t *buf, size_t c
 int roster_entry_decode(const uint8_t *body, size_t len, struct roster_entry *entry_out);
 int profile_encode(const struct profile *profile, uint8_t *buf, size_t cap);
 int profile_decode(const uint8_t *body, size_t len, struct profile *profile_out);
+int unit_encode(const struct unit *unit, uint8_t *buf, size_t cap);
+int unit_decode(const uint8_t *body, size_t len, struct unit *unit_out);
 
 /* Is the author one of those whom village, role and person of a directive name? */
 bool directive_is_for(const struct directive *directive, const struct roster_entry *author);

@@ -58,7 +58,7 @@ static bool may_write(const struct roster_author *author, uint8_t kind)
     bool is_gateway = !is_root && author->entry.role == ROSTER_GATEWAY;
     bool is_operator = !is_root && author->entry.role == ROSTER_OPERATOR;
 
-    if (kind == RECORD_ROSTER || kind == RECORD_PROFILE)
+    if (kind == RECORD_ROSTER || kind == RECORD_PROFILE || kind == RECORD_UNIT)
         return is_root;
     if (kind == RECORD_REVIEW || kind == RECORD_SIGNOFF)
         return is_gateway || is_operator;
@@ -73,9 +73,10 @@ static bool may_write(const struct roster_author *author, uint8_t kind)
 
 /* Lane 0 has a last good number.  The other lanes hold only a newest record, whose number says
  * nothing about when it was written, so that a revoked author's no longer count at all. */
-static bool is_revoked(const struct roster_author *author, const struct record_ref *ref)
+static bool is_revoked(const struct roster *r, const struct roster_author *author,
+                       const struct record_ref *ref)
 {
-    uint32_t after = author->entry.revoked_after;
+    uint32_t after = author == NULL ? r->root_revoked_after : author->entry.revoked_after;
 
     return after != 0 && (ref->lane != 0 || ref->seq >= after);
 }
@@ -91,7 +92,7 @@ int roster_verify(const struct roster *r, const uint8_t *bytes, size_t len,
         return ROSTER_EUNKNOWN;
     if (!record_verify(view_out, r->network_id, author == NULL ? r->root_key : author->entry.key))
         return ROSTER_ESIG;
-    if (author != NULL && is_revoked(author, &view_out->ref))
+    if (is_revoked(r, author, &view_out->ref))
         return ROSTER_EREVOKED;
     if (!may_write(author, view_out->kind))
         return ROSTER_EROLE;

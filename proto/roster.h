@@ -24,6 +24,9 @@ struct roster {
     size_t author_count, author_cap;
     struct profile profile; /* proto/report.h */
     uint32_t profile_seq;   /* 0: none seen yet */
+    /* 1 + the last good number of the root's own log, as somebody above it says; 0: all are good.
+     * Set before records are applied. */
+    uint32_t root_revoked_after;
 };
 
 enum roster_verdict {

@@ -14,6 +14,7 @@ static void fuzz_report(const uint8_t *data, size_t len)
         struct profile profile;
         struct receipt receipt;
         struct signoff signoff;
+        struct unit unit;
     } u;
     uint8_t again[RECORD_BODY_LEN_MAX];
     int made = -1;
@@ -21,7 +22,7 @@ static void fuzz_report(const uint8_t *data, size_t len)
         return;
     const uint8_t *body = data + 1;
     size_t body_len = len - 1;
-    switch (data[0] % 8) {
+    switch (data[0] % 9) {
     case 0:
         if (report_decode(body, body_len, &u.report) != REPORT_OK)
             return;
@@ -60,10 +61,15 @@ static void fuzz_report(const uint8_t *data, size_t len)
             return;
         made = receipt_encode(&u.receipt, again, sizeof again);
         break;
-    default:
+    case 7:
         if (signoff_decode(body, body_len, &u.signoff) != REPORT_OK)
             return;
         made = signoff_encode(&u.signoff, again, sizeof again);
+        break;
+    default:
+        if (unit_decode(body, body_len, &u.unit) != REPORT_OK)
+            return;
+        made = unit_encode(&u.unit, again, sizeof again);
         break;
     }
     FUZZ_CHECK(made >= 0 && (size_t)made == body_len && memcmp(again, body, body_len) == 0);

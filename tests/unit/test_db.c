@@ -141,16 +141,16 @@ static void test_db_walks_long_answers(void **state)
     for (uint32_t seq = 1; seq <= COUNT; seq++)
         add(p, 3, seq, 0);
     struct walk inside = { .place = p }, outside = { .place = p };
-    assert_int_equal(db_record_numbers(p->db, p->commune, walk_row, &inside), 0);
+    assert_int_equal(db_record_numbers(p->db, p->commune, INT64_MAX, walk_row, &inside), 0);
     assert_int_equal(inside.count, COUNT);
     assert_int_equal(db_commit(p->db), 0);
-    assert_int_equal(db_record_numbers(p->db, p->commune, walk_row, &outside), 0);
+    assert_int_equal(db_record_numbers(p->db, p->commune, INT64_MAX, walk_row, &outside), 0);
     assert_int_equal(outside.count, COUNT);
     struct walk early = { .place = p, .stop_at = 1200 };
-    assert_int_equal(db_record_numbers(p->db, p->commune, walk_row, &early), 7);
+    assert_int_equal(db_record_numbers(p->db, p->commune, INT64_MAX, walk_row, &early), 7);
     assert_int_equal(early.count, 1200);
     early = (struct walk){ .place = p, .stop_at = COUNT };
-    assert_int_equal(db_record_numbers(p->db, p->commune, walk_row, &early), 7);
+    assert_int_equal(db_record_numbers(p->db, p->commune, INT64_MAX, walk_row, &early), 7);
 }
 
 static void test_db_lets_one_writer_in(void **state)

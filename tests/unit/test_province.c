@@ -2,7 +2,9 @@
 #include "tests/unit/test_gateway_kit.h"
 
 #include <getopt.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "gateway/province.h"
 
@@ -161,7 +163,130 @@ static void test_province_reports_totals_and_missing_numbers(void **state)
     text[len] = '\0';
     fclose(file);
     assert_memory_equal(text, "\xef\xbb\xbf" "commune,network,village", 26);
-    assert_non_null(strstr(text, ",15,1,2,4,5,4\r\n"));
+    assert_non_null(strstr(text, ",15,1,2,4,5,4,Xã Cao Minh\r\n"));
+}
+
+static void read_text(const struct place *p, const char *name, char *text, size_t cap)
+{
+    char path[KIT_PATH_LEN + 32];
+    snprintf(path, sizeof path, "%s/%s", p->dir, name);
+    FILE *file = fopen(path, "rbe");
+    assert_non_null(file);
+    size_t len = fread(text, 1, cap - 1, file);
+    text[len] = '\0';
+    fclose(file);
+}
+
+static void test_province_tells_what_it_knew_then(void **state)
+{
+    struct place *p = *state;
+    write_batch(p, "b.keng", KIT_GATEWAY, p->reports, 2, 0, 0);
+    assert_run(p, "import b.keng", 0, "2 new");
+    struct timespec moment = { .tv_nsec = 10 * 1000 * 1000 };
+    char arguments[128], when[32], before[8192], after[8192];
+    nanosleep(&moment, NULL);
+    /* A second later is after what is here and, with a wait until then, before what comes. */
+    time_t now = time(NULL) + 1;
+    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
+    snprintf(arguments, sizeof arguments, "--as-of %s report", when);
+    assert_int_equal(run(p, arguments, before, sizeof before), 0);
+    assert_non_null(strstr(before, "12-2"));
+    while (time(NULL) <= now)
+        nanosleep(&moment, NULL);
+    write_batch(p, "b.keng", KIT_GATEWAY, p->reports, p->report_count, 0, 0);
+    assert_run(p, "import b.keng", 0, "2 new");
+    assert_run(p, "report", 0, "15-1 (reports differ: 4 - 5)");
+    assert_int_equal(run(p, arguments, after, sizeof after), 0);
+    assert_string_equal(after, before);
+    assert_run(p, "--as-of 2020-01-01 report", 0, "No number is missing.");
+}
+
+static void test_province_writes_the_forms_of_others(void **state)
+{
+    struct place *p = *state;
+    char text[32768];
+    write_batch(p, "b.keng", KIT_GATEWAY, p->reports, p->report_count, 0, 0);
+    assert_run(p, "import b.keng", 0, "4 new");
+    assert_run(p, "--event 0 export x.csv", 2, "--event 0: expected a number");
+    assert_run(p, "export x.csv x.geojson x.hxl.csv x.xlsx x.txt", 0, "");
+    read_text(p, "x.csv", text, sizeof text);
+    assert_memory_equal(text, "\xef\xbb\xbf", 3);
+    assert_non_null(strstr(text, "Xã Cao Minh 01879"));
+    read_text(p, "x.hxl.csv", text, sizeof text);
+    assert_non_null(strstr(text, "#loc+village+code"));
+    read_text(p, "x.geojson", text, sizeof text);
+    assert_non_null(strstr(text, "\"source\":\"15-1\""));
+    read_text(p, "x.xlsx", text, sizeof text);
+    assert_memory_equal(text, "PK", 2);
+    assert_run(p, "export x.pdf", 2, "expected a name that ends in");
+    assert_run(p, "--svg course.svg report", 0, "15-1");
+    read_text(p, "course.svg", text, sizeof text);
+    assert_non_null(strstr(text, "Course of the event"));
+    assert_non_null(strstr(text, "<path fill"));
+    assert_non_null(strstr(text, "</svg>\n"));
+}
+
+/* A desk as `keng init` leaves it, as far as signing needs it. */
+static void make_desk(struct place *p, struct kit *province)
+{
+    struct kit_record profile = kit_profile(province, "Tỉnh Lạng Sơn");
+    char path[KIT_PATH_LEN + 32], hex[2 * KENG_SIG_LEN + 2];
+    size_t len;
+    uint8_t *bytes = kit_batch(province, AUTHOR_ROOT, &profile, 1, &len);
+    snprintf(path, sizeof path, "%s/commune.keng", p->dir);
+    kit_write_file(path, bytes, len);
+    free(bytes);
+    sodium_bin2hex(hex, sizeof hex, province->secret_keys[0], KENG_SIG_LEN);
+    hex[2 * KENG_SIG_LEN] = '\n';
+    hex[2 * KENG_SIG_LEN + 1] = 0;
+    snprintf(path, sizeof path, "%s/root.key", p->dir);
+    kit_write_file(path, (const uint8_t *)hex, strlen(hex));
+    assert_int_equal(chmod(path, 0600), 0);
+}
+
+static void write_list(const struct place *p, const char *rows)
+{
+    char path[KIT_PATH_LEN + 32], text[1024];
+    int len = snprintf(text, sizeof text, "code,name,from,until,into,root,last_good\n%s", rows);
+    snprintf(path, sizeof path, "%s/units.csv", p->dir);
+    kit_write_file(path, (const uint8_t *)text, (size_t)len);
+}
+
+static void test_province_signs_a_list_and_believes_it(void **state)
+{
+    struct place *p = *state;
+    struct kit province;
+    kit_init(&province, 77);
+    make_desk(p, &province);
+    write_list(p, "01879,Xã Cao Minh,,,,a.keng,\n");
+    assert_run(p, "--desk . sign units.csv", 0, "1 units, 1 newly signed");
+    assert_run(p, "--desk . sign units.csv", 0, "1 units, 0 newly signed");
+    assert_run(p, "--db b.db root commune.keng", 0, "names 1 roots");
+    assert_run(p, "--db b.db roots", 0, "Xã Cao Minh; code 01879\n");
+    /* Trusted by the province's word: its first batch brings its roster. */
+    assert_run(p, "--db b.db import a.keng", 0, "5 new");
+    write_list(p, "01879,Xã Cao Minh,,,,a.keng,0\n");
+    assert_run(p, "--desk . sign units.csv", 0, "1 newly signed");
+    assert_run(p, "--db b.db import commune.keng", 0, "1 new");
+    assert_run(p, "--db b.db roots", 0, "its root counts up to number 0\n");
+    write_batch(p, "b.keng", KIT_GATEWAY, p->reports, p->report_count, 0, 0);
+    assert_run(p, "--db b.db import b.keng", 3, "0 new, 0 duplicate");
+    static const struct { const char *rows, *words; } WRONG[] = {
+        { "", "names no unit" },
+        { "01879,Xã A,,,,a.keng,\n01880,Xã B,,,,a.keng,\n", "the same root as in line 2" },
+        { "01879,Xã A,,,,a.keng,\n01879,Xã B,,,,commune.keng,\n", "at the same time" },
+        { "01879,Xã A,,2026-07-01,01900,a.keng,\n", "01900 must stand on it" },
+        { "01879,Xã A,1/7/2026,,,a.keng,\n", "units.csv:2: a day is written" },
+        { "01879,Xã A,,2025-07-01,,a.keng,\n", "before there was any record" },
+        { "01879,Xã A,,,,nowhere.keng,\n", "No such file" },
+        { "01879,Xã A,,,,a.db,\n", "a.db" },
+        { "01879,Xã A,,,,a.keng,x\n", "last_good is the number" },
+        { "xa1,Xã A,,,,a.keng,\n", "units.csv:2" },
+    };
+    for (size_t i = 0; i < sizeof WRONG / sizeof WRONG[0]; i++) {
+        write_list(p, WRONG[i].rows);
+        assert_run(p, "--desk . sign units.csv", 1, WRONG[i].words);
+    }
 }
 
 static void test_province_explains_wrong_use(void **state)
@@ -182,6 +307,11 @@ static void test_province_explains_wrong_use(void **state)
         { "melt", 2, "melt: no such command" },
         { "import", 2, "at least one batch file" },
         { "report now", 2, "takes no argument" },
+        { "export", 2, "name at least one file" },
+        { "sign", 2, "one list of units" },
+        { "root", 2, "own desk" },
+        { "--as-of yesterday report", 2, "expected 2026-11-22" },
+        { "--listen 0.0.0.0:0 serve", 1, "only this machine may" },
         { "--no-such-option report", 2, "--help" },
         { "--lang xx report", 2, "expected vi or en" },
         { "import nowhere.keng", 1, "nowhere.keng: No such file" },
@@ -203,6 +333,9 @@ int main(void)
         PROVINCE_TEST(test_province_takes_what_a_torn_file_still_holds),
         PROVINCE_TEST(test_province_survives_any_single_changed_byte),
         PROVINCE_TEST(test_province_reports_totals_and_missing_numbers),
+        PROVINCE_TEST(test_province_tells_what_it_knew_then),
+        PROVINCE_TEST(test_province_writes_the_forms_of_others),
+        PROVINCE_TEST(test_province_signs_a_list_and_believes_it),
         PROVINCE_TEST(test_province_explains_wrong_use),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -253,7 +253,7 @@ static void test_record_names_go_both_ways(void **state)
         assert_int_equal(record_kind_find(name), record_is_ack(kind) ? RECORD_ACK_FIRST : kind);
         assert_in_range(record_kind_priority(kind), 0, PRIORITY_COUNT - 1);
     }
-    assert_int_equal(named, 7 + 5 + 4);
+    assert_int_equal(named, 7 + 7 + 4);
     for (uint8_t p = 0; p < PRIORITY_COUNT; p++)
         assert_int_equal(record_priority_find(record_priority_name(p)), p);
     assert_null(record_priority_name(PRIORITY_COUNT));

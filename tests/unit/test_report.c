@@ -33,6 +33,7 @@ union any_body {
     struct signoff signoff;
     struct roster_entry roster_entry;
     struct profile profile;
+    struct unit unit;
 };
 
 struct body_type {
@@ -58,6 +59,7 @@ BODY_TYPE(receipt)
 BODY_TYPE(signoff)
 BODY_TYPE(roster_entry)
 BODY_TYPE(profile)
+BODY_TYPE(unit)
 
 static const struct body_type body_types[] = {
     { "report", report_decode_any, report_encode_any },
@@ -68,6 +70,7 @@ static const struct body_type body_types[] = {
     { "roster_entry", roster_entry_decode_any, roster_entry_encode_any },
     { "profile", profile_decode_any, profile_encode_any },
     { "signoff", signoff_decode_any, signoff_encode_any },
+    { "unit", unit_decode_any, unit_encode_any },
 };
 
 enum { BODY_TYPE_COUNT = sizeof body_types / sizeof body_types[0] };
@@ -150,6 +153,14 @@ static struct roster_entry sample_entry(void)
                               .name = "Trưởng thôn Nà Lẹng" };
     memset(e.key, 0xa5, sizeof e.key);
     return e;
+}
+
+static struct unit sample_unit(void)
+{
+    struct unit u = { .code = "01879", .name = "Xã Cao Minh", .into = "01900", .from_day = 181,
+                      .until_day = 300, .revoked_after = 7 };
+    memset(u.root_key, 7, sizeof u.root_key);
+    return u;
 }
 
 static struct profile sample_profile(void)
@@ -453,6 +464,13 @@ static void test_report_other_encoders_refuse_what_is_out_of_range(void **state)
     REFUSES(roster_entry, sample_entry(), REPORT_ERANGE, x.revoked_after = RECORD_SEQ_MAX + 2);
     REFUSES(roster_entry, sample_entry(), REPORT_ETEXT, x.name[0] = 0);
     REFUSES(roster_entry, sample_entry(), REPORT_ETEXT, x.name[3] = '\n');
+    REFUSES(unit, sample_unit(), REPORT_ERANGE, x.until_day = x.from_day);
+    REFUSES(unit, sample_unit(), REPORT_ERANGE, x.from_day = UNIT_DAY_MAX + 1);
+    REFUSES(unit, sample_unit(), REPORT_ERANGE, x.revoked_after = RECORD_SEQ_MAX + 2);
+    REFUSES(unit, sample_unit(), REPORT_ERANGE, memset(x.root_key, 0, sizeof x.root_key));
+    REFUSES(unit, sample_unit(), REPORT_ETEXT, x.code[0] = '\0');
+    REFUSES(unit, sample_unit(), REPORT_ETEXT, x.into[0] = 'x');
+    REFUSES(unit, sample_unit(), REPORT_ETEXT, x.name[0] = '\0');
     REFUSES(profile, sample_profile(), REPORT_ERANGE, x.lora.sf = 13);
     REFUSES(profile, sample_profile(), REPORT_ERANGE, x.lora.freq_hz = 2400000000u);
     REFUSES(profile, sample_profile(), REPORT_ERANGE, x.eirp_dbm = 31);
@@ -534,6 +552,7 @@ static void test_report_mutated_and_random_bodies_are_canonical_or_refused(void 
     any[5].roster_entry = sample_entry();
     any[6].profile = sample_profile();
     any[7].signoff = sample_signoff();
+    any[8].unit = sample_unit();
     for (size_t t = 0; t < BODY_TYPE_COUNT; t++) {
         int len = body_types[t].encode(&any[t], seeds[t], sizeof seeds[t]);
         assert_true(len > 0);

@@ -1,0 +1,526 @@
+#include "gateway/books.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/province_missing.h"
+#include "gateway/units.h"
+#include "proto/csv.h"
+
+enum { COLUMN_COUNT = 5, CELL_LEN = 256, CSV_ROW_LEN = 2048 };
+
+/* ---- collecting ---- */
+
+static uint32_t today(const struct books_query *q)
+{
+    return units_day_of_ms(q->as_of_ms ? q->as_of_ms : q->now_ms);
+}
+
+static bool is_named(const struct ledger_commune *c, const char *wanted)
+{
+    return strcmp(wanted, c->info.name) == 0 || strcmp(wanted, c->unit.name) == 0 ||
+           strcmp(wanted, c->unit.code) == 0;
+}
+
+/* A unit's figures are also those of what was merged into it. */
+bool books_is_wanted(const struct books_query *q, const struct ledger_commune *c)
+{
+    return !q->commune || is_named(c, q->commune) ||
+           is_named(units_now(q->ledger, c, today(q)), q->commune);
+}
+
+static void keep_wanted(const struct books_query *q, struct totals *t)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < t->claim_count; i++) {
+        const struct totals_key *key = &t->claims[i].key;
+        if ((!q->village || key->village == q->village) && (!q->event || key->event == q->event) &&
+            (!q->kind || (key->kind == q->kind && key->code == q->code)))
+            t->claims[kept++] = t->claims[i];
+    }
+    t->claim_count = kept;
+}
+
+static int64_t group_of(void *ctx, int64_t commune)
+{
+    const struct books_query *q = ctx;
+    const struct ledger_commune *c = ledger_get(q->ledger, commune);
+    return c ? units_now(q->ledger, c, today(q))->info.id : commune;
+}
+
+int books_collect(const struct books_query *q, struct books *books_out)
+{
+    struct books b = { .totals = { .claims = NULL } };
+    struct totals_filter filter = totals_all();
+    int result = 0;
+    filter.as_of_ms = q->as_of_ms;
+    for (size_t i = 0; i < q->ledger->commune_count && result >= 0; i++) {
+        const struct ledger_commune *c = &q->ledger->communes[i];
+        if (!books_is_wanted(q, c))
+            continue;
+        result = totals_collect(&b.totals, q->ledger->db, c->info.id, &filter);
+        if (result >= 0)
+            result = gaps_collect(&b.gaps, q->ledger->db, c->info.id, q->as_of_ms);
+    }
+    keep_wanted(q, &b.totals);
+    if (result >= 0 && totals_finish(&b.totals) != TOTALS_OK)
+        result = DB_ENOMEM;
+    if (result < 0) {
+        books_free(&b);
+        return result;
+    }
+    totals_regroup(&b.totals, group_of, (void *)(uintptr_t)q);
+    *books_out = b;
+    return 0;
+}
+
+void books_free(struct books *b)
+{
+    totals_free(&b->totals);
+    gaps_free(&b->gaps);
+}
+
+/* ---- names ---- */
+
+static const char *text(const struct books_query *q, enum lang_text id)
+{
+    return lang_text(q->language, id);
+}
+
+static const char *commune_name(const struct books_query *q, int64_t commune)
+{
+    const struct ledger_commune *c = ledger_get(q->ledger, commune);
+    return c ? units_name(c) : "?";
+}
+
+/* "Xã Cao Minh", or "Xã Mới (Xã Cao Minh)" when its figures are part of another's today. */
+static void put_commune(const struct books_query *q, int64_t commune, char *name, size_t cap)
+{
+    int64_t now = group_of((void *)(uintptr_t)q, commune);
+    if (now == commune)
+        snprintf(name, cap, "%s", commune_name(q, commune));
+    else
+        snprintf(name, cap, "%s (%s)", commune_name(q, now), commune_name(q, commune));
+}
+
+static void village_name(const struct books_query *q, uint32_t number, char *name, size_t cap)
+{
+    const struct village *village = q->villages && q->ledger->commune_count == 1
+                                        ? villages_get(q->villages, number) : NULL;
+    if (number == 0)
+        snprintf(name, cap, "%s", text(q, LANG_NO_VILLAGE));
+    else if (village)
+        snprintf(name, cap, "%s", village->name);
+    else
+        snprintf(name, cap, "%s %u", text(q, LANG_VILLAGE), (unsigned)number);
+}
+
+static const struct catalogue_item *find_item(const struct books_query *q,
+                                              const struct totals_key *key)
+{
+    return q->catalogue ? catalogue_get(q->catalogue, key->kind, key->code) : NULL;
+}
+
+const char *books_unit(const struct books_query *q, const struct totals_key *key)
+{
+    const struct catalogue_item *item = find_item(q, key);
+    return !item ? "" : q->language == LANG_EN ? item->unit_en : item->unit;
+}
+
+void books_item_name(const struct books_query *q, const struct totals_key *key, char *name,
+                     size_t cap)
+{
+    const struct catalogue_item *item = find_item(q, key);
+    const char *kind = lang_kind(q->language, key->kind);
+    if (item)
+        snprintf(name, cap, "%s", q->language == LANG_EN ? item->name_en : item->name_vi);
+    else
+        snprintf(name, cap, "%s %u", kind ? kind : "?", (unsigned)key->code);
+}
+
+/* ---- the table ---- */
+
+static const enum lang_text HEADINGS[COLUMN_COUNT] = { LANG_COMMUNE, LANG_VILLAGE, LANG_INDICATOR,
+                                                       LANG_VALUE, LANG_SOURCE };
+
+struct line {
+    char cells[COLUMN_COUNT][CELL_LEN];
+};
+
+static void put_event(const struct books_query *q, uint32_t event, char *cell)
+{
+    size_t len = strlen(cell);
+    if (event)
+        snprintf(cell + len, CELL_LEN - len, " (%s %u)", text(q, LANG_EVENT), (unsigned)event);
+}
+
+static void fill_line(const struct books_query *q, const struct totals_row *row, struct line *line)
+{
+    const struct catalogue_item *item = find_item(q, &row->key);
+    enum catalogue_language language = lang_catalogue(q->language);
+    char low[CATALOGUE_VALUE_LEN], high[CATALOGUE_VALUE_LEN];
+    put_commune(q, row->key.commune, line->cells[0], CELL_LEN);
+    village_name(q, row->key.village, line->cells[1], CELL_LEN);
+    put_event(q, row->key.event, line->cells[1]);
+    books_item_name(q, &row->key, line->cells[2], CELL_LEN);
+    catalogue_value_format(item, row->value, language, true, line->cells[3], CELL_LEN);
+    int len = snprintf(line->cells[4], CELL_LEN, "%u-%u", (unsigned)row->author,
+                       (unsigned)row->seq);
+    if (row->low != row->high) {
+        catalogue_value_format(item, row->low, language, false, low, sizeof low);
+        catalogue_value_format(item, row->high, language, false, high, sizeof high);
+        snprintf(line->cells[4] + len, CELL_LEN - (size_t)len, " (%s: %.50s - %.50s)",
+                 text(q, LANG_DIFFER), low, high);
+    }
+}
+
+/* Sums of states, or of one village, say nothing. */
+static bool fill_sum(const struct books_query *q, const struct totals_sum *sum, struct line *line)
+{
+    const struct catalogue_item *item = find_item(q, &sum->key);
+    struct totals_row row = { .key = sum->key, .value = sum->value };
+    if (sum->village_count < 2 || (item && item->state_count > 0))
+        return false;
+    fill_line(q, &row, line);
+    snprintf(line->cells[0], CELL_LEN, "%s", commune_name(q, sum->key.commune));
+    snprintf(line->cells[1], CELL_LEN, "= %u %s", (unsigned)sum->village_count,
+             q->language == LANG_EN ? "villages" : "thôn");
+    put_event(q, sum->key.event, line->cells[1]);
+    line->cells[4][0] = '\0';
+    return true;
+}
+
+/* Heading, rows, sums; *lines_out is heap.  The count, or DB_ENOMEM. */
+static int make_lines(const struct books_query *q, const struct totals *t, struct line **lines_out)
+{
+    struct line *lines = calloc(t->row_count + t->sum_count + 1, sizeof *lines);
+    int count = 1;
+    if (!lines)
+        return DB_ENOMEM;
+    for (size_t c = 0; c < COLUMN_COUNT; c++)
+        snprintf(lines[0].cells[c], CELL_LEN, "%s", text(q, HEADINGS[c]));
+    for (size_t i = 0; i < t->row_count; i++)
+        fill_line(q, &t->rows[i], &lines[count++]);
+    for (size_t i = 0; i < t->sum_count; i++)
+        count += fill_sum(q, &t->sums[i], &lines[count]);
+    *lines_out = lines;
+    return count;
+}
+
+static void put_padded(struct strbuf *out, const char *cell, size_t width, bool right, bool last)
+{
+    size_t used = lang_width(cell);
+    int pad = used < width ? (int)(width - used) : 0;
+    if (right)
+        strbuf_putf(out, "%*s%s%s", pad, "", cell, last ? "\n" : "  ");
+    else
+        strbuf_putf(out, "%s%*s%s", cell, last ? 0 : pad, "", last ? "\n" : "  ");
+}
+
+static int text_table(const struct books_query *q, const struct totals *t, struct strbuf *out)
+{
+    size_t widths[COLUMN_COUNT] = { 0 };
+    struct line *lines;
+    int count = make_lines(q, t, &lines);
+    if (count < 0)
+        return count;
+    for (int i = 0; i < count; i++)
+        for (size_t c = 0; c < COLUMN_COUNT; c++)
+            if (lang_width(lines[i].cells[c]) > widths[c])
+                widths[c] = lang_width(lines[i].cells[c]);
+    for (int i = 0; i < count; i++)
+        for (size_t c = 0; c < COLUMN_COUNT; c++)
+            put_padded(out, lines[i].cells[c], widths[c], c == 3 && i > 0, c == COLUMN_COUNT - 1);
+    free(lines);
+    return 0;
+}
+
+/* ---- below the table ---- */
+
+static void text_gaps(const struct books_query *q, const struct gaps *gaps, struct strbuf *out)
+{
+    const char *end = q->language == LANG_EN ? " missing\n" : "\n";
+    for (size_t i = 0; i < gaps->count; i++) {
+        const struct gap *gap = &gaps->list[i];
+        const struct gap *last = i ? &gaps->list[i - 1] : NULL;
+        bool again = last && last->author == gap->author && last->commune == gap->commune;
+        if (!again && last)
+            strbuf_put(out, end);
+        if (!again)
+            strbuf_putf(out, q->language == LANG_EN ? "%s, author %u: "
+                                                    : "%s, người báo %u: thiếu ",
+                        commune_name(q, gap->commune), (unsigned)gap->author);
+        strbuf_putf(out, "%s%u", again ? ", " : "", (unsigned)gap->first);
+        if (gap->last != gap->first)
+            strbuf_putf(out, "-%u", (unsigned)gap->last);
+    }
+    strbuf_put(out, gaps->count > 0 ? end : text(q, LANG_MISSING_NONE));
+    strbuf_put(out, gaps->count > 0 ? "" : "\n");
+}
+
+struct telling {
+    const struct books_query *query;
+    struct strbuf *out;
+    bool json;
+};
+
+static int tell_fork(void *ctx, const struct db_record *r)
+{
+    const struct telling *t = ctx;
+    const struct books_query *q = t->query;
+    if (r->variant == 0 || (q->as_of_ms && r->received_ms > q->as_of_ms))
+        return 0;
+    if (t->json)
+        strbuf_putf(t->out, "%s{\"commune\":%" PRId64 ",\"author\":%u,\"lane\":%u,\"seq\":%u}",
+                    t->out->text[t->out->len - 1] == '[' ? "" : ",", r->commune,
+                    (unsigned)r->ref.author, (unsigned)r->ref.lane, (unsigned)r->ref.seq);
+    else
+        strbuf_putf(t->out, "%s: %s %u-%u\n", text(q, LANG_FORKS), commune_name(q, r->commune),
+                    (unsigned)r->ref.author, (unsigned)r->ref.seq);
+    return 0;
+}
+
+static int tell_refused(void *ctx, int64_t commune, const char *reason, int64_t count,
+                        int64_t last_ms)
+{
+    const struct telling *t = ctx;
+    (void)last_ms;
+    strbuf_putf(t->out, "%s: %s %s %" PRId64 "\n", text(t->query, LANG_REFUSED),
+                commune_name(t->query, commune), reason, count);
+    return 0;
+}
+
+/* A village is silent when it has no figure at all, which a part of the figures cannot tell. */
+static bool tells_silent(const struct books_query *q)
+{
+    return !q->village && !q->kind;
+}
+
+static int text_missing(const struct books_query *q, const struct books *b, struct strbuf *out)
+{
+    struct telling telling = { .query = q, .out = out };
+    int result = 0;
+    text_gaps(q, &b->gaps, out);
+    for (size_t i = 0; i < q->ledger->commune_count && result >= 0; i++) {
+        const struct ledger_commune *c = &q->ledger->communes[i];
+        if (!books_is_wanted(q, c))
+            continue;
+        if (tells_silent(q))
+            missing_silent_text(c, &b->totals, q->language, out);
+        result = missing_checkpoints_text(q->ledger->db, c, q->as_of_ms, q->language, out);
+        if (result >= 0)
+            result = db_record_forks(q->ledger->db, c->info.id, tell_fork, &telling);
+    }
+    /* Refusals are counted, not kept: what they were at a moment is not known. */
+    if (result >= 0 && !q->as_of_ms)
+        result = db_refused_list(q->ledger->db, tell_refused, &telling);
+    return result < 0 ? result : out->failed ? DB_ENOMEM : 0;
+}
+
+int books_text(const struct books_query *q, const struct books *b, struct strbuf *out)
+{
+    int result = text_table(q, &b->totals, out);
+    strbuf_put(out, "\n");
+    return result < 0 ? result : text_missing(q, b, out);
+}
+
+int books_html(const struct books_query *q, const struct books *b, struct strbuf *out)
+{
+    struct strbuf missing = { .text = NULL };
+    struct line *lines;
+    int count = make_lines(q, &b->totals, &lines);
+    if (count < 0)
+        return count;
+    strbuf_put(out, "<table>");
+    for (int i = 0; i < count; i++) {
+        strbuf_put(out, i == 0 ? "<thead><tr>" : "<tr>");
+        for (size_t c = 0; c < COLUMN_COUNT; c++) {
+            strbuf_put(out, i == 0   ? "<th scope=\"col\">"
+                            : c == 3 ? "<td class=\"value\">" : "<td>");
+            strbuf_put_html(out, lines[i].cells[c]);
+            strbuf_put(out, i == 0 ? "</th>" : "</td>");
+        }
+        strbuf_put(out, i == 0 ? "</tr></thead><tbody>\n" : "</tr>\n");
+    }
+    strbuf_put(out, "</tbody></table>\n<pre>");
+    free(lines);
+    int result = text_missing(q, b, &missing);
+    if (missing.text)
+        strbuf_put_html(out, missing.text);
+    strbuf_put(out, "</pre>\n");
+    strbuf_free(&missing);
+    return result < 0 ? result : out->failed ? DB_ENOMEM : 0;
+}
+
+/* ---- JSON ---- */
+
+static void json_communes(const struct books_query *q, struct strbuf *out)
+{
+    for (size_t i = 0; i < q->ledger->commune_count; i++) {
+        const struct ledger_commune *c = &q->ledger->communes[i];
+        strbuf_putf(out, "%s{\"id\":%" PRId64 ",\"name\":", i ? "," : "", c->info.id);
+        strbuf_put_json(out, units_name(c));
+        strbuf_put(out, ",\"network\":\"");
+        strbuf_put_hex(out, c->info.network_id, sizeof c->info.network_id);
+        strbuf_putf(out, "\",\"code\":\"%s\",\"now\":%" PRId64 "}", c->unit.code,
+                    units_now(q->ledger, c, today(q))->info.id);
+    }
+}
+
+static void json_rows(const struct books_query *q, const struct totals *t, struct strbuf *out)
+{
+    for (size_t i = 0; i < t->row_count; i++) {
+        const struct totals_row *row = &t->rows[i];
+        const struct catalogue_item *item = find_item(q, &row->key);
+        char name[CELL_LEN];
+        const char *kind = record_kind_name(row->key.kind);
+        strbuf_putf(out, "%s\n{\"commune\":%" PRId64 ",\"village\":%u,\"village_name\":",
+                    i ? "," : "", row->key.commune, (unsigned)row->key.village);
+        village_name(q, row->key.village, name, sizeof name);
+        strbuf_put_json(out, name);
+        strbuf_putf(out, ",\"event\":%u,\"kind\":", (unsigned)row->key.event);
+        strbuf_put_json(out, kind ? kind : "");
+        strbuf_putf(out, ",\"code\":%u,\"indicator\":", (unsigned)row->key.code);
+        books_item_name(q, &row->key, name, sizeof name);
+        strbuf_put_json(out, name);
+        strbuf_putf(out, ",\"value\":%" PRId64 ",\"decimals\":%u,\"unit\":", row->value,
+                    item ? (unsigned)item->decimals : 0);
+        strbuf_put_json(out, books_unit(q, &row->key));
+        strbuf_putf(out, ",\"author\":%u,\"seq\":%u,\"authors\":%u,\"low\":%" PRId64
+                         ",\"high\":%" PRId64 "}",
+                    (unsigned)row->author, (unsigned)row->seq, (unsigned)row->author_count,
+                    row->low, row->high);
+    }
+}
+
+int books_json(const struct books_query *q, const struct books *b, struct strbuf *out)
+{
+    struct telling telling = { .query = q, .out = out, .json = true };
+    const struct ledger *l = q->ledger;
+    int result = 0;
+    strbuf_put(out, "{\"communes\":[");
+    json_communes(q, out);
+    strbuf_put(out, "],\n\"totals\":[");
+    json_rows(q, &b->totals, out);
+    strbuf_put(out, "],\n\"missing\":[");
+    for (size_t i = 0; i < b->gaps.count; i++)
+        strbuf_putf(out, "%s{\"commune\":%" PRId64 ",\"author\":%u,\"first\":%u,\"last\":%u}",
+                    i ? "," : "", b->gaps.list[i].commune, (unsigned)b->gaps.list[i].author,
+                    (unsigned)b->gaps.list[i].first, (unsigned)b->gaps.list[i].last);
+    strbuf_put(out, "],\n\"forks\":[");
+    for (size_t i = 0; i < l->commune_count && result >= 0 && !out->failed; i++)
+        if (books_is_wanted(q, &l->communes[i]))
+            result = db_record_forks(l->db, l->communes[i].info.id, tell_fork, &telling);
+    strbuf_put(out, "],\n\"silent\":[");
+    for (size_t i = 0; i < l->commune_count && !out->failed; i++)
+        if (books_is_wanted(q, &l->communes[i]) && tells_silent(q))
+            missing_silent_json(&l->communes[i], &b->totals, out);
+    strbuf_put(out, "],\n\"checkpoints\":[");
+    for (size_t i = 0; i < l->commune_count && result >= 0 && !out->failed; i++)
+        if (books_is_wanted(q, &l->communes[i]))
+            result = missing_checkpoints_json(l->db, &l->communes[i], q->as_of_ms, out);
+    strbuf_put(out, "]}\n");
+    return result < 0 ? result : out->failed ? DB_ENOMEM : 0;
+}
+
+/* ---- CSV ---- */
+
+static void csv_text(struct csv_writer *w, const char *cell)
+{
+    csv_write_text(w, cell, strlen(cell));
+}
+
+static void csv_row(const struct books_query *q, const struct totals_row *row,
+                    struct csv_writer *w)
+{
+    const struct catalogue_item *item = find_item(q, &row->key);
+    const struct ledger_commune *c = ledger_get(q->ledger, row->key.commune);
+    unsigned decimals = item ? item->decimals : 0;
+    char network[17] = "", cell[CELL_LEN];
+    struct strbuf hex = { .text = NULL };
+    const char *kind = record_kind_name(row->key.kind);
+    if (c)
+        strbuf_put_hex(&hex, c->info.network_id, sizeof network / 2);
+    snprintf(network, sizeof network, "%s", hex.text ? hex.text : "");
+    strbuf_free(&hex);
+    csv_text(w, commune_name(q, row->key.commune));
+    csv_text(w, network);
+    csv_write_number(w, row->key.village, 0);
+    village_name(q, row->key.village, cell, sizeof cell);
+    csv_text(w, cell);
+    csv_write_number(w, row->key.event, 0);
+    csv_text(w, kind ? kind : "");
+    csv_write_number(w, row->key.code, 0);
+    csv_text(w, item ? item->code : "");
+    books_item_name(q, &row->key, cell, sizeof cell);
+    csv_text(w, cell);
+    csv_write_number(w, row->value, decimals);
+    csv_text(w, books_unit(q, &row->key));
+    csv_write_number(w, row->author, 0);
+    csv_write_number(w, row->seq, 0);
+    csv_write_number(w, row->author_count, 0);
+    csv_write_number(w, row->low, decimals);
+    csv_write_number(w, row->high, decimals);
+    /* In words, with its unit: the number of a state means nothing in a spreadsheet. */
+    catalogue_value_format(item, row->value, lang_catalogue(q->language), true, cell, sizeof cell);
+    csv_text(w, cell);
+    csv_text(w, commune_name(q, group_of((void *)(uintptr_t)q, row->key.commune)));
+    csv_write_end_row(w);
+}
+
+int books_csv(const struct books_query *q, const struct books *b, struct strbuf *out)
+{
+    static const char *const COLUMNS[] = { "commune", "network", "village", "village_name", "event",
+                                           "kind", "code", "official_code", "indicator", "value",
+                                           "unit", "author", "seq", "authors", "low", "high",
+                                           "shown", "part_of" };
+    char row[CSV_ROW_LEN];
+    struct csv_writer w = csv_writer(row, sizeof row);
+    csv_write_bom(&w);
+    for (size_t i = 0; i < sizeof COLUMNS / sizeof COLUMNS[0]; i++)
+        csv_text(&w, COLUMNS[i]);
+    csv_write_end_row(&w);
+    strbuf_put_len(out, row, w.len);
+    for (size_t i = 0; i < b->totals.row_count && !w.failed; i++) {
+        w = csv_writer(row, sizeof row);
+        csv_row(q, &b->totals.rows[i], &w);
+        strbuf_put_len(out, row, w.len);
+    }
+    return w.failed || out->failed ? DB_ENOMEM : 0;
+}
+
+/* ---- as a quick report ---- */
+
+int books_quick(const struct books_query *q, const struct books *b, struct quick *quick_out)
+{
+    struct quick quick = { .event = q->event, .until_ms = q->as_of_ms ? q->as_of_ms : q->now_ms };
+    const struct ledger_commune *only = NULL;
+    for (size_t i = 0; i < q->ledger->commune_count; i++) {
+        const struct ledger_commune *c = &q->ledger->communes[i];
+        if (q->commune ? is_named(c, q->commune) : c->is_province || q->ledger->commune_count == 1)
+            only = c;
+    }
+    snprintf(quick.commune_name, sizeof quick.commune_name, "%s",
+             only ? units_name(only) : q->commune ? q->commune : "");
+    snprintf(quick.commune_code, sizeof quick.commune_code, "%s",
+             !only ? "" : only->unit.code[0] ? only->unit.code : only->roster.profile.code);
+    int result = quick_fill_lines(&quick, &b->totals, q->catalogue, q->villages, NULL);
+    for (size_t i = 0; i < quick.line_count; i++) {
+        char commune[CELL_LEN], village[CELL_LEN];
+        const struct totals_key *key = &b->totals.rows[i].key;
+        if (q->ledger->commune_count == 1)
+            break;
+        put_commune(q, key->commune, commune, sizeof commune);
+        village_name(q, key->village, village, sizeof village);
+        snprintf(quick.lines[i].village_name, sizeof quick.lines[i].village_name, "%.90s – %.90s",
+                 commune, village);
+        quick.lines[i].lat_e5 = quick.lines[i].lon_e5 = 0;
+    }
+    if (result < 0)
+        quick_free(&quick);
+    else
+        *quick_out = quick;
+    return result;
+}

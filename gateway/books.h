@@ -1,0 +1,54 @@
+/* books.h - the province's books told: figures, what is missing, what contradicts itself.
+ *
+ * Time      One pass over the reports and reviews of the communes asked for.
+ * Memory    The figures on the heap (books_free); texts in the caller's strbuf.
+ * Errors    0 or a negative enum db_err.  The same records give the same bytes on both databases.
+ */
+#ifndef KENG_GATEWAY_BOOKS_H
+#define KENG_GATEWAY_BOOKS_H
+
+#include "gateway/lang.h"
+#include "gateway/ledger.h"
+#include "gateway/quick.h"
+#include "gateway/strbuf.h"
+#include "gateway/totals.h"
+#include "proto/catalogue.h"
+
+/* What is asked.  NULL and 0: all. */
+struct books_query {
+    struct ledger *ledger;
+    const struct catalogue *catalogue;
+    const struct villages *villages; /* of the ledger's only commune */
+    const char *commune;             /* name or unit code */
+    unsigned village, event, code;
+    uint8_t kind;
+    enum language language;
+    int64_t as_of_ms; /* received and decided up to this moment; 0: all */
+    int64_t now_ms;   /* which units stand, when as_of_ms says nothing */
+};
+
+struct books {
+    struct totals totals;
+    struct gaps gaps;
+};
+
+int books_collect(const struct books_query *q, struct books *books_out);
+void books_free(struct books *b);
+
+int books_text(const struct books_query *q, const struct books *b, struct strbuf *out);
+int books_json(const struct books_query *q, const struct books *b, struct strbuf *out);
+int books_csv(const struct books_query *q, const struct books *b, struct strbuf *out);
+/* The table and what is below it, as a part of a page. */
+int books_html(const struct books_query *q, const struct books *b, struct strbuf *out);
+/* For the exporters of quick reports: a document of all communes asked for (quick_free). */
+int books_quick(const struct books_query *q, const struct books *b,
+                 struct quick *quick_out);
+
+/* Is a commune among those asked for? */
+bool books_is_wanted(const struct books_query *q, const struct ledger_commune *c);
+/* What an indicator is called, and its unit. */
+void books_item_name(const struct books_query *q, const struct totals_key *key, char *name,
+                      size_t cap);
+const char *books_unit(const struct books_query *q, const struct totals_key *key);
+
+#endif
