@@ -203,7 +203,7 @@ fuzz: ## TARGET=frame SECS=60: libFuzzer on one of tests/fuzz/, from its corpus
 	 -artifact_prefix=build/fuzz/$(TARGET)- build/fuzz/$(TARGET) seeds/fuzz/$(TARGET)
 
 # ---- seen to work ---------------------------------------------------------------
-.PHONY: demo demo-built crash-demo bench-size bench-node bench-sync bench-reconcile bench-truth bench-import bench-modems test-mixed test-modems test-province test-uplink sim-campaign
+.PHONY: demo demo-built crash-demo bench-console bench-size bench-node bench-sync bench-reconcile bench-truth bench-import bench-modems test-mixed test-modems test-province test-uplink sim-campaign
 demo: deps ## handheld, two villages, gateway, province: a storm in three minutes (installs packages)
 	@$(MAKE) --no-print-directory demo-built
 demo-built:
@@ -211,6 +211,8 @@ demo-built:
 	@python3 tests/demo.py
 crash-demo: all ## kill -9 at 100 random moments of a four-node exchange
 	@python3 tests/crash/crash.py --kills 100
+bench-console: $(OUT)/tests/bench/console ## the console's pages with 100,000 reports in the store
+	@$<
 bench-size: $(OUT)/tests/bench/size ## bytes on air of each reference report
 	@$(OUT)/tests/bench/size
 bench-node: all $(OUT)/tests/bench/fill ## memory, idle CPU and start of kengd with 10,000 records

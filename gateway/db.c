@@ -3,6 +3,10 @@
 #include <string.h>
 
 #include "gateway/db_engine.h"
+#include "proto/report.h"
+
+/* As RANK_SET in db_ops.h has them: the priority is added. */
+enum { RANK_LOOKED_AT = PRIORITY_COUNT, RANK_WAITING = 2 * PRIORITY_COUNT };
 
 /* ---- asking an operation ---- */
 
@@ -319,6 +323,27 @@ void db_bind_record(struct db_query *q, const struct db_record *record, int64_t 
     bind_int(q, record->readable);
     bind_blob(q, record->bytes, record->len);
     bind_int(q, position);
+    bind_int(q, db_fresh_rank(record));
+    bind_int(q, record->via);
+    bind_text(q, record->words ? record->words : "");
+}
+
+unsigned db_fresh_rank(const struct db_record *record)
+{
+    return record_is_report(record->kind) ? RANK_WAITING + record->priority : 0;
+}
+
+/* What follows from the records stored behind an arrival. */
+static int note_added(struct db *db, int64_t after_arrival)
+{
+    struct db_query heard = query_start(db, DB_OP_HEARD_ADD);
+    bind_int(&heard, after_arrival);
+    int result = query_run(&heard);
+    if (result < 0)
+        return result;
+    struct db_query rank = query_start(db, DB_OP_RANK_OF_NEW);
+    bind_int(&rank, after_arrival);
+    return query_run(&rank);
 }
 
 static int insert(struct db *db, struct db_record *record)
@@ -332,7 +357,7 @@ static int insert(struct db *db, struct db_record *record)
     if (arrival == 0)
         return DB_ECONFLICT;
     record->arrival = arrival;
-    return 0;
+    return note_added(db, arrival - 1);
 }
 
 static int get_position(struct db *db, int64_t commune, int64_t *position_out)
@@ -365,10 +390,14 @@ int db_record_bulk(struct db *db, const struct db_record *records, size_t count,
 {
     if (count == 0)
         return 0;
-    int64_t position = 0;
+    int64_t position = 0, last = 0;
     int result = get_position(db, records[0].commune, &position);
     if (result == 0)
+        result = db_record_last_arrival(db, &last);
+    if (result == 0)
         result = db->engine->bulk(db, records, count, &position, taken_out);
+    if (result == 0)
+        result = note_added(db, last);
     return result < 0 ? result : set_position(db, records[0].commune, position);
 }
 
@@ -429,6 +458,15 @@ int db_record_numbers(struct db *db, int64_t commune, int64_t until_ms, db_recor
     return each_record(&q, read_numbers, fn, ctx);
 }
 
+int db_record_numbers_of(struct db *db, int64_t commune, uint16_t author, db_record_fn fn,
+                         void *ctx)
+{
+    struct db_query q = query_many(db, DB_OP_RECORD_NUMBERS_OF);
+    bind_int(&q, commune);
+    bind_int(&q, author);
+    return each_record(&q, read_numbers, fn, ctx);
+}
+
 int db_record_reports(struct db *db, int64_t commune, db_record_fn fn, void *ctx)
 {
     return each_of_commune(db, DB_OP_RECORD_REPORTS, commune, read_record, fn, ctx);
@@ -471,7 +509,6 @@ static void bind_filter(struct db_query *q, const struct db_list_filter *filter)
     bind_int(q, filter->commune);
     bind_int(q, filter->village);
     bind_int(q, filter->kind);
-    bind_int(q, filter->state);
     bind_int(q, filter->priority);
     bind_int(q, filter->since_ms);
     bind_text(q, filter->words);
@@ -480,7 +517,19 @@ static void bind_filter(struct db_query *q, const struct db_list_filter *filter)
 int db_record_list(struct db *db, const struct db_list_filter *filter, db_record_fn fn, void *ctx)
 {
     struct db_query q = query_start(db, DB_OP_RECORD_LIST);
+    unsigned lowest = 0, highest = DB_RANK_MAX;
+    if (filter->state == 0) {
+        lowest = RANK_WAITING;
+    } else if (filter->state == REVIEW_SEEN || filter->state == REVIEW_QUESTION) {
+        lowest = RANK_LOOKED_AT;
+        highest = RANK_WAITING - 1;
+    } else if (filter->state > 0) {
+        highest = RANK_LOOKED_AT - 1;
+    }
     bind_filter(&q, filter);
+    bind_int(&q, filter->state);
+    bind_int(&q, lowest);
+    bind_int(&q, filter->below_rank < highest ? filter->below_rank : highest);
     bind_int(&q, filter->below_rank);
     bind_int(&q, filter->below_arrival);
     bind_int(&q, filter->limit);
@@ -492,6 +541,7 @@ int db_record_count(struct db *db, const struct db_list_filter *filter, int64_t 
 {
     struct db_query q = query_start(db, DB_OP_RECORD_COUNT);
     bind_filter(&q, filter);
+    bind_int(&q, filter->limit);
     int result = query_step(&q);
     if (result < 0)
         return result;
@@ -513,11 +563,10 @@ int db_review_put(struct db *db, const struct db_review *review)
     return query_run(&q);
 }
 
-int db_record_note(struct db *db, int64_t arrival, enum db_via via, const char *words)
+int db_record_note(struct db *db, int64_t arrival, const char *words)
 {
     struct db_query q = query_start(db, DB_OP_RECORD_NOTE);
     bind_int(&q, arrival);
-    bind_int(&q, via);
     bind_text(&q, words);
     return query_run(&q);
 }
@@ -539,7 +588,7 @@ int db_rank_reviewed_by(struct db *db, int64_t commune, uint16_t reviewer)
 
 int db_record_heard(struct db *db, int64_t commune, db_heard_fn fn, void *ctx)
 {
-    struct db_query q = query_start(db, DB_OP_RECORD_HEARD);
+    struct db_query q = query_start(db, DB_OP_HEARD_LIST);
     bind_int(&q, commune);
     int result;
     while ((result = query_step(&q)) == 1) {

@@ -47,6 +47,7 @@ enum {
     DB_VARIANT_COUNT_MAX = 2, /* two different records under one number prove a fork */
     DB_PENDING_COUNT_MAX = 1024, /* per commune: records held back until their author is known */
     DB_TEXT_LEN_MAX = REPORT_TEXT_LEN_MAX + 1,
+    DB_WORDS_LEN_MAX = 2 * REPORT_TEXT_LEN_MAX, /* of a record, folded */
 };
 
 struct db_commune {
@@ -81,6 +82,7 @@ struct db_record {
     uint16_t review_author;
     const char *review_text;
     uint8_t via;   /* enum db_via */
+    const char *words; /* given when stored, folded; NULL: none.  Not read back. */
     unsigned rank; /* of a report, on the board: higher is first */
 };
 
@@ -132,6 +134,9 @@ int db_record_root_log(struct db *db, int64_t commune, db_record_fn fn, void *ct
  * to then; INT64_MAX: all. */
 int db_record_numbers(struct db *db, int64_t commune, int64_t until_ms, db_record_fn fn,
                       void *ctx);
+/* The same of one author, whenever received. */
+int db_record_numbers_of(struct db *db, int64_t commune, uint16_t author, db_record_fn fn,
+                         void *ctx);
 /* Readable reports of a commune with their review state, by author and number; without those past
  * a revocation, whenever it was learned. */
 int db_record_reports(struct db *db, int64_t commune, db_record_fn fn, void *ctx);
@@ -153,7 +158,7 @@ struct db_list_filter {
     int state;        /* -1: all; 0: without a review; else enum review_state */
     int priority;     /* -1: all */
     int64_t since_ms; /* received since; 0: ever */
-    const char *words; /* folded (text of db_record_note); "": any */
+    const char *words; /* folded; "": any */
     /* The page begins behind this place: DB_RANK_MAX and INT64_MAX for the first. */
     unsigned below_rank;
     int64_t below_arrival;
@@ -167,12 +172,13 @@ static inline struct db_list_filter db_list_all(uint32_t limit)
                                     .limit = limit };
 }
 int db_record_list(struct db *db, const struct db_list_filter *filter, db_record_fn fn, void *ctx);
-/* Reports that match and of these how many wait for a review. */
+/* Reports that match, whatever their state, and of these how many wait for a review.  Counts no
+ * further than the filter's limit. */
 int db_record_count(struct db *db, const struct db_list_filter *filter, int64_t *total_out,
                     int64_t *waiting_out);
 
-/* What the board needs beside a record: by which way it came, and its folded words. */
-int db_record_note(struct db *db, int64_t arrival, enum db_via via, const char *words);
+/* The folded words of a record that an older program stored. */
+int db_record_note(struct db *db, int64_t arrival, const char *words);
 /* Computes ranks again: of one number, of all that a reviewer spoke of. */
 int db_rank_record(struct db *db, int64_t commune, const struct record_ref *ref);
 int db_rank_reviewed_by(struct db *db, int64_t commune, uint16_t reviewer);

@@ -84,6 +84,8 @@ struct db {
 
 /* The parameters RECORD_COLUMNS names, in their order. */
 void db_bind_record(struct db_query *q, const struct db_record *record, int64_t position);
+/* The place on the board before any answer. */
+unsigned db_fresh_rank(const struct db_record *record);
 
 /* db.err says why when it fails; the caller closes *db_out all the same unless it is NULL. */
 int db_sqlite_open(const char *path, struct db **db_out);

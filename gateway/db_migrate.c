@@ -100,6 +100,20 @@ static const struct {
       " commune $INT NOT NULL PRIMARY KEY, code $TEXT NOT NULL, name $TEXT NOT NULL,"
       " into_code $TEXT NOT NULL, from_day $INT NOT NULL, until_day $INT NOT NULL,"
       " revoked_after $INT NOT NULL)$BY_KEY", NULL },
+    /* Everything the board filters by, so that it is read without the rows; and the few second
+     * halves of forks. */
+    { 8, "DROP INDEX record_board", NULL },
+    { 8, "CREATE INDEX record_board ON record (rank, arrival, commune, village, kind, priority,"
+      " received_ms) WHERE kind BETWEEN 1 AND 7", NULL },
+    { 8, "CREATE INDEX record_fork ON record (commune, author, lane, seq)"
+      " WHERE variant = 1", NULL },
+    /* Of each log: how much is here and when the last of it came. */
+    { 8, "CREATE TABLE heard ("
+      " commune $INT NOT NULL, author $INT NOT NULL, received_ms $INT NOT NULL, seq $INT NOT NULL,"
+      " count $INT NOT NULL, PRIMARY KEY (commune, author))$BY_KEY", NULL },
+    { 8, "INSERT INTO heard (commune, author, received_ms, seq, count)"
+      " SELECT commune, author, max(received_ms), max(seq), count(*) FROM record"
+      " WHERE lane = 0 AND variant = 0 GROUP BY commune, author", NULL },
 };
 enum { MIGRATION_COUNT = sizeof MIGRATIONS / sizeof MIGRATIONS[0], MIGRATION_LEN_MAX = 8192 };
 

@@ -33,14 +33,21 @@
     " WHEN 0 THEN 8 + priority WHEN 1 THEN 4 + priority WHEN 2 THEN 4 + priority ELSE 0 END END "
 #define RECORD_COLUMNS                                                                            \
     "commune, author, lane, seq, variant, kind, priority, created_min, clock_set, received_ms,"   \
-    " village, own_village, event, drill, readable, bytes, position"
+    " village, own_village, event, drill, readable, bytes, position, rank, via, words"
 #define RECORD_PARAMETERS                                                                         \
-    "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17"
-#define LIST_WHERE                                                                                \
+    "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20"
+/* All but the words stands in the index record_board: rows that do not match are not touched. */
+#define LIST_WHERE(find)                                                                          \
     "WHERE r.kind BETWEEN 1 AND 7 AND (?1 = 0 OR r.commune = ?1) AND (?2 < 0 OR r.village = ?2)"  \
-    " AND (?3 = 0 OR r.kind = ?3) AND (?4 < 0 OR coalesce(v.state, 0) = ?4)"                      \
-    " AND (?5 < 0 OR r.priority = ?5) AND r.received_ms >= ?6"                                    \
-    " AND (?7 = '' OR r.words LIKE '%' || ?7 || '%') "
+    " AND (?3 = 0 OR r.kind = ?3) AND (?4 < 0 OR r.priority = ?4) AND r.received_ms >= ?5"        \
+    " AND (?6 = '' OR " find "(r.words, ?6) > 0) "
+#define LIST_SQL(find)                                                                            \
+    RECORD_SELECT LIST_WHERE(find) "AND (?7 <= 0 OR v.state = ?7) AND r.rank >= ?8"               \
+    " AND r.rank <= ?9 AND (r.rank, r.arrival) < (?10, ?11)"                                      \
+    " ORDER BY r.rank DESC, r.arrival DESC LIMIT ?12"
+#define COUNT_SQL(find)                                                                           \
+    "SELECT count(*), sum(CASE WHEN c.rank >= 8 THEN 1 ELSE 0 END) FROM (SELECT r.rank"           \
+    " FROM record r " LIST_WHERE(find) "LIMIT ?7) c"
 #define UNANSWERED                                                                                \
     "NOT EXISTS (SELECT 1 FROM answer a WHERE a.target = t.id AND a.arrival = r.arrival) "
 
@@ -97,6 +104,9 @@ OP(RECORD_ROOT_LOG,
 OP(RECORD_NUMBERS,
    "SELECT arrival, commune, author, lane, seq FROM record WHERE commune = ?1 AND lane = 0"
    " AND variant = 0 AND received_ms <= ?2 ORDER BY author, seq")
+OP(RECORD_NUMBERS_OF,
+   "SELECT arrival, commune, author, lane, seq FROM record WHERE commune = ?1 AND author = ?2"
+   " AND lane = 0 AND variant = 0 ORDER BY seq")
 OP(RECORD_REPORTS,
    RECORD_SELECT "WHERE r.commune = ?1 AND r.kind BETWEEN 1 AND 7"
    " AND r.variant = 0 AND r.readable = 1"
@@ -111,9 +121,8 @@ OP(RECORD_REVIEWS,
    " AND x.author = r.author AND r.seq >= x.from_seq)"
    " ORDER BY r.arrival")
 OP(RECORD_FORKS,
-   RECORD_SELECT "WHERE r.commune = ?1 AND EXISTS (SELECT 1 FROM record o WHERE"
-   " o.commune = r.commune AND o.author = r.author AND o.lane = r.lane"
-   " AND o.seq = r.seq AND o.variant = 1)"
+   RECORD_SELECT "WHERE (r.commune, r.author, r.lane, r.seq) IN (SELECT o.commune, o.author,"
+   " o.lane, o.seq FROM record o WHERE o.variant = 1 AND +o.commune = ?1)"
    " ORDER BY r.author, r.lane, r.seq, r.variant")
 OP(RECORD_REHOME,
    "UPDATE record SET village = ?3 WHERE commune = ?1 AND author = ?2"
@@ -122,23 +131,31 @@ OP(RECORD_GET,
    RECORD_SELECT "WHERE r.arrival = ?1")
 OP(RECORD_LAST,
    "SELECT max(arrival) FROM record")
-OP(RECORD_LIST,
-   RECORD_SELECT LIST_WHERE "AND (r.rank < ?8 OR (r.rank = ?8 AND r.arrival < ?9))"
-   " ORDER BY r.rank DESC, r.arrival DESC LIMIT ?10")
-OP(RECORD_COUNT,
-   "SELECT count(*), sum(CASE WHEN v.state IS NULL THEN 1 ELSE 0 END) FROM record r"
-   REVIEW_JOIN LIST_WHERE)
+OP2(RECORD_LIST, LIST_SQL("instr"), LIST_SQL("strpos"))
+OP2(RECORD_COUNT, COUNT_SQL("instr"), COUNT_SQL("strpos"))
 OP(RECORD_NOTE,
-   "UPDATE record SET via = ?2, words = ?3 WHERE arrival = ?1")
+   "UPDATE record SET words = ?2 WHERE arrival = ?1")
+/* An answer may be here before its report. */
+OP(RANK_OF_NEW,
+   RANK_SET "WHERE arrival > ?1 AND EXISTS (SELECT 1 FROM review w WHERE w.commune = record.commune"
+   " AND w.author = record.author AND w.lane = record.lane AND w.seq = record.seq)")
 OP(RANK_OF_RECORD,
    RANK_SET "WHERE commune = ?1 AND author = ?2 AND lane = ?3 AND seq = ?4")
 OP(RANK_OF_REVIEWER,
    RANK_SET "WHERE commune = ?1 AND EXISTS (SELECT 1 FROM review w WHERE w.commune = record.commune"
    " AND w.author = record.author AND w.lane = record.lane AND w.seq = record.seq"
    " AND w.reviewer = ?2)")
-OP(RECORD_HEARD,
-   "SELECT author, max(received_ms), max(seq), count(*) FROM record WHERE commune = ?1"
-   " AND lane = 0 AND variant = 0 GROUP BY author ORDER BY author")
+/* The plus signs keep SQLite from walking all records in the order of their numbers. */
+OP(HEARD_ADD,
+   "INSERT INTO heard (commune, author, received_ms, seq, count)"
+   " SELECT +commune, +author, max(received_ms), max(seq), count(*) FROM record"
+   " WHERE arrival > ?1 AND lane = 0 AND variant = 0 GROUP BY +commune, +author"
+   " ON CONFLICT (commune, author) DO UPDATE SET count = heard.count + excluded.count,"
+   " seq = CASE WHEN heard.seq < excluded.seq THEN excluded.seq ELSE heard.seq END,"
+   " received_ms = CASE WHEN heard.received_ms < excluded.received_ms"
+   " THEN excluded.received_ms ELSE heard.received_ms END")
+OP(HEARD_LIST,
+   "SELECT author, received_ms, seq, count FROM heard WHERE commune = ?1 ORDER BY author")
 OP(RECORD_OF_KIND,
    RECORD_SELECT "WHERE r.kind = ?1 AND r.variant = 0 AND r.readable = 1 AND r.arrival > ?2"
    " ORDER BY r.arrival")

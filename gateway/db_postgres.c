@@ -261,9 +261,12 @@ static const void *column_bytes(const struct db_query *q, int column, size_t *le
 
 #define STAGED_COLUMNS                                                                            \
     "commune, author, lane, seq, kind, priority, created_min, clock_set, received_ms, village,"   \
-    " own_village, event, drill, readable, bytes"
+    " own_village, event, drill, readable, rank, via, bytes, words"
 
-enum { COPY_COLUMN_COUNT = 16, COPY_ROW_LEN_MAX = 2 + 15 * (4 + 8) + 4 + RECORD_LEN_MAX };
+enum {
+    COPY_COLUMN_COUNT = 19,
+    COPY_ROW_LEN_MAX = 2 + 17 * (4 + 8) + 4 + RECORD_LEN_MAX + 4 + DB_WORDS_LEN_MAX,
+};
 
 static void copy_int(struct bytes_writer *w, int64_t value)
 {
@@ -278,14 +281,18 @@ static size_t copy_row(const struct db_record *r, size_t index, uint8_t row[COPY
     const int64_t numbers[] = {
         (int64_t)index, r->commune, r->ref.author, r->ref.lane, r->ref.seq, r->kind, r->priority,
         r->created_min, r->clock_set, r->received_ms, r->village, r->own_village, r->event,
-        r->drill, r->readable,
+        r->drill, r->readable, db_fresh_rank(r), r->via,
     };
-    static_assert(sizeof numbers / sizeof numbers[0] + 1 == COPY_COLUMN_COUNT, "all columns");
+    const char *words = r->words ? r->words : "";
+    size_t words_len = strlen(words);
+    static_assert(sizeof numbers / sizeof numbers[0] + 2 == COPY_COLUMN_COUNT, "all columns");
     write_u16(&w, COPY_COLUMN_COUNT);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         copy_int(&w, numbers[i]);
     write_u32(&w, (uint32_t)r->len);
     write_bytes(&w, r->bytes, r->len);
+    write_u32(&w, (uint32_t)words_len);
+    write_bytes(&w, (const uint8_t *)words, words_len);
     return bytes_written(&w);
 }
 
@@ -397,7 +404,8 @@ static int bulk(struct db *db, const struct db_record *records, size_t count, in
                          " commune BIGINT, author BIGINT, lane BIGINT, seq BIGINT, kind BIGINT,"
                          " priority BIGINT, created_min BIGINT, clock_set BIGINT,"
                          " received_ms BIGINT, village BIGINT, own_village BIGINT, event BIGINT,"
-                         " drill BIGINT, readable BIGINT, bytes BYTEA); TRUNCATE staging");
+                         " drill BIGINT, readable BIGINT, rank BIGINT, via BIGINT, bytes BYTEA,"
+                         " words TEXT); TRUNCATE staging");
     for (size_t i = 0; i < count && result == 0; i++)
         result = open_partition(p, records[i].event);
     if (result == 0)

@@ -224,11 +224,15 @@ static int put_reports(struct import *im, const struct group *g, int64_t commune
     size_t count = 0;
     for (unsigned i = 0; i < g->count; i++) {
         const struct import_block *b = g->blocks[i];
+        const char *words = b->words.text;
         for (uint32_t j = 0; b->commune && b->commune->info.id == commune && j < b->count; j++) {
             if (!goes_with_others(&b->checked[j]))
                 continue;
             rows[count] = b->checked[j].row;
+            rows[count].words = words;
+            rows[count].via = DB_VIA_FILE;
             rows[count++].received_ms = im->options->now_ms;
+            words += strlen(words) + 1;
         }
     }
     im->open_count += (unsigned)count;

@@ -37,6 +37,7 @@ struct import_block {
     uint32_t count;       /* records in checked */
     uint32_t short_count; /* too short to be one; not in checked */
     struct ledger_checked checked[IMPORT_RECORD_COUNT_MAX];
+    struct strbuf words; /* of the plain ones, each NUL-ended, in their order */
     uint32_t leaf_count;
     struct tree_hash leaves[IMPORT_RECORD_COUNT_MAX];
 };

@@ -25,6 +25,12 @@ static int check_record(struct import_block *b, const uint8_t *record, size_t le
         int result = ledger_check(b->commune, record, len, k);
         if (result < 0)
             return result;
+        if (k->plain) {
+            ledger_words(b->commune, &k->view, &b->words);
+            strbuf_put_len(&b->words, "", 1);
+        }
+        if (b->words.failed)
+            return DB_ENOMEM;
     }
     if (k->verdict != LEDGER_MALFORMED && k->view.ref.lane == 0)
         tree_leaf(record, len, b->leaves[b->leaf_count++].b);
@@ -112,6 +118,8 @@ void ring_close(struct import_ring *ring)
     cnd_destroy(&ring->finished);
     cnd_destroy(&ring->to_do);
     mtx_destroy(&ring->lock);
+    for (int i = 0; i < IMPORT_BLOCK_COUNT; i++)
+        strbuf_free(&ring->blocks[i].words);
     free(ring->blocks);
     ring->blocks = NULL;
 }
@@ -124,6 +132,7 @@ struct import_block *ring_next(struct import_ring *ring)
     b->known = b->sig_ok = b->truncated = false;
     b->err = 0;
     b->commune = NULL;
+    b->words.len = 0;
     b->count = b->short_count = b->leaf_count = 0;
     return b;
 }

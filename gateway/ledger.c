@@ -225,21 +225,23 @@ static bool describe_body(const struct ledger_commune *c, const struct record_vi
     return true; /* a kind of a later version: kept for those who know it */
 }
 
-/* What the board needs to find and order a report. */
-static int note_report(struct ledger *l, const struct ledger_commune *c,
-                       const struct record_view *view, const struct db_record *row)
+void ledger_words(const struct ledger_commune *c, const struct record_view *view,
+                  struct strbuf *out)
 {
     const struct roster_author *author = roster_find(&c->roster, view->ref.author);
     struct report report;
-    struct strbuf words = { .text = NULL };
+    size_t start = out->len;
+    strbuf_putf(out, "%u-%u", (unsigned)view->ref.author, (unsigned)view->ref.seq);
     if (author)
-        words_fold(author->entry.name, &words);
-    if (row->readable && report_decode(view->body, view->body_len, &report) == REPORT_OK)
-        words_fold(report.text, &words);
-    strbuf_putf(&words, " %u-%u", (unsigned)view->ref.author, (unsigned)view->ref.seq);
-    int result = words.failed ? DB_ENOMEM : db_record_note(l->db, row->arrival, l->via, words.text);
-    strbuf_free(&words);
-    return result < 0 ? result : db_rank_record(l->db, c->info.id, &view->ref);
+        words_fold(author->entry.name, out);
+    if (!view->encrypted && report_decode(view->body, view->body_len, &report) == REPORT_OK)
+        words_fold(report.text, out);
+    if (!out->failed && out->len - start > DB_WORDS_LEN_MAX) {
+        out->len = start + DB_WORDS_LEN_MAX;
+        while (((unsigned char)out->text[out->len] & 0xc0) == 0x80)
+            out->len--;
+        out->text[out->len] = '\0';
+    }
 }
 
 static int note_review(struct ledger *l, const struct ledger_commune *c,
@@ -381,13 +383,16 @@ static int store_record(struct ledger *l, struct ledger_commune *c, const struct
                         int64_t received_ms, uint8_t variant)
 {
     struct db_record row = describe(c, view);
+    struct strbuf words = { .text = NULL };
+    if (record_is_report(view->kind))
+        ledger_words(c, view, &words);
     row.received_ms = received_ms;
     row.variant = variant;
-    int result = db_record_insert(l->db, &row);
-    if (result < 0)
-        return result;
-    if (record_is_report(view->kind))
-        result = note_report(l, c, view, &row);
+    row.via = (uint8_t)l->via;
+    row.words = words.text;
+    int result = words.failed ? DB_ENOMEM : db_record_insert(l->db, &row);
+    strbuf_free(&words);
+    row.words = NULL;
     if (result < 0)
         return result;
     if (variant != 0)
@@ -581,28 +586,29 @@ static int index_report(void *ctx, const struct db_record *record)
     struct ledger *l = ctx;
     const struct ledger_commune *c = ledger_get(l, record->commune);
     struct record_view view;
+    struct strbuf words = { .text = NULL };
     if (!c || record_decode(record->bytes, record->len, &view) != RECORD_OK)
         return 0;
-    l->via = (enum db_via)record->via; /* that was said when it came */
-    return note_report(l, c, &view, record);
+    ledger_words(c, &view, &words);
+    int result = words.failed ? DB_ENOMEM : db_record_note(l->db, record->arrival, words.text);
+    strbuf_free(&words);
+    return result < 0 ? result : db_rank_record(l->db, c->info.id, &view.ref);
 }
 
 int ledger_index(struct ledger *l)
 {
-    static const char KEY[] = "board_arrival";
-    int64_t done = 0, last = 0;
+    static const char KEY[] = "board_indexed";
+    int64_t done = 0;
     int result = db_meta_get(l->db, KEY, &done);
-    if (result >= 0)
-        result = db_record_last_arrival(l->db, &last);
-    if (result < 0 || done >= last)
+    if (result < 0 || done)
         return result;
     result = db_begin(l->db);
     if (result >= 0)
-        result = db_record_of_kind(l->db, RECORD_REVIEW, done, index_review, l);
+        result = db_record_of_kind(l->db, RECORD_REVIEW, 0, index_review, l);
     for (uint8_t kind = RECORD_DAMAGE; kind <= RECORD_NOTE && result >= 0; kind++)
-        result = db_record_of_kind(l->db, kind, done, index_report, l);
+        result = db_record_of_kind(l->db, kind, 0, index_report, l);
     if (result >= 0)
-        result = db_meta_set(l->db, KEY, last);
+        result = db_meta_set(l->db, KEY, 1);
     if (result >= 0)
         result = db_commit(l->db);
     if (result < 0)

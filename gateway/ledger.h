@@ -16,6 +16,7 @@
 #define KENG_GATEWAY_LEDGER_H
 
 #include "gateway/db.h"
+#include "gateway/strbuf.h"
 #include "proto/roster.h"
 
 enum ledger_verdict {
@@ -58,8 +59,7 @@ struct ledger {
 
 /* Loads every trusted commune's roster.  db is borrowed. */
 int ledger_init(struct ledger *l, struct db *db);
-/* Fills in what the board needs beside records that came by a way which leaves it out: those of an
- * older program, and those that an import put in by the thousand. */
+/* Once: fills in what the board needs beside records that an older program stored. */
 int ledger_index(struct ledger *l);
 void ledger_free(struct ledger *l);
 /* Reads the rosters again, after a rollback; one: as the disk has it, within unit's bounds. */
@@ -93,6 +93,10 @@ struct ledger_checked {
 /* 0 or DB_ENOMEM. */
 int ledger_check(const struct ledger_commune *commune, const uint8_t *bytes, size_t len,
                  struct ledger_checked *checked_out);
+/* Appends what a report is found by: number, author and text, folded.  As ledger_check() it only
+ * reads. */
+void ledger_words(const struct ledger_commune *commune, const struct record_view *view,
+                  struct strbuf *out);
 /* Returns as ledger_put().  bytes: those that were checked. */
 int ledger_put_checked(struct ledger *l, struct ledger_commune *commune,
                        const struct ledger_checked *checked, const uint8_t *bytes, size_t len,

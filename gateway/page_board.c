@@ -5,7 +5,7 @@
 
 #include "gateway/console_page.h"
 
-enum { MS_PER_HOUR = 3600 * 1000 };
+enum { MS_PER_HOUR = 3600 * 1000, COUNTED_COUNT_MAX = 1000000 };
 
 /* ---- the list with its filter ---- */
 
@@ -129,7 +129,8 @@ static int put_reports(struct page *p)
     int64_t total = 0, waiting = 0;
     struct db *db = p->view->console->ledger->db;
     struct db_list_filter everything = p->view->filter;
-    everything.state = -1;
+    everything.limit = COUNTED_COUNT_MAX;
+    everything.words = ""; /* these alone are in no index */
     int result = db_record_count(db, &everything, &total, &waiting);
     if (result < 0)
         return result;
@@ -155,7 +156,7 @@ static int put_reports(struct page *p)
 static int put_totals_or_link(const struct page *p)
 {
     enum { ON_BOARD_COUNT_MAX = 2000 };
-    struct db_list_filter all = db_list_all(0);
+    struct db_list_filter all = db_list_all(ON_BOARD_COUNT_MAX + 1);
     struct totals_filter every = totals_all();
     int64_t total = 0, waiting = 0;
     int result = db_record_count(p->view->console->ledger->db, &all, &total, &waiting);

@@ -400,10 +400,28 @@ static int collect_gap(void *ctx, const struct db_record *record)
     return added == TOTALS_OK ? 0 : DB_ENOMEM;
 }
 
+struct gap_search {
+    struct gaps *gaps;
+    struct db *db;
+    int64_t commune;
+};
+
+/* Only a log of fewer records than its last number is walked. */
+static int search_log(void *ctx, const struct db_heard *heard)
+{
+    const struct gap_search *s = ctx;
+    if (heard->count >= (int64_t)heard->seq)
+        return 0;
+    return db_record_numbers_of(s->db, s->commune, heard->author, collect_gap, s->gaps);
+}
+
 int gaps_collect(struct gaps *g, struct db *db, int64_t commune, int64_t as_of_ms)
 {
+    struct gap_search search = { g, db, commune };
     g->expected = 0;
-    return db_record_numbers(db, commune, as_of_ms ? as_of_ms : INT64_MAX, collect_gap, g);
+    if (as_of_ms) /* how much was here then is not kept */
+        return db_record_numbers(db, commune, as_of_ms, collect_gap, g);
+    return db_record_heard(db, commune, search_log, &search);
 }
 
 /* ---- what is held without a gap ---- */

@@ -22,7 +22,7 @@ void words_fold(const char *text, struct strbuf *out)
         text += len;
         if (kept == 0 || !catalogue_fold(word, folded))
             continue;
-        if (out->len > 0)
+        if (out->len > 0 && out->text[out->len - 1] != '\0')
             strbuf_put(out, " ");
         strbuf_put(out, folded);
     }

@@ -9,7 +9,8 @@
 
 #include "gateway/strbuf.h"
 
-/* Appends the words of text, each with a blank before it unless it is the first of out. */
+/* Appends the words of text, each with a blank before it unless it is the first of out or follows a
+ * NUL. */
 void words_fold(const char *text, struct strbuf *out);
 
 #endif

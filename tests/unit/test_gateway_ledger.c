@@ -384,10 +384,100 @@ static void test_ledger_shows_the_newest_review(void **state)
     assert_int_equal(review_state_of(p, KIT_ANNA, 1), REVIEW_MET);
 }
 
+/* ---- what the board finds and counts by ---- */
+
+static size_t count_listed(struct place *p, const struct db_list_filter *filter)
+{
+    size_t count = 0;
+    assert_int_equal(db_record_list(p->db, filter, count_record, &count), 0);
+    return count;
+}
+
+static int take_heard(void *ctx, const struct db_heard *heard)
+{
+    if (heard->author == KIT_ANNA)
+        *(struct db_heard *)ctx = *heard;
+    return 0;
+}
+
+/* Through the bulk way or one by one: the same copies beside the record. */
+static void put_noted(struct place *p, uint32_t seq, const char *text, bool bulk)
+{
+    struct report report = { .village = 4, .figure_count = 1, .figures = { { 20, 1 } } };
+    struct ledger_checked checked;
+    struct strbuf words = { .text = NULL };
+    bool taken = true;
+    snprintf(report.text, sizeof report.text, "%s", text);
+    report.text_len = strlen(text);
+    struct kit_record r = kit_report(&p->kit, KIT_ANNA, seq, RECORD_DAMAGE, &report);
+    if (!bulk) {
+        assert_int_equal(kit_put(&p->kit, &p->ledger, &r), LEDGER_NEW);
+        return;
+    }
+    const struct ledger_commune *c = ledger_get(&p->ledger, 1);
+    assert_int_equal(ledger_check(c, r.bytes, r.len, &checked), 0);
+    assert_true(checked.plain);
+    ledger_words(c, &checked.view, &words);
+    checked.row.words = words.text;
+    checked.row.received_ms = KIT_NOW_MS;
+    assert_int_equal(db_begin(p->db), 0);
+    assert_int_equal(db_record_bulk(p->db, &checked.row, 1, &taken), 0);
+    assert_int_equal(db_commit(p->db), 0);
+    assert_false(taken);
+    strbuf_free(&words);
+}
+
+static void test_board_finds_reports_by_whichever_way_they_came(void **state)
+{
+    struct place *p = *state;
+    struct db_heard heard = { .seq = 0 };
+    kit_put_root_log(&p->kit, &p->ledger);
+    /* An answer to 12-3 is here before it. */
+    struct kit_record early = kit_review(&p->kit, KIT_OPERATOR, 1, KIT_ANNA, 3, REVIEW_SEEN, "");
+    assert_int_equal(kit_put(&p->kit, &p->ledger, &early), LEDGER_NEW);
+    put_noted(p, 1, "Nước lên nhanh", false);
+    put_noted(p, 3, "Sạt đường", true);
+    put_noted(p, 4, "Nước rút", true);
+    static const struct {
+        const char *words;
+        int state;
+        int64_t village;
+        int priority;
+        size_t count;
+    } CASES[] = {
+        { "", -1, -1, -1, 3 }, { "nuoc", -1, -1, -1, 2 }, { "nguyen thi an", -1, -1, -1, 3 },
+        { "12-4", -1, -1, -1, 1 }, { "", 0, -1, -1, 2 }, { "", REVIEW_SEEN, -1, -1, 1 },
+        { "", REVIEW_QUESTION, -1, -1, 0 }, { "", REVIEW_REJECTED, -1, -1, 0 },
+        { "nuoc", REVIEW_SEEN, -1, -1, 0 }, { "", -1, 4, -1, 3 }, { "", -1, 3, -1, 0 },
+        { "", -1, -1, PRIORITY_RESCUE, 0 },
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        struct db_list_filter filter = db_list_all(10);
+        filter.words = CASES[i].words;
+        filter.state = CASES[i].state;
+        filter.village = CASES[i].village;
+        filter.priority = CASES[i].priority;
+        assert_int_equal(count_listed(p, &filter), CASES[i].count);
+    }
+    struct db_list_filter all = db_list_all(2);
+    int64_t total = 0, waiting = 0;
+    assert_int_equal(db_record_count(p->db, &all, &total, &waiting), 0);
+    assert_int_equal(total, 2); /* no further than asked */
+    all.limit = 10;
+    assert_int_equal(db_record_count(p->db, &all, &total, &waiting), 0);
+    assert_int_equal(total, 3);
+    assert_int_equal(waiting, 2);
+    assert_int_equal(db_record_heard(p->db, 1, take_heard, &heard), 0);
+    assert_int_equal(heard.count, 3);
+    assert_int_equal(heard.seq, 4);
+    assert_int_equal(heard.received_ms, KIT_NOW_MS);
+}
+
 int main(void)
 {
 #define LEDGER_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        LEDGER_TEST(test_board_finds_reports_by_whichever_way_they_came),
         LEDGER_TEST(test_ledger_gives_each_record_its_verdict),
         LEDGER_TEST(test_ledger_keeps_both_halves_of_a_fork),
         LEDGER_TEST(test_ledger_releases_what_waited_for_its_author),
