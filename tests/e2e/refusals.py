@@ -6,7 +6,7 @@ import time
 
 from rig import Rig, drivers, tap_main, wait_for
 
-SPEED = 20
+SPEED = 40
 OUTSIDE_HZ = {"rylr498": 435125000, "ebyte-e32": 925000000}
 OUTSIDE_USUAL_HZ = 924125000
 
