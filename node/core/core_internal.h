@@ -50,7 +50,7 @@ enum {
     LIFE_MS = 1200000,         /* who took something in speaks once in so long, or counts as away */
     RETURN_MS = 1800000,       /* who was not heard for so long may have been elsewhere */
     SILENCE_MS = 7200000,      /* who has said nothing for so long speaks, needless or not */
-    WHOLE_AFTER_ROUNDS = 2,    /* brief summaries since a reset before the whole is told */
+    WHOLE_AFTER_ROUNDS = 2,    /* brief summaries, since a reset or while full, before the whole */
     WHOLE_AFTER_RESETS = 5,    /* brief summaries before it is told however often things change */
     GREET_LOGS = 36,           /* a stranger is told the whole of so many logs, of more their sum */
     FRAME_LOGS = 80,           /* so many fit a frame: of more than that sums are told first */
@@ -425,6 +425,8 @@ bool evict_find(const struct mesh *m, const struct log *log, uint8_t priority, u
                 uint32_t *victim_out);
 /* The victim goes with the STORE that needs its place, in one transaction, or not at all. */
 void evict_begin(struct mesh *m, struct queued_event *q, uint32_t victim);
+/* It is about to go to the store: has what may be let go of more lightly come up meanwhile? */
+void evict_review(struct mesh *m, struct queued_event *q);
 void evict_end(struct mesh *m, const struct queued_event *q, bool durable);
 /* 0: there is room for everything; else 1 + the least class that there is room for. */
 uint8_t evict_room(const struct mesh *m);

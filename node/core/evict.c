@@ -208,6 +208,18 @@ void evict_begin(struct mesh *m, struct queued_event *q, uint32_t victim)
     q->ev.settles = settles(log, s->seq);
 }
 
+void evict_review(struct mesh *m, struct queued_event *q)
+{
+    if (q->victim == SLOT_NONE || q->ev.settles)
+        return;
+    uint32_t victim = find(m, &(struct pick){ .below = PRIORITY_COUNT, .settled = true });
+    if (victim == SLOT_NONE)
+        return;
+    m->slots[q->victim].flags &= (uint8_t)~SLOT_LEAVING;
+    m->leaving_count--;
+    evict_begin(m, q, victim);
+}
+
 static void let_go(struct mesh *m, uint32_t index, bool settle)
 {
     struct log *log = &m->logs[m->slots[index].log];

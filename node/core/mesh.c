@@ -187,6 +187,7 @@ bool mesh_poll_event(struct mesh *m, uint64_t now_ms, struct mesh_event *event_o
     }
     if (!oldest)
         return false;
+    evict_review(m, oldest);
     oldest->handed = true;
     *event_out = oldest->ev;
     return true;

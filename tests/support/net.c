@@ -580,8 +580,7 @@ static void leave(struct net_node *n, const struct mesh_event *ev)
     }
     if (row->own && !ev->settles)
         breach(n->net, "node %u lets go of its own %u", n->number, ev->leaves.seq);
-    /* What was acknowledged in this very moment may have been unknown when the choice was made, and
-     * what is in a frame stays until that is sent. */
+    /* What is in a frame stays until that is sent. */
     bool judge = !ev->settles && !n->modem_busy && n->unjudged_us != n->net->now_us;
     for (uint32_t i = 0; judge && i < n->rows.count; i++) {
         const struct net_row *r = &n->rows.row[i];
@@ -612,8 +611,6 @@ static void store_row(struct net_node *n, const struct mesh_event *ev)
     }
     if (ev->leaves.seq > 0)
         leave(n, ev);
-    if (ev->ref.lane != 0)
-        n->unjudged_us = n->net->now_us;
     rows_add(&n->rows, &ev->ref, ev->bytes, ev->len)->own = ev->own;
     if (ev->leaves.seq > 0 && net_row_count(&n->rows) > record_count_max(n))
         breach(n->net, "node %u holds more than its store takes", n->number);

@@ -139,7 +139,7 @@ struct net_node {
     struct net_rows rows, forks;
     uint32_t *settled;      /* by author: all up to it counts as held */
     uint32_t evicted;
-    uint64_t unjudged_us;   /* when it last took in an acknowledgement or built a frame */
+    uint64_t unjudged_us;   /* when it last built a frame */
     uint32_t reserved[LANE_COUNT];
     struct net_charge *charges;
     uint32_t charge_count, charge_cap;
