@@ -148,7 +148,9 @@ static bool summary_due(struct mesh *m)
     if (busy)
         return false;
     t->rounds = different ? t->rounds + 1 : 0;
-    t->since_whole = different ? t->since_whole + 1 : 0;
+    /* The digest of who is full says nothing to anybody.  What he lacks and would take, a word of a
+     * gateway that was told to him and lost, shows in the whole only. */
+    t->since_whole = different || m->room > 0 ? t->since_whole + 1 : 0;
     /* Those who differ by what is on its way to them make no noise; a sign of life comes later. */
     bool alone = t->consistent_count < TRICKLE_CONSISTENT &&
                  (t->interval_ms >= TRICKLE_MAX_DIFFERENT_MS || m->news_ms == 0);
@@ -170,7 +172,8 @@ void trickle_advance(struct mesh *m)
         t->hushed = !summary_due(m);
         if (!t->hushed) {
             m->want_summary = true;
-            if (t->rounds > WHOLE_AFTER_ROUNDS || t->since_whole > WHOLE_AFTER_RESETS)
+            uint32_t brief_max = m->room > 0 ? WHOLE_AFTER_ROUNDS : WHOLE_AFTER_RESETS;
+            if (t->rounds > WHOLE_AFTER_ROUNDS || t->since_whole > brief_max)
                 tell_all(m, FRAME_LOGS);
             m->tell_ms = m->now_ms;
             tx_set_due(m, 0);

@@ -544,7 +544,7 @@ static bool all_alike(const struct net *net)
 static void test_mesh_small_stores_deliver_everything(void **state)
 {
     (void)state;
-    enum { NODES = 8, SEEDS = 6, REPORTS = 20 };
+    enum { NODES = 8, SEEDS = 24, REPORTS = 20 };
     uint64_t hours_us = 3600ull * 1000000;
     int32_t loss[NODES * NODES];
     uint32_t evicted = 0;
