@@ -134,7 +134,7 @@ static void put_form(const struct books_query *q, const struct http_request *req
                      struct strbuf *out)
 {
     enum language language = q->language;
-    strbuf_put(out, "<form method=\"get\" action=\"/\">\n<label>");
+    strbuf_put(out, "<form class=\"filter\" method=\"get\" action=\"/\">\n<label>");
     strbuf_putf(out, "%s <select name=\"commune\"><option value=\"\">%s</option>\n",
                 lang_text(language, LANG_COMMUNE), lang_text(language, LANG_ALL_COMMUNES));
     for (size_t i = 0; i < q->ledger->commune_count; i++) {
@@ -163,8 +163,9 @@ static int put_page(const struct books_query *q, const struct books *b,
     const char *title = lang_text(q->language, LANG_BOOKS);
     strbuf_putf(out, "<!doctype html>\n<html lang=\"%s\"><head><meta charset=\"utf-8\"><meta "
                      "name=\"viewport\" content=\"width=device-width\"><title>%s</title>"
-                     "<link rel=\"stylesheet\" href=\"/style.css\"></head><body><main>\n<h1>%s</h1>"
-                     "\n<p><a href=\"/?lang=vi\" lang=\"vi\">Tiếng Việt</a> · "
+                     "<link rel=\"stylesheet\" href=\"/style.css\"></head><body>"
+                     "<main class=\"wide\">\n<h1>%s</h1>\n<p>"
+                     "<a href=\"/?lang=vi\" lang=\"vi\">Tiếng Việt</a> · "
                      "<a href=\"/?lang=en\" lang=\"en\">English</a></p>\n",
                 lang_code(q->language), title, title);
     put_form(q, request, out);
@@ -177,8 +178,9 @@ static int put_page(const struct books_query *q, const struct books *b,
     put_link(request, "/figures.json", "json", out);
     put_link(request, "/course.svg", lang_text(q->language, LANG_COURSE), out);
     strbuf_put(out, "</p>\n");
+    strbuf_put(out, "<section>");
     int result = books_html(q, b, out);
-    strbuf_put(out, "</main></body></html>\n");
+    strbuf_put(out, "</section></main></body></html>\n");
     return result;
 }
 

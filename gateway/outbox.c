@@ -276,8 +276,7 @@ static int build_batch(struct outbox *o, int64_t wall_ms)
 
 static int start_putting(struct outbox *o, int64_t now_ms, int64_t wall_ms)
 {
-    /* One without an answer goes again as it is: the receiver may hold it already. */
-    int result = o->batch_len > 0 ? 0 : build_batch(o, wall_ms);
+    int result = build_batch(o, wall_ms);
     if (result < 0 || o->batch_len == 0) {
         o->next_ms = INT64_MAX;
         return result;
@@ -369,7 +368,10 @@ static int mark_answered(struct outbox *o, const json_t *answer, size_t *lacking
 /* A receiver that holds less than it once confirmed was restored from an older copy. */
 static int on_have(struct outbox *o, const json_t *answer)
 {
-    if (o->batch_len > 0 && json_is_true(json_object_get(answer, "batch"))) {
+    if (o->batch_len > 0 && !json_is_true(json_object_get(answer, "batch"))) {
+        /* It did not arrive: made anew, what became urgent meanwhile goes before it. */
+        o->batch_len = 0;
+    } else if (o->batch_len > 0) {
         size_t lacking;
         int marked = mark_answered(o, answer, &lacking);
         if (marked < 0)

@@ -5,7 +5,7 @@
  * record.  The root's log goes first, then urgent records, then the rest in order of arrival.
  * At each start and after each failure the receiver is asked how far it holds each log, and what a
  * restored receiver lost is sent again.  The same question tells whether a batch arrived whose
- * answer did not; if not, the very same bytes go again, also by another link.
+ * answer did not; if not, the next is made anew, so that what became urgent meanwhile overtakes.
  *
  * Several links to the same receiver are tried in order of preference, one after the other without
  * a wait; only when none of them worked it backs off, with jitter.  After a while on a lesser link

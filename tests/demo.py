@@ -20,6 +20,7 @@ from rig import BIN, ROOT, Failure, Rig, free_port, wait_for  # noqa: E402
 
 SPEED = 20
 LIMIT_S = 175
+CHART = os.path.join(ROOT, "build", "demo-course.svg")
 HANDHELD, VILLAGE1, VILLAGE2, COMMUNE = "handheld", "na-leng", "khuoi-ma", "commune"
 MEMBER, OPERATOR = 101, 102
 BEGAN = time.monotonic()
@@ -177,7 +178,7 @@ class Demo:
         rig.run("keng-gateway", "export", "--home", rig.homes[COMMUNE], "--db",
                 rig.path("commune.db"), "--out", batch)
         rig.run("keng-province", "--db", table, "trust", os.path.join(rig.desk, "commune.keng"))
-        print(rig.run("keng-province", "--db", table, "import", batch).stdout.rstrip())
+        print(self.on_terminal("keng-province", "--db", table, "import", batch))
         report = ["--db", table, "report", "--villages",
                   os.path.join(ROOT, "seeds", "demo", "villages.csv")]
         told = json.loads(rig.run("keng-province", *report, "--json").stdout)
@@ -191,10 +192,33 @@ class Demo:
             rig.run("keng-province", *report, "--json").stdout),
             "importing it twice changes nothing")
         print()
-        print(rig.run("keng-province", *report, "--lang", "vi", "--csv", csv).stdout)
+        print(rig.run("keng-province", *report, "--lang", "vi", "--csv", csv,
+                      "--svg", CHART).stdout)
         with open(csv, encoding="utf-8-sig") as f:
             rows = f.read().splitlines()
         self.check(len(rows) > len(TOTALS), f"and as a CSV file of {len(rows)} lines")
+        with open(CHART, encoding="utf-8") as f:
+            curves = f.read().count("<path fill=")
+        self.check(curves >= 3, f"the course of the night: {curves} curves in "
+                   f"{os.path.relpath(CHART, ROOT)}")
+
+    def on_terminal(self, program, *args):
+        """What a person sees who types it: the bar, as it stood at the end, and the result."""
+        ours, theirs = os.openpty()
+        child = subprocess.Popen([os.path.join(BIN, program), *args], stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        said = b""
+        try:
+            while piece := os.read(ours, 4096):
+                said += piece
+        except OSError:  # a terminal whose last writer left
+            pass
+        os.close(ours)
+        if child.wait() != 0:
+            raise Failure(said.decode())
+        text = said.decode().replace("\r\n", "\n")
+        self.check("100 %" in text, "with a bar on a terminal")
+        return "\n".join(line.split("\r")[-1] for line in text.split("\n")).rstrip()
 
     # ---- looking -------------------------------------------------------------------------
     def held_of_mai(self, name):

@@ -13,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -80,14 +82,64 @@ class Books:
         province(db, "trust", *self.trusts)
         return province(db, "import", *self.files).stdout
 
+    def import_in_two(self, db):
+        """Also a moment in between: the next full second, waited for."""
+        province(db, "trust", *self.trusts)
+        said = province(db, "import", self.files[0]).stdout
+        between = int(time.time()) + 1
+        while time.time() < between + 0.01:
+            time.sleep(0.05)
+        return said + province(db, "import", *self.files[1:]).stdout, \
+            time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(between))
+
 
 QUERIES = [["--json"], [], ["--lang", "vi"], ["--lang", "vi", "--json"], ["--village", "3"],
            ["--event", "1", "--json"], ["--indicator", "damage:2"], ["--event", "9", "--json"],
            ["--village", "7", "--indicator", "damage:5", "--json"], ["--commune", "none"]]
 
 
-def answers(db):
-    return [province(db, "report", *query).stdout for query in QUERIES]
+def answers(db, queries=None):
+    return [province(db, "report", *query).stdout for query in queries or QUERIES[:2]]
+
+
+def first_line(child):
+    line = child.stdout.readline().strip()
+    if not line.startswith("http://"):
+        raise RuntimeError(f"serve: {line}")
+    return line
+
+
+def fetch(url, **more):
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, **more), timeout=20) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def check_pages(checks, db):
+    """The pages say what the report says, and nothing can be done there but read."""
+    told = province(db, "report", "--json").stdout
+    child = subprocess.Popen([PROVINCE, "--db", db, "--lang", "en", "--data",
+                              os.path.join(ROOT, "seeds"), "--listen", "127.0.0.1:0", "serve"],
+                             stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    try:
+        base = first_line(child)
+        page = fetch(base + "?village=3&lang=vi")
+        checks.tell(page[0] == 200 and "Thôn 3" in page[1] and "Thôn 4" not in page[1] and
+                    fetch(base + "figures.json?lang=en") == (200, told) and
+                    "<path" in fetch(base + "course.svg")[1] and
+                    "FeatureCollection" in fetch(base + "figures.geojson")[1],
+                    "the pages show what the report says")
+        asked = [fetch(base, data=b"a=b")[0], fetch(base + "no")[0],
+                 fetch(base + "?village=x")[0], fetch(base + "?as-of=x")[0],
+                 fetch(base, headers={"Host": "evil.example"})[0]]
+        checks.tell(asked == [405, 404, 400, 400, 421], f"and nothing else: {asked}")
+        child.terminate()
+        checks.tell(child.wait(10) == 0, "serve ends when it is told to")
+    finally:
+        child.kill()
+        child.wait()
 
 
 def read_totals(books):
@@ -124,9 +176,13 @@ def kill_and_resume(books, db, kills, took_s):
 def check_engine(checks, books, name, make_db, kills):
     db = make_db()
     began = time.monotonic()
-    first = books.import_all(db)
+    first, between = books.import_in_two(db)
     took_s = time.monotonic() - began
     want = answers(db)
+    then = province(db, "report", "--json", "--as-of", between).stdout
+    only = {t["commune"] for t in json.loads(then)["totals"]}
+    checks.tell(len(only) == 1 and then != province(db, "report", "--json").stdout,
+                f"{name}: as of a moment between two files only the first counts")
     checks.tell(first.count("complete up to its checkpoint") == len(books.files),
                 f"{name}: every file is whole up to its checkpoint")
     again = books.import_all(db)
@@ -135,7 +191,7 @@ def check_engine(checks, books, name, make_db, kills):
     other = make_db()
     killed = kill_and_resume(books, other, kills, took_s)
     checks.tell(answers(other) == want, f"{name}: killed at {killed} moments, then resumed: equal")
-    return db, want
+    return db, answers(db, QUERIES) + [then]
 
 
 def check_samples(checks, directory, samples):
@@ -163,7 +219,9 @@ def main():
         books = Books(directory, options.communes, options.records)
         sqlite, want = check_engine(checks, books, "SQLite", books.sqlite, options.kills)
         _, other = check_engine(checks, books, "PostgreSQL", books.postgres, options.kills)
-        checks.tell(other == want, f"{len(QUERIES)} reports are the same bytes on both")
+        checks.tell(other == want, f"{len(QUERIES)} reports, and one as of a moment, are the same "
+                    "bytes on both")
+        check_pages(checks, sqlite)
         read = read_totals(books)
         checks.tell(not read["wrong"] and read["totals"] == told_totals(sqlite),
                     f"a reader written from the page finds the same {len(read['totals'])} totals")
