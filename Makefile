@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 # ---- Debian packages: the one list that `make deps` installs when missing ----
 PACKAGES_BUILD := gcc clang libclang-rt-dev llvm make pkg-config libsodium-dev libprotobuf-c-dev \
 	protobuf-c-compiler protobuf-compiler libserialport-dev libsqlite3-dev libjansson-dev libconfuse-dev \
-	libmicrohttpd-dev libcurl4-gnutls-dev libgnutls28-dev libutf8proc-dev gettext libpq-dev libzstd-dev libexpat1-dev libxlsxwriter-dev
+	libmicrohttpd-dev libcurl4-gnutls-dev libgnutls28-dev libutf8proc-dev gettext libpq-dev libzstd-dev libexpat1-dev libxlsxwriter-dev zlib1g-dev
 PACKAGES_TEST := libcmocka-dev postgresql-15 python3 python3-nacl python3-zstandard curl chromium \
 	fonts-dejavu-core mandoc procps time
 PACKAGES := $(PACKAGES_BUILD) $(PACKAGES_TEST)
