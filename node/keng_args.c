@@ -78,6 +78,10 @@ static const struct keng_command commands[] = {
       BIT(OPT_DIR) | BIT(OPT_NAME) | BIT(OPT_CODE) | BIT(OPT_REGION) | BIT(OPT_FREQ) |
       BIT(OPT_BW) | BIT(OPT_SF) | BIT(OPT_CR) | BIT(OPT_PREAMBLE) | BIT(OPT_EIRP),
       BIT(OPT_NAME) | BIT(OPT_CODE), false, TEXT_CMD_INIT, keng_run_init },
+    { "profile", "thong-so-xa", "",
+      BIT(OPT_DIR) | BIT(OPT_NAME) | BIT(OPT_CODE) | BIT(OPT_REGION) | BIT(OPT_FREQ) |
+      BIT(OPT_BW) | BIT(OPT_SF) | BIT(OPT_CR) | BIT(OPT_PREAMBLE) | BIT(OPT_EIRP) |
+      BIT(OPT_DRY_RUN), BIT(OPT_DIR), false, TEXT_CMD_PROFILE, keng_run_profile },
     { "enroll", "cap-so", "",
       BIT(OPT_DIR) | BIT(OPT_NUMBER) | BIT(OPT_NAME) | BIT(OPT_ROLE) | BIT(OPT_VILLAGE) |
       BIT(OPT_OUT), BIT(OPT_DIR) | BIT(OPT_NUMBER) | BIT(OPT_NAME) | BIT(OPT_ROLE), false,

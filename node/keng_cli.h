@@ -196,6 +196,7 @@ int keng_run_roster(struct keng *k);
 int keng_run_node(struct keng *k);
 int keng_run_import(struct keng *k);
 int keng_run_init(struct keng *k);
+int keng_run_profile(struct keng *k);
 int keng_run_enroll(struct keng *k);
 int keng_run_revoke(struct keng *k);
 int keng_run_cert(struct keng *k);

@@ -1,4 +1,5 @@
-/* keng_desk.c - `keng init`: a commune's key desk, which appears whole, by one rename. */
+/* keng_desk.c - a commune's key desk: `keng init`, by which it appears whole, with one rename, and
+ * what opens it and appends to the root's log. */
 #include "node/keng_desk.h"
 
 #include <errno.h>
@@ -6,25 +7,15 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "hw/law.h"
 #include "proto/cert.h"
 #include "proto/report.h"
 #include "proto/sign.h"
 #include "proto/text.h"
-
-enum {
-    REGIONS_LEN_MAX = 1 << 16,
-    BW_HZ_DEFAULT = 125000,
-    SF_DEFAULT = 9,
-    CR_DEFAULT = 5,
-    PREAMBLE_DEFAULT = 16,
-    PREAMBLE_MIN = 6,
-    PREAMBLE_MAX = 64,
-};
 
 void desk_join(char out[static KENG_PATH_LEN_MAX], const char *dir, const char *name)
 {
@@ -81,112 +72,104 @@ size_t desk_sign_record(const struct home_identity *root, const uint8_t *network
     return len < 0 ? 0 : record_sign(record_out, (size_t)len, network_id, root->secret_key);
 }
 
-/* ---- init ---------------------------------------------------------------------------------- */
+/* ---- an open desk ------------------------------------------------------------------------ */
 
-static int decimal_option(const struct keng *k, enum keng_option option, unsigned decimals,
-                          const char *example, int64_t *value)
+void desk_close(struct desk *d)
 {
-    const char *text = k->option[option];
-
-    if (text == NULL || keng_parse_decimal(text, decimals, value))
-        return KENG_OK;
-    return keng_wrong(k, TEXT_WRONG_DECIMAL, KENG_ARGS(keng_option_name(option), text, example));
+    if (d->lock_fd >= 0)
+        close(d->lock_fd);
+    roster_free(&d->roster);
+    free(d->bytes);
+    sodium_memzero(d, sizeof *d);
+    d->lock_fd = -1;
 }
 
-/* The law of the region asked for, and of the other bands of its country. */
-static int read_law(const struct keng *k, struct profile *p)
+static int load_roster(const struct keng *k, struct desk *d)
 {
-    const char *name = k->option[OPT_REGION] == NULL ? "VN-920" : k->option[OPT_REGION];
-    char path[KENG_PATH_LEN_MAX + 32], why[LAW_TEXT_LEN];
+    struct batch_reader r = d->reader;
+    struct record_view view;
+    const uint8_t *record;
     size_t len;
 
-    snprintf(path, sizeof path, "%s/catalogue/regions.csv", k->data);
-    char *table = keng_read_all(k, path, REGIONS_LEN_MAX, &len);
-    if (table == NULL)
-        return KENG_FAILED;
-    int err = law_find(table, len, name, p->bands, PROFILE_BAND_COUNT_MAX, &p->band_count, why);
-    free(table);
-    if (err == LAW_EUNKNOWN)
-        return keng_wrong(k, TEXT_WRONG_REGION, KENG_ARGS(name, path));
-    if (err != LAW_OK)
-        return keng_failed(k, TEXT_FAILED_DATA, KENG_ARGS(why));
-    memcpy(p->region, p->bands[0].name, sizeof p->region);
-    p->duty_node_e4 = (uint16_t)p->bands[0].duty_node;
-    p->duty_gateway_e4 = (uint16_t)p->bands[0].duty_gateway;
-    p->duty_window_s = p->bands[0].window_s;
+    roster_init(&d->roster, r.header.root_key);
+    while (batch_next(&r, &record, &len) > 0) {
+        int verdict = roster_verify(&d->roster, record, len, &view);
+        if (verdict == ROSTER_VALID)
+            verdict = roster_apply(&d->roster, &view);
+        if (verdict != ROSTER_VALID)
+            return desk_fail_err(k, roster_strerror(verdict));
+        if (view.ref.seq > d->last_seq)
+            d->last_seq = view.ref.seq;
+    }
     return KENG_OK;
 }
 
-static int check_law(const struct keng *k, const struct profile *p)
+int desk_open(const struct keng *k, struct desk *d)
 {
-    const struct region *band = &p->bands[0];
-    /* With a dipole: gains and losses are those of each node, which checks for itself. */
-    int32_t eirp_max_dbm = law_power_max_dbm(band, 0, 0);
-    char why[LAW_TEXT_LEN];
+    char path[KENG_PATH_LEN_MAX], err[HOME_ERR_LEN];
 
-    if (p->eirp_dbm > eirp_max_dbm)
-        return keng_wrong(k, TEXT_WRONG_EIRP,
-                          KENG_ARGS(keng_num(PROFILE_EIRP_DBM_MIN).s, keng_num(eirp_max_dbm).s,
-                                    k->option[OPT_EIRP]));
-    if (!lora_params_valid(&p->lora))
-        return keng_wrong(k, TEXT_WRONG_RADIO, NULL);
-    struct law_use use = { .lora = p->lora, .power_dbm_x100 = 100 * p->eirp_dbm,
-                           .longest_us = lora_airtime_us(&p->lora, FRAME_LEN_MAX) };
-    return law_check(band, &use, why) == LAW_OK ? KENG_OK
-                                                : keng_wrong(k, TEXT_WRONG_LAW, KENG_ARGS(why));
+    *d = (struct desk){ .dir = k->option[OPT_DIR], .lock_fd = -1 };
+    if (!desk_path_fits(d->dir))
+        return keng_wrong(k, TEXT_WRONG_DESK_DIR, KENG_ARGS(d->dir));
+    d->lock_fd = open(d->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (d->lock_fd < 0 || flock(d->lock_fd, LOCK_EX) != 0)
+        return keng_failed(k, TEXT_FAILED_READ, KENG_ARGS(d->dir, strerror(errno)));
+    desk_join(path, d->dir, "root.key");
+    if (home_read_secret(path, &d->root, err) != 0 ||
+        home_read_network_key(d->dir, d->network_key, err) != 0 ||
+        home_read_commune(d->dir, &d->bytes, &d->reader, err) != 0)
+        return desk_fail_err(k, err);
+    d->len = d->reader.len;
+    if (memcmp(d->reader.header.root_key, d->root.public_key, KENG_KEY_LEN) != 0)
+        return keng_wrong(k, TEXT_WRONG_OTHER_NETWORK, KENG_ARGS(d->dir));
+    return load_roster(k, d);
 }
 
-static int read_radio(const struct keng *k, struct profile *p)
+int desk_append(const struct keng *k, struct desk *d, uint8_t kind, const uint8_t *body,
+                int body_len)
 {
-    int status = read_law(k, p);
-    const struct region *band = &p->bands[0];
-    int64_t freq_hz = band->lo_hz + (band->hi_hz - band->lo_hz) / 2, bw_hz = BW_HZ_DEFAULT;
-    uint64_t sf = SF_DEFAULT, cr = CR_DEFAULT, preamble = PREAMBLE_DEFAULT;
+    uint8_t record[RECORD_LEN_MAX];
+    char path[KENG_PATH_LEN_MAX], err[HOME_ERR_LEN];
+    struct batch_header header = d->reader.header;
+    struct batch_reader r = d->reader;
+    struct batch_builder b;
+    const uint8_t *old;
+    size_t cap = d->len + RECORD_LEN_MAX + 2, len = 0, old_len;
 
-    if (status != KENG_OK)
-        return status;
-    int64_t eirp_dbm = law_power_max_dbm(band, 0, 0);
-    if (eirp_dbm > PROFILE_EIRP_DBM_MAX)
-        eirp_dbm = PROFILE_EIRP_DBM_MAX;
-    status = decimal_option(k, OPT_FREQ, 6, "921.5", &freq_hz);
-    if (status == KENG_OK)
-        status = decimal_option(k, OPT_BW, 3, "125", &bw_hz);
-    if (status == KENG_OK)
-        status = decimal_option(k, OPT_EIRP, 0, "14", &eirp_dbm);
-    if (status == KENG_OK)
-        status = keng_number_option(k, OPT_SF, LORA_SF_MIN, LORA_SF_MAX, &sf);
-    if (status == KENG_OK)
-        status = keng_number_option(k, OPT_CR, LORA_CR_MIN, LORA_CR_MAX, &cr);
-    if (status == KENG_OK)
-        status = keng_number_option(k, OPT_PREAMBLE, PREAMBLE_MIN, PREAMBLE_MAX, &preamble);
-    if (status != KENG_OK)
-        return status;
-    if (eirp_dbm < PROFILE_EIRP_DBM_MIN || eirp_dbm > PROFILE_EIRP_DBM_MAX)
-        return keng_wrong(k, TEXT_WRONG_EIRP,
-                          KENG_ARGS(keng_num(PROFILE_EIRP_DBM_MIN).s,
-                                    keng_num(law_power_max_dbm(band, 0, 0)).s,
-                                    k->option[OPT_EIRP]));
-    p->eirp_dbm = (int8_t)eirp_dbm;
-    p->lora = (struct lora_params){
-        .freq_hz = (uint32_t)freq_hz, .bw_hz = (uint32_t)bw_hz, .sf = (uint8_t)sf,
-        .cr = (uint8_t)cr, .preamble_symbols = (uint16_t)preamble,
-    };
-    return check_law(k, p);
+    if (body_len < 0)
+        return keng_wrong(k, TEXT_WRONG_REPORT, KENG_ARGS(report_strerror(body_len)));
+    len = desk_sign_record(&d->root, header.network_id, d->last_seq + 1, kind, body,
+                           (size_t)body_len, record);
+    if (len == 0)
+        return desk_fail_err(k, report_strerror(REPORT_ETOOBIG));
+    uint8_t *bytes = malloc(cap);
+    if (bytes == NULL)
+        return keng_failed(k, TEXT_FAILED_MEMORY, NULL);
+    header.number++;
+    header.created_min = desk_created_now();
+    int result = batch_begin(&b, bytes, cap, &header);
+    while (result == BATCH_OK && batch_next(&r, &old, &old_len) > 0)
+        result = batch_add(&b, old, old_len);
+    if (result == BATCH_OK)
+        result = batch_add(&b, record, len);
+    if (result != BATCH_OK) {
+        free(bytes);
+        return desk_fail_err(k, batch_strerror(result));
+    }
+    len = batch_finish(&b, d->root.secret_key);
+    desk_join(path, d->dir, "commune.keng");
+    if (home_replace_file(path, bytes, len, 0644, err) != 0) {
+        free(bytes);
+        return desk_fail_err(k, err);
+    }
+    free(d->bytes);
+    d->bytes = bytes;
+    d->len = len;
+    d->last_seq++;
+    return KENG_OK;
 }
 
-static int read_profile(const struct keng *k, struct profile *p)
-{
-    const char *code = k->option[OPT_CODE];
-    size_t digits = strspn(code, "0123456789");
-    int status = desk_read_name(k, k->option[OPT_NAME], p->name, PROFILE_NAME_LEN_MAX);
-
-    if (status != KENG_OK)
-        return status;
-    if (digits == 0 || code[digits] != '\0' || digits > PROFILE_CODE_LEN_MAX)
-        return keng_wrong(k, TEXT_WRONG_CODE, KENG_ARGS(code, keng_num(PROFILE_CODE_LEN_MAX).s));
-    memcpy(p->code, code, digits + 1);
-    return read_radio(k, p);
-}
+/* ---- init ---------------------------------------------------------------------------------- */
 
 static const char *const desk_files[] = { "root.key", "network.key", "commune.keng", "tls/ca.crt",
                                           "tls/ca.key", "tls/ca.crt.new", "tls/ca.key.new",
@@ -312,9 +295,7 @@ static void tell_desk(const struct keng *k, const char *dir, const struct profil
     desk_join(path, dir, "root.key");
     keng_say(k, stdout, TEXT_DESK_MADE, KENG_ARGS(p->name, p->code, dir));
     keng_say(k, stdout, TEXT_DESK_FINGERPRINT, KENG_ARGS(fingerprint));
-    keng_say(k, stdout, TEXT_DESK_RADIO,
-             KENG_ARGS(keng_decimal(p->lora.freq_hz, 6).s, keng_decimal(p->lora.bw_hz, 3).s,
-                       keng_num(p->lora.sf).s, keng_num(p->lora.cr).s, keng_num(p->eirp_dbm).s));
+    desk_tell_radio(k, p);
     keng_say(k, stdout, TEXT_DESK_KEEP, KENG_ARGS(path));
 }
 
@@ -324,7 +305,7 @@ int keng_run_init(struct keng *k)
     char dir[KENG_PATH_LEN_MAX], unfinished[KENG_PATH_LEN_MAX];
     struct home_identity root;
     struct profile p = { .eirp_dbm = 0 };
-    int status = read_profile(k, &p);
+    int status = desk_read_profile(k, &p);
 
     if (status != KENG_OK)
         return status;

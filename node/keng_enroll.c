@@ -10,7 +10,6 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,115 +17,6 @@
 #include "proto/cert.h"
 
 enum { VILLAGES_LEN_MAX = 4 << 20, PEM_LEN_MAX = 64 * 1024 };
-
-/* An open key desk.  The lock keeps two hands from giving out one number. */
-struct desk {
-    const char *dir;
-    int lock_fd;
-    struct home_identity root;
-    uint8_t network_key[KENG_NETWORK_KEY_LEN];
-    uint8_t *bytes; /* commune.keng */
-    size_t len;
-    struct batch_reader reader;
-    struct roster roster;
-    uint32_t last_seq;
-};
-
-static void desk_close(struct desk *d)
-{
-    if (d->lock_fd >= 0)
-        close(d->lock_fd);
-    roster_free(&d->roster);
-    free(d->bytes);
-    sodium_memzero(d, sizeof *d);
-    d->lock_fd = -1;
-}
-
-static int desk_load_roster(const struct keng *k, struct desk *d)
-{
-    struct batch_reader r = d->reader;
-    struct record_view view;
-    const uint8_t *record;
-    size_t len;
-
-    roster_init(&d->roster, r.header.root_key);
-    while (batch_next(&r, &record, &len) > 0) {
-        int verdict = roster_verify(&d->roster, record, len, &view);
-        if (verdict == ROSTER_VALID)
-            verdict = roster_apply(&d->roster, &view);
-        if (verdict != ROSTER_VALID)
-            return desk_fail_err(k, roster_strerror(verdict));
-        if (view.ref.seq > d->last_seq)
-            d->last_seq = view.ref.seq;
-    }
-    return KENG_OK;
-}
-
-static int desk_open(const struct keng *k, struct desk *d)
-{
-    char path[KENG_PATH_LEN_MAX], err[HOME_ERR_LEN];
-
-    *d = (struct desk){ .dir = k->option[OPT_DIR], .lock_fd = -1 };
-    if (!desk_path_fits(d->dir))
-        return keng_wrong(k, TEXT_WRONG_DESK_DIR, KENG_ARGS(d->dir));
-    d->lock_fd = open(d->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (d->lock_fd < 0 || flock(d->lock_fd, LOCK_EX) != 0)
-        return keng_failed(k, TEXT_FAILED_READ, KENG_ARGS(d->dir, strerror(errno)));
-    desk_join(path, d->dir, "root.key");
-    if (home_read_secret(path, &d->root, err) != 0 ||
-        home_read_network_key(d->dir, d->network_key, err) != 0 ||
-        home_read_commune(d->dir, &d->bytes, &d->reader, err) != 0)
-        return desk_fail_err(k, err);
-    d->len = d->reader.len;
-    if (memcmp(d->reader.header.root_key, d->root.public_key, KENG_KEY_LEN) != 0)
-        return keng_wrong(k, TEXT_WRONG_OTHER_NETWORK, KENG_ARGS(d->dir));
-    return desk_load_roster(k, d);
-}
-
-/* Appends one roster entry to commune.keng; d->bytes are the new file's when it returns KENG_OK. */
-static int desk_append(const struct keng *k, struct desk *d, const struct roster_entry *entry)
-{
-    uint8_t body[RECORD_BODY_LEN_MAX], record[RECORD_LEN_MAX];
-    char path[KENG_PATH_LEN_MAX], err[HOME_ERR_LEN];
-    struct batch_header header = d->reader.header;
-    struct batch_reader r = d->reader;
-    struct batch_builder b;
-    const uint8_t *old;
-    size_t cap = d->len + RECORD_LEN_MAX + 2, len = 0, old_len;
-
-    int body_len = roster_entry_encode(entry, body, sizeof body);
-    if (body_len < 0)
-        return keng_wrong(k, TEXT_WRONG_REPORT, KENG_ARGS(report_strerror(body_len)));
-    len = desk_sign_record(&d->root, header.network_id, d->last_seq + 1, RECORD_ROSTER, body,
-                           (size_t)body_len, record);
-    if (len == 0)
-        return desk_fail_err(k, report_strerror(REPORT_ETOOBIG));
-    uint8_t *bytes = malloc(cap);
-    if (bytes == NULL)
-        return keng_failed(k, TEXT_FAILED_MEMORY, NULL);
-    header.number++;
-    header.created_min = desk_created_now();
-    int result = batch_begin(&b, bytes, cap, &header);
-    while (result == BATCH_OK && batch_next(&r, &old, &old_len) > 0)
-        result = batch_add(&b, old, old_len);
-    if (result == BATCH_OK)
-        result = batch_add(&b, record, len);
-    if (result != BATCH_OK) {
-        free(bytes);
-        return desk_fail_err(k, batch_strerror(result));
-    }
-    len = batch_finish(&b, d->root.secret_key);
-    desk_join(path, d->dir, "commune.keng");
-    if (home_replace_file(path, bytes, len, 0644, err) != 0) {
-        free(bytes);
-        return desk_fail_err(k, err);
-    }
-    free(d->bytes);
-    d->bytes = bytes;
-    d->len = len;
-    d->last_seq++;
-    return KENG_OK;
-}
 
 /* ---- the box's home ------------------------------------------------------------------------ */
 
@@ -243,6 +133,13 @@ static int fill_home(const struct keng *k, const struct desk *d, const char *hom
 
 /* ---- enroll, revoke ------------------------------------------------------------------------- */
 
+static int append_entry(const struct keng *k, struct desk *d, const struct roster_entry *entry)
+{
+    uint8_t body[RECORD_BODY_LEN_MAX];
+
+    return desk_append(k, d, RECORD_ROSTER, body, roster_entry_encode(entry, body, sizeof body));
+}
+
 static uint16_t free_number(const struct roster *r, uint16_t from)
 {
     uint32_t number = from;
@@ -319,7 +216,7 @@ static int enroll(struct keng *k, struct desk *d, struct roster_entry *entry, co
         if (!same)
             return wrong_taken(k, d, &old->entry);
     } else {
-        status = desk_append(k, d, entry);
+        status = append_entry(k, d, entry);
     }
     if (status == KENG_OK)
         status = fill_home(k, d, home, entry);
@@ -382,7 +279,7 @@ int keng_run_revoke(struct keng *k)
     struct roster_entry entry = author->entry;
     entry.revoked_after = (uint32_t)after + 1;
     if (author->entry.revoked_after != entry.revoked_after)
-        status = desk_append(k, &d, &entry);
+        status = append_entry(k, &d, &entry);
     if (status != KENG_OK)
         goto out;
     desk_join(path, d.dir, "commune.keng");

@@ -51,6 +51,8 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(CMD_IMPORT, "nạp tin từ tệp .keng (thẻ nhớ, USB)", \
       "feed records of a .keng file to the node") \
     X(CMD_INIT, "lập bộ khoá gốc của xã", "make a commune's key desk") \
+    X(CMD_PROFILE, "xem hoặc ký lại tên, tần số, công suất của xã", \
+      "show or sign anew the commune's name, frequency and power") \
     X(CMD_ENROLL, "cấp số và khoá cho người hoặc máy", "give a person or box a number and a key") \
     X(CMD_REVOKE, "thu hồi một số", "take a number back") \
     X(CMD_CERT, "cấp chứng thư TLS cho máy chủ của xã", "issue a TLS certificate for a server") \
@@ -210,6 +212,8 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(WRONG_REGION, "không có vùng '{1}'; dùng một tên trong {2}, ví dụ VN-920", \
       "there is no region '{1}'; use a name of {2}, e.g. VN-920") \
     X(WRONG_LAW, "trái quy định về tần số: {1}", "against the law: {1}") \
+    X(WRONG_NO_LAW, "thông số đang có chưa ghi quy định tần số; thêm --region {1}", \
+      "the profile that stands states no law; add --region {1}") \
     X(WRONG_RADIO, "thông số vô tuyến không dùng được; SF 5-12, CR 5-8, băng thông 7.81-500 kHz", \
       "radio parameters cannot be used; SF 5-12, CR 5-8, bandwidth 7.81-500 kHz") \
     X(WRONG_EIRP, "công suất phải từ {1} đến {2} dBm theo quy định, không phải '{3}'", \
@@ -276,6 +280,21 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
       "Keep {1} locked away and offline. Who has it speaks for the commune.") \
     X(DESK_RADIO, "Sóng: {1} MHz, băng thông {2} kHz, SF{3}, 4/{4}, {5} dBm EIRP", \
       "Radio: {1} MHz, bandwidth {2} kHz, SF{3}, 4/{4}, {5} dBm EIRP") \
+    X(PROFILE_HEAD, "{1} ({2}): thông số của xã, bản ghi {3} của khoá gốc", \
+      "{1} ({2}): the commune's profile, record {3} of its root") \
+    X(PROFILE_BAND, \
+      "  {1}: {2} đến {3} MHz, tối đa {4} dBm ERP; trong {7} phút máy phát {5} %, trạm xã {6} %", \
+      "  {1}: {2} to {3} MHz, at most {4} dBm ERP; in {7} minutes a node {5} %, a gateway {6} %") \
+    X(PROFILE_DWELL, "    mỗi lần phát không quá {1} ms", \
+      "    no transmission longer than {1} ms") \
+    X(PROFILE_SIGNED, "Đã ký. Nạp {1} vào một máy: keng import; thông số tự lan theo sóng.", \
+      "Signed. Feed {1} to a node: keng import; it spreads over the air.") \
+    X(PROFILE_RESTART, \
+      "Máy nhận được vẫn dùng thông số cũ. Mọi máy nhận rồi thì khởi động lại, máy xa trước.", \
+      "Nodes go on as before. When all have it, restart kengd at each, the farthest first.") \
+    X(PROFILE_SAME, "Không có gì thay đổi, không ký.", \
+      "Nothing is different, nothing was signed.") \
+    X(PROFILE_DRY, "Đúng quy định. Chưa ký.", "It is lawful. Nothing was signed.") \
     X(ENROLLED, "Đã cấp số {1} cho {2} ({3}). Chép thư mục {4} vào máy.", \
       "Number {1} is {2} ({3}). Copy {4} to the box.") \
     X(ENROLLED_BEFORE, "Số {1} đã cấp cho {2} từ trước; đã làm mới {4}.", \
@@ -391,8 +410,9 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
       "no lawful setting reaches {1} km (a loss of {2} dB)") \
     X(SETUP_NOT_WRITTEN, "chưa ghi; thêm --write để ghi", "nothing was written; --write does it") \
     X(SETUP_WRITTEN, "đã ghi {1}; khởi động lại kengd", "written to {1}; restart kengd") \
-    X(FAILED_NO_LAW, "commune.keng của xã chưa có quy định tần số; làm lại ở bộ khoá gốc", \
-      "commune.keng states no law for its region: sign a new profile at the key desk") \
+    X(FAILED_NO_LAW, \
+      "commune.keng chưa có quy định tần số; ở bộ khoá gốc: keng profile --region", \
+      "commune.keng states no law for its region; at the key desk: keng profile --region") \
     X(STORE_FAILING, "Không ghi được vào bộ nhớ: {1}", "The store cannot be written: {1}") \
     X(INDICATORS, "Chỉ tiêu của '{1}' (bản {2}): TÊN, nghĩa, [đơn vị hoặc trạng thái]", \
       "Indicators of '{1}' (version {2}): NAME - meaning [unit]") \

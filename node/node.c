@@ -130,8 +130,11 @@ static void apply_root_record(struct node *n, const struct record_view *view)
                 roster_strerror(verdict));
         return;
     }
-    if (profile_seq && n->roster.profile_seq != profile_seq)
+    if (profile_seq && n->roster.profile_seq != profile_seq) {
         n->profile_changed = true;
+        fprintf(stderr, "<5>kengd: the commune's root signed another radio profile; it holds when"
+                " kengd starts again\n");
+    }
     for (size_t i = 0; view->kind == RECORD_ROSTER && i < n->roster.author_count; i++)
         if (n->roster.authors[i].entry_seq == view->ref.seq &&
             tell_author(n, &n->roster.authors[i]) != MESH_OK)
@@ -674,6 +677,28 @@ static void restore_settled(void *ctx, const struct record_ref *ref)
         fprintf(stderr, "<4>kengd: nothing is known of author %u\n", ref->author);
 }
 
+/* What the root said since commune.keng was copied came over the air: profile and roster hold from
+ * the start on, before the cores are made after them.  The root's records are the first. */
+static bool take_root_record(void *ctx, const struct store_record *row)
+{
+    struct node *n = ctx;
+    struct record_view view;
+    if (record_decode(row->bytes, row->len, &view) != RECORD_OK)
+        return true; /* counted by restore_record, as what cannot be applied is told there */
+    if (view.ref.author != AUTHOR_ROOT)
+        return false;
+    (void)roster_apply(&n->roster, &view);
+    return true;
+}
+
+static int take_root_records(struct node *n, char *text)
+{
+    if (store_each_record(n->store, take_root_record, n) == STORE_OK)
+        return 0;
+    snprintf(text, NODE_TEXT_LEN, "%s", store_text(n->store));
+    return -1;
+}
+
 struct old_airtime { struct node *n; uint64_t now_ms, unknown_age_us; };
 
 static void restore_airtime(void *ctx, const char *ledger, uint64_t minute_ms, uint32_t airtime_us)
@@ -929,6 +954,7 @@ int node_open(struct node *n, const char *home, unsigned speed, uint64_t now_ms,
     }
     if (read_commune(n, home, &commune, &reader, text) < 0 ||
         check_identities(n, home, text) < 0 || open_files(n, home, text) < 0 ||
+        take_root_records(n, text) < 0 ||
         make_sides(n, now_ms, text) < 0 || restore(n, now_ms, text) < 0)
         goto out;
     import_commune(n, now_ms, &reader);

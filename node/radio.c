@@ -21,7 +21,7 @@ static bool lawful(struct radio *r, const struct lora_params *lora)
     use.longest_us = modem_airtime_us(&r->modem, len);
     if (r->region.lo_hz == 0)
         snprintf(r->text, sizeof r->text, "not sending: the commune's profile states no law for"
-                 " its region: sign a new one at the key desk");
+                 " its region: sign a new one at the key desk, keng profile --region");
     else if (law_check(&r->region, &use, why) != LAW_OK)
         snprintf(r->text, sizeof r->text, "not sending: %s", why);
     else

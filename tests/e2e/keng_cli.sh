@@ -155,6 +155,30 @@ run 0 "a certificate" "$keng" cert --dir desk --out tls gateway.local 127.0.0.1
 result $? "with a private key of its own"
 wrong "a certificate for a host that is none" "certificate" cert --dir desk --out tls2 a "b c"
 
+# ---- the profile ------------------------------------------------------------------------------
+cp -r desk desk5
+fingerprint >before
+run 0 "the profile is shown" "$keng" profile --dir desk5
+said "with the radio and the law" "VN-920: 920 to 923 MHz, at most 14 dBm ERP"
+run 0 "a change is tried" "$keng" profile --dir desk5 --sf 10 --dry-run
+said "and not signed" "Nothing was signed"
+run 0 "what stands is not signed again" "$keng" profile --dir desk5 --sf 9 --region VN-920
+said "since it is the same" "Nothing is different"
+fingerprint | cmp -s - before
+result $? "no file was changed by any of them"
+wrong "a profile outside its band" "from 920.06" profile --dir desk5 --freq 923.5
+wrong "more power than its law allows" "16" profile --dir desk5 --eirp 17
+wrong "a region that is none" "VN-920" profile --dir desk5 --region EU-868
+wrong "letters in the code" "digits" profile --dir desk5 --code 18a
+run 0 "another power" "$keng" profile --dir desk5 --eirp 12 --sf 10
+run 0 "another band and name" "$keng" --lang vi profile --dir desk5 --region VN-433 --name "Xã Mới"
+said "power and spreading stay" "433.92 MHz, băng thông 125 kHz, SF10, 4/5, 12 dBm EIRP"
+run 0 "back to the first band, to its middle" "$keng" profile --dir desk5 --region VN-920 --json
+said "each is a record of the root" '"freq_hz":921500000.*"name":"VN-433".*"seq":6,"signed":true'
+cp -r home home5
+run 0 "who was enrolled stays enrolled" "$keng" enroll --dir desk5 --number 12 \
+    --name "Lò Văn Pánh" --role member --village 1 --out home5
+
 # ---- words -------------------------------------------------------------------------------------
 run 0 "help" "$keng" --help
 said "help lists the commands" "^  report "
@@ -288,5 +312,18 @@ result $? "watch survives the restart and shows the record once"
 run 0 "status after the restart" "$keng" --home home status --json
 [ "$(grep -o '"text":"trong lúc[^"]*"' out | wc -l)" = 1 ]
 result $? "nothing was filed twice"
+run 0 "another profile is signed" "$keng" profile --dir desk --sf 10
+run 0 "and fed to the node" "$keng" --home home import desk/commune.keng
+run 0 "which says" "$keng" --home home status
+said "that it must start again" "radio profile changed: restart kengd"
+"$keng" --home home modem show >out 2>err
+said "and goes on as before" "SF9"
+kill "$daemon" && wait "$daemon" 2>/dev/null
+start
+run 0 "started again" "$keng" --home home modem show
+said "it holds, though the file in the home is the old one" "SF10"
+grep -q "restart kengd" out
+[ $? = 1 ]
+result $? "and nothing is left to do"
 echo "1..$number"
 [ $failures = 0 ]

@@ -133,9 +133,35 @@ def measured(tap):
         done = rig.keng("village", "modem", "test", 9, "--frames", 1, "--seconds", 2, check=False)
         tap.ok(done.returncode == 1 and "nothing was heard of node 9" in done.stderr,
                "a node that is not there is told", done.stderr)
+        signed_anew(tap, rig)
         for name in ("commune", "village"):
             rig.stop(name)
         rig.stop_air()
+
+
+def signed_anew(tap, rig):
+    """Another profile, fed to one node, reaches the other over the air and holds at the next start,
+    although the files in their homes are the old ones."""
+    def ready(name, sf):
+        modem = rig.status(name)["modem"]
+        return modem["state"] == "ready" and modem["settings"]["sf"] == sf and modem["verified"]
+
+    rig.run("keng", "profile", "--dir", rig.desk, "--sf", 7, "--eirp", 12)
+    rig.keng("commune", "import", os.path.join(rig.desk, "commune.keng"))
+    wait_for("the village has it", lambda: "profile changed: restart kengd" in
+             rig.status("village")["modem"]["text"], 60)
+    tap.ok(ready("village", 9), "a profile signed anew comes over the air and waits for a restart")
+    for name in ("village", "commune"):
+        rig.stop(name)
+        rig.start_node(name)
+    for name in ("village", "commune"):
+        wait_for(f"{name}: sends by it", lambda n=name: ready(n, 7), 20)
+    modem = rig.status("village")["modem"]
+    tap.ok(modem["text"] == "" and modem["settings"]["power_dbm"] == 10,
+           "started again, both send by it", modem)
+    rig.keng("village", "report", "rescue", "mac_ket=1")
+    wait_for("a report gets through", lambda: rig.mine("village")[0]["state"] == "received", 60)
+    tap.ok(True, "and hear each other")
 
 
 def bridge_conf(rig, order=("near", "far")):
