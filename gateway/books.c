@@ -31,16 +31,15 @@ bool books_is_wanted(const struct books_query *q, const struct ledger_commune *c
            is_named(units_now(q->ledger, c, today(q)), q->commune);
 }
 
-static void keep_wanted(const struct books_query *q, struct totals *t)
+struct totals_filter books_filter(const struct books_query *q, const struct totals_indicator *only)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < t->claim_count; i++) {
-        const struct totals_key *key = &t->claims[i].key;
-        if ((!q->village || key->village == q->village) && (!q->event || key->event == q->event) &&
-            (!q->kind || (key->kind == q->kind && key->code == q->code)))
-            t->claims[kept++] = t->claims[i];
-    }
-    t->claim_count = kept;
+    struct totals_filter filter = totals_all();
+    filter.as_of_ms = q->as_of_ms;
+    filter.village = q->village;
+    filter.event = q->event ? q->event : filter.event;
+    filter.indicators = only;
+    filter.indicator_count = q->kind ? 1 : 0;
+    return filter;
 }
 
 static int64_t group_of(void *ctx, int64_t commune)
@@ -53,27 +52,27 @@ static int64_t group_of(void *ctx, int64_t commune)
 int books_collect(const struct books_query *q, struct books *books_out)
 {
     struct books b = { .totals = { .claims = NULL } };
-    struct totals_filter filter = totals_all();
+    struct totals_indicator only = { q->code, q->kind };
+    struct totals_filter filter = books_filter(q, &only);
     int result = 0;
-    filter.as_of_ms = q->as_of_ms;
     for (size_t i = 0; i < q->ledger->commune_count && result >= 0; i++) {
         const struct ledger_commune *c = &q->ledger->communes[i];
         if (!books_is_wanted(q, c))
             continue;
         result = totals_collect(&b.totals, q->ledger->db, c->info.id, &filter);
+        if (result >= 0 && totals_settle(&b.totals) != TOTALS_OK)
+            result = DB_ENOMEM;
         if (result >= 0)
             result = gaps_collect(&b.gaps, q->ledger->db, c->info.id, q->as_of_ms);
     }
-    keep_wanted(q, &b.totals);
-    if (result >= 0 && totals_finish(&b.totals) != TOTALS_OK)
+    if (result >= 0 && totals_regroup(&b.totals, group_of, (void *)(uintptr_t)q) != TOTALS_OK)
         result = DB_ENOMEM;
-    if (result < 0) {
+    b.totals.filter = totals_all(); /* `only` ends here */
+    if (result < 0)
         books_free(&b);
-        return result;
-    }
-    totals_regroup(&b.totals, group_of, (void *)(uintptr_t)q);
-    *books_out = b;
-    return 0;
+    else
+        *books_out = b;
+    return result < 0 ? result : 0;
 }
 
 void books_free(struct books *b)
@@ -192,21 +191,37 @@ static bool fill_sum(const struct books_query *q, const struct totals_sum *sum, 
     return true;
 }
 
-/* Heading, rows, sums; *lines_out is heap.  The count, or DB_ENOMEM. */
-static int make_lines(const struct books_query *q, const struct totals *t, struct line **lines_out)
+typedef void (*line_fn)(void *ctx, size_t index, const struct line *line);
+
+/* Heading, rows, sums, one after the other. */
+static void each_line(const struct books_query *q, const struct totals *t, line_fn fn, void *ctx)
 {
-    struct line *lines = calloc(t->row_count + t->sum_count + 1, sizeof *lines);
-    int count = 1;
-    if (!lines)
-        return DB_ENOMEM;
+    struct line line;
+    size_t index = 0;
     for (size_t c = 0; c < COLUMN_COUNT; c++)
-        snprintf(lines[0].cells[c], CELL_LEN, "%s", text(q, HEADINGS[c]));
-    for (size_t i = 0; i < t->row_count; i++)
-        fill_line(q, &t->rows[i], &lines[count++]);
+        snprintf(line.cells[c], CELL_LEN, "%s", text(q, HEADINGS[c]));
+    fn(ctx, index++, &line);
+    for (size_t i = 0; i < t->row_count; i++) {
+        fill_line(q, &t->rows[i], &line);
+        fn(ctx, index++, &line);
+    }
     for (size_t i = 0; i < t->sum_count; i++)
-        count += fill_sum(q, &t->sums[i], &lines[count]);
-    *lines_out = lines;
-    return count;
+        if (fill_sum(q, &t->sums[i], &line))
+            fn(ctx, index++, &line);
+}
+
+struct table {
+    struct strbuf *out;
+    size_t widths[COLUMN_COUNT];
+};
+
+static void widen(void *ctx, size_t index, const struct line *line)
+{
+    struct table *table = ctx;
+    (void)index;
+    for (size_t c = 0; c < COLUMN_COUNT; c++)
+        if (lang_width(line->cells[c]) > table->widths[c])
+            table->widths[c] = lang_width(line->cells[c]);
 }
 
 static void put_padded(struct strbuf *out, const char *cell, size_t width, bool right, bool last)
@@ -219,22 +234,33 @@ static void put_padded(struct strbuf *out, const char *cell, size_t width, bool 
         strbuf_putf(out, "%s%*s%s", cell, last ? 0 : pad, "", last ? "\n" : "  ");
 }
 
-static int text_table(const struct books_query *q, const struct totals *t, struct strbuf *out)
+static void text_line(void *ctx, size_t index, const struct line *line)
 {
-    size_t widths[COLUMN_COUNT] = { 0 };
-    struct line *lines;
-    int count = make_lines(q, t, &lines);
-    if (count < 0)
-        return count;
-    for (int i = 0; i < count; i++)
-        for (size_t c = 0; c < COLUMN_COUNT; c++)
-            if (lang_width(lines[i].cells[c]) > widths[c])
-                widths[c] = lang_width(lines[i].cells[c]);
-    for (int i = 0; i < count; i++)
-        for (size_t c = 0; c < COLUMN_COUNT; c++)
-            put_padded(out, lines[i].cells[c], widths[c], c == 3 && i > 0, c == COLUMN_COUNT - 1);
-    free(lines);
-    return 0;
+    const struct table *table = ctx;
+    for (size_t c = 0; c < COLUMN_COUNT; c++)
+        put_padded(table->out, line->cells[c], table->widths[c], c == 3 && index > 0,
+                   c == COLUMN_COUNT - 1);
+}
+
+/* Twice over the rows, so that none need be kept as text. */
+static void text_table(const struct books_query *q, const struct totals *t, struct strbuf *out)
+{
+    struct table table = { .out = out };
+    each_line(q, t, widen, &table);
+    each_line(q, t, text_line, &table);
+}
+
+static void html_line(void *ctx, size_t index, const struct line *line)
+{
+    struct strbuf *out = ctx;
+    strbuf_put(out, index == 0 ? "<thead><tr>" : "<tr>");
+    for (size_t c = 0; c < COLUMN_COUNT; c++) {
+        strbuf_put(out, index == 0 ? "<th scope=\"col\">"
+                        : c == 3   ? "<td class=\"value\">" : "<td>");
+        strbuf_put_html(out, line->cells[c]);
+        strbuf_put(out, index == 0 ? "</th>" : "</td>");
+    }
+    strbuf_put(out, index == 0 ? "</tr></thead><tbody>\n" : "</tr>\n");
 }
 
 /* ---- below the table ---- */
@@ -273,9 +299,11 @@ static int tell_fork(void *ctx, const struct db_record *r)
     if (r->variant == 0 || (q->as_of_ms && r->received_ms > q->as_of_ms))
         return 0;
     if (t->json)
-        strbuf_putf(t->out, "%s{\"commune\":%" PRId64 ",\"author\":%u,\"lane\":%u,\"seq\":%u}",
-                    t->out->text[t->out->len - 1] == '[' ? "" : ",", r->commune,
-                    (unsigned)r->ref.author, (unsigned)r->ref.lane, (unsigned)r->ref.seq);
+        strbuf_put_comma(t->out);
+    if (t->json)
+        strbuf_putf(t->out, "{\"commune\":%" PRId64 ",\"author\":%u,\"lane\":%u,\"seq\":%u}",
+                    r->commune, (unsigned)r->ref.author, (unsigned)r->ref.lane,
+                    (unsigned)r->ref.seq);
     else
         strbuf_putf(t->out, "%s: %s %u-%u\n", text(q, LANG_FORKS), commune_name(q, r->commune),
                     (unsigned)r->ref.author, (unsigned)r->ref.seq);
@@ -321,31 +349,17 @@ static int text_missing(const struct books_query *q, const struct books *b, stru
 
 int books_text(const struct books_query *q, const struct books *b, struct strbuf *out)
 {
-    int result = text_table(q, &b->totals, out);
+    text_table(q, &b->totals, out);
     strbuf_put(out, "\n");
-    return result < 0 ? result : text_missing(q, b, out);
+    return text_missing(q, b, out);
 }
 
 int books_html(const struct books_query *q, const struct books *b, struct strbuf *out)
 {
     struct strbuf missing = { .text = NULL };
-    struct line *lines;
-    int count = make_lines(q, &b->totals, &lines);
-    if (count < 0)
-        return count;
     strbuf_put(out, "<table>");
-    for (int i = 0; i < count; i++) {
-        strbuf_put(out, i == 0 ? "<thead><tr>" : "<tr>");
-        for (size_t c = 0; c < COLUMN_COUNT; c++) {
-            strbuf_put(out, i == 0   ? "<th scope=\"col\">"
-                            : c == 3 ? "<td class=\"value\">" : "<td>");
-            strbuf_put_html(out, lines[i].cells[c]);
-            strbuf_put(out, i == 0 ? "</th>" : "</td>");
-        }
-        strbuf_put(out, i == 0 ? "</tr></thead><tbody>\n" : "</tr>\n");
-    }
+    each_line(q, &b->totals, html_line, out);
     strbuf_put(out, "</tbody></table>\n<pre>");
-    free(lines);
     int result = text_missing(q, b, &missing);
     if (missing.text)
         strbuf_put_html(out, missing.text);

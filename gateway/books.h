@@ -1,7 +1,8 @@
 /* books.h - the province's books told: figures, what is missing, what contradicts itself.
  *
  * Time      One pass over the reports and reviews of the communes asked for.
- * Memory    The figures on the heap (books_free); texts in the caller's strbuf.
+ * Memory    The figures on the heap (books_free), and what can count of one commune while it is
+ *           read; texts in the caller's strbuf, or of any length into its sink.
  * Errors    0 or a negative enum db_err.  The same records give the same bytes on both databases.
  */
 #ifndef KENG_GATEWAY_BOOKS_H
@@ -44,6 +45,8 @@ int books_html(const struct books_query *q, const struct books *b, struct strbuf
 int books_quick(const struct books_query *q, const struct books *b,
                  struct quick *quick_out);
 
+/* What totals are asked for; only: of the question's indicator, the caller's. */
+struct totals_filter books_filter(const struct books_query *q, const struct totals_indicator *only);
 /* Is a commune among those asked for? */
 bool books_is_wanted(const struct books_query *q, const struct ledger_commune *c);
 /* What an indicator is called, and its unit. */

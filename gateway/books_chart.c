@@ -17,7 +17,6 @@ enum {
     PLOT_HEIGHT = 70,
     HEAD_HEIGHT = 44,
     NAME_LEN = 256,
-    MINUTE_MS = 60 * 1000,
 };
 
 struct panel {
@@ -28,78 +27,10 @@ struct panel {
 
 struct course {
     const struct books_query *query;
-    struct totals all;
-    int64_t from_ms, until_ms;
+    int64_t moments_ms[MOMENT_COUNT];
     struct panel panels[PANEL_COUNT_MAX];
     size_t panel_count;
 };
-
-/* ---- collecting ---- */
-
-/* The record with the time at which it happened, as far as that is known. */
-static struct db_record when_it_happened(const struct db_record *record)
-{
-    struct db_record moved = *record;
-    int64_t said_ms = KENG_EPOCH_UNIX_S * 1000 + (int64_t)record->created_min * MINUTE_MS;
-    if (record->clock_set && said_ms < record->received_ms)
-        moved.received_ms = said_ms;
-    return moved;
-}
-
-static bool is_asked(const struct course *c, const struct db_record *record)
-{
-    const struct books_query *q = c->query;
-    return (!q->as_of_ms || record->received_ms <= q->as_of_ms) &&
-           (!q->village || record->village == q->village) &&
-           (!q->event || record->event == q->event) && (!q->kind || record->kind == q->kind);
-}
-
-static int take_report(void *ctx, const struct db_record *record)
-{
-    struct course *c = ctx;
-    struct record_view view;
-    struct report report;
-    if (!is_asked(c, record) || record_decode(record->bytes, record->len, &view) != RECORD_OK ||
-        report_decode(view.body, view.body_len, &report) != REPORT_OK)
-        return 0;
-    struct db_record moved = when_it_happened(record);
-    return totals_add(&c->all, &moved, &report) == TOTALS_OK ? 0 : DB_ENOMEM;
-}
-
-static int take_review(void *ctx, const struct db_record *record)
-{
-    struct course *c = ctx;
-    struct record_view view;
-    struct review review;
-    if ((c->query->as_of_ms && record->received_ms > c->query->as_of_ms) ||
-        record_decode(record->bytes, record->len, &view) != RECORD_OK ||
-        review_decode(view.body, view.body_len, &review) != REPORT_OK)
-        return 0;
-    struct db_record moved = when_it_happened(record);
-    return totals_add_review(&c->all, &moved, &review) == TOTALS_OK ? 0 : DB_ENOMEM;
-}
-
-static int collect(struct course *c)
-{
-    const struct ledger *l = c->query->ledger;
-    int result = 0;
-    c->all.filter = totals_all();
-    for (size_t i = 0; i < l->commune_count && result >= 0; i++) {
-        if (!books_is_wanted(c->query, &l->communes[i]))
-            continue;
-        result = db_record_reports(l->db, l->communes[i].info.id, take_report, c);
-        if (result >= 0)
-            result = db_record_reviews(l->db, l->communes[i].info.id, take_review, c);
-    }
-    for (size_t i = 0; i < c->all.claim_count; i++) {
-        int64_t at_ms = c->all.claims[i].received_ms;
-        if (i == 0 || at_ms < c->from_ms)
-            c->from_ms = at_ms;
-        if (i == 0 || at_ms > c->until_ms)
-            c->until_ms = at_ms;
-    }
-    return result < 0 ? result : 0;
-}
 
 /* ---- panels ---- */
 
@@ -161,30 +92,55 @@ static int choose_panels(struct course *c, const struct totals *last)
     return result;
 }
 
-static int64_t moment_ms(const struct course *c, int moment)
+/* ---- moments ---- */
+
+static void add_row(struct course *c, int moment, const struct totals_row *row)
 {
-    return c->from_ms + (c->until_ms - c->from_ms) * moment / (MOMENT_COUNT - 1);
+    for (size_t i = 0; i < c->panel_count; i++)
+        if (same_indicator(&c->panels[i].key, &row->key))
+            c->panels[i].values[moment] += row->value;
 }
 
-static int fill_moment(struct course *c, int moment)
+static int add_commune(struct course *c, int64_t commune, const struct totals_filter *filter)
 {
-    struct totals then;
-    int result = totals_at(&c->all, moment_ms(c, moment), &then);
-    if (result != TOTALS_OK)
-        return DB_ENOMEM;
-    if (moment == MOMENT_COUNT - 1)
-        result = choose_panels(c, &then);
-    for (size_t i = 0; i < then.row_count; i++) {
-        for (size_t k = 0; k < c->panel_count; k++) {
-            struct panel *panel = &c->panels[k];
-            if (!same_indicator(&panel->key, &then.rows[i].key))
-                continue;
-            panel->values[moment] += then.rows[i].value;
-            if (panel->values[moment] > panel->max)
-                panel->max = panel->values[moment];
+    struct totals all = { .claims = NULL };
+    int result = totals_collect(&all, c->query->ledger->db, commune, filter);
+    for (int m = 0; m < MOMENT_COUNT && result >= 0 && all.claim_count > 0; m++) {
+        struct totals then;
+        if (totals_at(&all, c->moments_ms[m], &then) != TOTALS_OK) {
+            result = DB_ENOMEM;
+            break;
         }
+        for (size_t i = 0; i < then.row_count; i++)
+            add_row(c, m, &then.rows[i]);
+        totals_free(&then);
     }
-    totals_free(&then);
+    totals_free(&all);
+    return result;
+}
+
+static int collect(struct course *c, const struct books *b)
+{
+    const struct ledger *l = c->query->ledger;
+    struct totals_indicator drawn[PANEL_COUNT_MAX] = { { 0, 0 } };
+    struct totals_filter filter = books_filter(c->query, drawn);
+    int64_t span_ms = b->totals.until_ms - b->totals.from_ms;
+    int result = choose_panels(c, &b->totals);
+    for (int m = 0; m < MOMENT_COUNT; m++)
+        c->moments_ms[m] = b->totals.from_ms + span_ms * m / (MOMENT_COUNT - 1);
+    for (size_t i = 0; i < c->panel_count; i++)
+        drawn[i] = (struct totals_indicator){ c->panels[i].key.code, c->panels[i].key.kind };
+    filter.indicator_count = c->panel_count;
+    filter.happened = true;
+    filter.moments_ms = c->moments_ms;
+    filter.moment_count = MOMENT_COUNT;
+    for (size_t i = 0; i < l->commune_count && c->panel_count > 0 && result >= 0; i++)
+        if (books_is_wanted(c->query, &l->communes[i]))
+            result = add_commune(c, l->communes[i].info.id, &filter);
+    for (size_t i = 0; i < c->panel_count; i++)
+        for (int m = 0; m < MOMENT_COUNT; m++)
+            if (c->panels[i].values[m] > c->panels[i].max)
+                c->panels[i].max = c->panels[i].values[m];
     return result;
 }
 
@@ -226,8 +182,8 @@ static void put_panel(const struct course *c, size_t index, struct strbuf *out)
     books_item_name(c->query, &panel->key, name, sizeof name);
     catalogue_value_format(item, panel->values[MOMENT_COUNT - 1],
                            lang_catalogue(c->query->language), true, value, sizeof value);
-    lang_time_utc(c->from_ms, from);
-    lang_time_utc(c->until_ms, until);
+    lang_time_utc(c->moments_ms[0], from);
+    lang_time_utc(c->moments_ms[MOMENT_COUNT - 1], until);
     put_text(out, left, top + 16, "font-size=\"13\"", name);
     put_text(out, left, top + 37, "font-size=\"18\" font-weight=\"bold\"", value);
     put_curve(panel, left, top + PLOT_TOP, out);
@@ -257,19 +213,15 @@ static void draw(const struct course *c, struct strbuf *out)
     strbuf_put(out, "</svg>\n");
 }
 
-int books_chart(const struct books_query *q, struct strbuf *out)
+int books_chart(const struct books_query *q, const struct books *b, struct strbuf *out)
 {
     struct course *c = calloc(1, sizeof *c);
     if (!c)
         return DB_ENOMEM;
     c->query = q;
-    int result = collect(c);
-    /* The last moment first: it decides which indicators are drawn. */
-    for (int m = MOMENT_COUNT - 1; m >= 0 && result >= 0 && c->all.claim_count > 0; m--)
-        result = fill_moment(c, m);
+    int result = collect(c, b);
     if (result >= 0)
         draw(c, out);
-    totals_free(&c->all);
     free(c);
     return result < 0 ? result : out->failed ? DB_ENOMEM : 0;
 }

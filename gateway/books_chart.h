@@ -5,6 +5,7 @@
  * receipt, else when it was received: what came late on a stick stands where it happened.
  *
  * Time      A pass over the reports, and n log n in the claims for each of some dozen moments.
+ * Memory    Of one commune after the other what counts at any of the moments.
  * Errors    0 or a negative enum db_err.
  */
 #ifndef KENG_GATEWAY_BOOKS_CHART_H
@@ -12,6 +13,7 @@
 
 #include "gateway/books.h"
 
-int books_chart(const struct books_query *q, struct strbuf *out);
+/* b: what was collected for the same question. */
+int books_chart(const struct books_query *q, const struct books *b, struct strbuf *out);
 
 #endif

@@ -217,7 +217,7 @@ static int put_answer(const struct books_query *q, const struct http_request *re
         result = books_json(q, &b, &answer->body);
     } else if (result >= 0 && strcmp(request->path, "/course.svg") == 0) {
         answer->content_type = "image/svg+xml";
-        result = books_chart(q, &answer->body);
+        result = books_chart(q, &b, &answer->body);
     } else if (result >= 0 && strncmp(request->path, FIGURES, sizeof FIGURES - 1) == 0) {
         result = put_export(q, &b, request->path + sizeof FIGURES - 1, answer);
     } else if (result >= 0) {

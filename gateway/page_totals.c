@@ -274,7 +274,12 @@ void console_page_figure(const struct console_view *view, struct http_answer *an
         console_message(view, 404, LANG_ERR_NOT_FOUND, answer);
         return;
     }
+    struct totals_indicator only = { key.code, key.kind };
     filter.event = key.event;
+    filter.village = key.village;
+    filter.indicators = &only;
+    filter.indicator_count = 1;
+    filter.all_claims = true;
     answer->status = 200;
     answer->content_type = "text/html; charset=utf-8";
     page_open(&p, page_text(&p, LANG_TOTALS), false);

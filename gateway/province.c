@@ -249,25 +249,23 @@ static int cannot(const struct province *p, int result)
 
 typedef int (*books_fn)(const struct books_query *q, const struct books *b, struct strbuf *out);
 
-/* One form of the books, to a file or to standard output. */
+/* One form of the books, to a file or to standard output, of any length. */
 static int tell(struct province *p, const struct books_query *q, const struct books *b,
                 books_fn make, const char *path)
 {
-    struct strbuf out = { .text = NULL };
+    char err[HOME_ERR_LEN] = "";
+    struct strbuf out = { .sink = path ? home_replace_begin(path, 0644, err) : stdout };
+    if (!out.sink)
+        return complain(EXIT_FAILURE, "%s", err);
     int result = make(q, b, &out);
-    int status = result < 0 ? cannot(p, result) : EXIT_SUCCESS;
-    if (status == EXIT_SUCCESS && path)
-        status = write_file(path, &out);
-    else if (status == EXIT_SUCCESS)
-        fwrite(out.text, 1, out.len, stdout); /* the end of the program looks whether it went */
+    bool whole = strbuf_flush(&out) && result >= 0;
+    bool ended = !path || home_replace_end(out.sink, path, whole, err) == 0;
     strbuf_free(&out);
-    return status;
-}
-
-static int chart(const struct books_query *q, const struct books *b, struct strbuf *out)
-{
-    (void)b; /* it needs the past, too */
-    return books_chart(q, out);
+    if (!ended && err[0])
+        return complain(EXIT_FAILURE, "%s", err);
+    if (!path && ferror(stdout))
+        return complain(EXIT_FAILURE, "the output cannot be written");
+    return whole ? EXIT_SUCCESS : cannot(p, result);
 }
 
 static int run_report(struct province *p, char **arguments, int count)
@@ -283,7 +281,7 @@ static int run_report(struct province *p, char **arguments, int count)
     if (p->options.csv)
         status = tell(p, &q, &b, books_csv, p->options.csv);
     if (status == EXIT_SUCCESS && p->options.svg)
-        status = tell(p, &q, &b, chart, p->options.svg);
+        status = tell(p, &q, &b, books_chart, p->options.svg);
     if (status == EXIT_SUCCESS)
         status = tell(p, &q, &b, p->options.json ? books_json : books_text, NULL);
     books_free(&b);

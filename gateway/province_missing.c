@@ -4,14 +4,6 @@
 
 #include "gateway/units.h"
 
-static bool has_figures(const struct totals *t, int64_t commune, uint32_t village)
-{
-    for (size_t i = 0; i < t->row_count; i++)
-        if (t->rows[i].key.commune == commune && t->rows[i].key.village == village)
-            return true;
-    return false;
-}
-
 /* The next silent village above `after`; 0: none. */
 static uint32_t next_silent(const struct ledger_commune *c, const struct totals *t, uint32_t after)
 {
@@ -20,7 +12,8 @@ static uint32_t next_silent(const struct ledger_commune *c, const struct totals 
         const struct roster_entry *entry = &c->roster.authors[i].entry;
         bool speaks = entry->role == ROSTER_MEMBER || entry->role == ROSTER_NODE;
         if (speaks && entry->revoked_after == 0 && entry->village > after &&
-            (next == 0 || entry->village < next) && !has_figures(t, c->info.id, entry->village))
+            (next == 0 || entry->village < next) &&
+            !totals_has_village(t, c->info.id, entry->village))
             next = entry->village;
     }
     return next;
@@ -43,9 +36,11 @@ void missing_silent_json(const struct ledger_commune *c, const struct totals *t,
                          struct strbuf *out)
 {
     for (uint32_t village = next_silent(c, t, 0); village != 0;
-         village = next_silent(c, t, village))
-        strbuf_putf(out, "%s{\"commune\":%" PRId64 ",\"village\":%u}",
-                    out->text[out->len - 1] == '[' ? "" : ",", c->info.id, (unsigned)village);
+         village = next_silent(c, t, village)) {
+        strbuf_put_comma(out);
+        strbuf_putf(out, "{\"commune\":%" PRId64 ",\"village\":%u}", c->info.id,
+                    (unsigned)village);
+    }
 }
 
 /* ---- checkpoints ---- */
@@ -67,10 +62,11 @@ static void tell_source(struct telling *t)
     if (t->covered.size == 0 && open == 0)
         return;
     if (t->json) {
-        strbuf_putf(t->out, "%s{\"commune\":%" PRId64 ",\"source\":%u,\"covered\":%" PRIu64
+        strbuf_put_comma(t->out);
+        strbuf_putf(t->out, "{\"commune\":%" PRId64 ",\"source\":%u,\"covered\":%" PRIu64
                             ",\"signed\":%" PRIu64 "}",
-                    t->out->text[t->out->len - 1] == '[' ? "" : ",", t->commune->info.id,
-                    (unsigned)source, t->covered.size, open ? open : t->covered.size);
+                    t->commune->info.id, (unsigned)source, t->covered.size,
+                    open ? open : t->covered.size);
         return;
     }
     const char *name = units_name(t->commune);

@@ -39,13 +39,34 @@ static bool reserve(struct strbuf *b, size_t len)
     return true;
 }
 
+/* What was just written behind the text counts now. */
+static void take(struct strbuf *b, size_t len)
+{
+    if (len == 0)
+        return;
+    b->len += len;
+    b->last = b->text[b->len - 1];
+    if (b->sink && b->len >= STRBUF_SINK_LEN)
+        (void)strbuf_flush(b);
+}
+
+bool strbuf_flush(struct strbuf *b)
+{
+    if (b->sink && !b->failed && b->len > 0) {
+        b->failed = fwrite(b->text, 1, b->len, b->sink) != b->len;
+        b->len = 0;
+        b->text[0] = '\0';
+    }
+    return !b->failed;
+}
+
 void strbuf_put_len(struct strbuf *b, const char *text, size_t len)
 {
     if (!reserve(b, len))
         return;
     memcpy(b->text + b->len, text, len);
-    b->len += len;
-    b->text[b->len] = '\0';
+    b->text[b->len + len] = '\0';
+    take(b, len);
 }
 
 void strbuf_put(struct strbuf *b, const char *text)
@@ -63,7 +84,7 @@ void strbuf_putf(struct strbuf *b, const char *format, ...)
         b->failed = true;
     else if (reserve(b, (size_t)len)) {
         vsnprintf(b->text + b->len, (size_t)len + 1, format, again);
-        b->len += (size_t)len;
+        take(b, (size_t)len);
     }
     va_end(again);
     va_end(args);
@@ -134,6 +155,12 @@ void strbuf_put_json(struct strbuf *b, const char *text)
         text += len ? len : 1;
     }
     strbuf_put(b, "\"");
+}
+
+void strbuf_put_comma(struct strbuf *b)
+{
+    if (b->last != '[' && b->last != '{')
+        strbuf_put(b, ",");
 }
 
 void strbuf_put_hex(struct strbuf *b, const uint8_t *bytes, size_t len)

@@ -3,7 +3,8 @@
  * Everything the console and the JSON answers contain goes through here: literal markup by
  * strbuf_put(), anything a person or the network wrote by strbuf_put_html() or strbuf_put_json().
  *
- * Memory    Owns one heap block (strbuf_free), never beyond STRBUF_LEN_MAX.
+ * Memory    Owns one heap block (strbuf_free), never beyond STRBUF_LEN_MAX.  With a sink it is
+ *           emptied into it whenever it is full, and what is written may be of any length.
  * Errors    Sticky: after the first failed growth `failed` is set and nothing more is written.
  *           Check it once, at the end.
  */
@@ -13,16 +14,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
-enum { STRBUF_LEN_MAX = 8 << 20 };
+enum { STRBUF_LEN_MAX = 8 << 20, STRBUF_SINK_LEN = 64 << 10 };
 
 struct strbuf {
     char *text; /* NUL-ended once anything was written; NULL before */
     size_t len, cap;
     bool failed;
+    FILE *sink; /* the caller's; NULL: everything stays in text */
+    char last;  /* that was written */
 };
 
 void strbuf_free(struct strbuf *b);
+/* Hands the rest to the sink; false if anything failed before or now. */
+bool strbuf_flush(struct strbuf *b);
 void strbuf_put(struct strbuf *b, const char *text);
 void strbuf_put_len(struct strbuf *b, const char *text, size_t len);
 void strbuf_putf(struct strbuf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -32,6 +38,8 @@ void strbuf_putf(struct strbuf *b, const char *format, ...) __attribute__((forma
 void strbuf_put_html(struct strbuf *b, const char *text);
 /* A JSON string with its quotes; '<' and '>' are escaped too. */
 void strbuf_put_json(struct strbuf *b, const char *text);
+/* The comma between elements: nothing behind an opening bracket. */
+void strbuf_put_comma(struct strbuf *b);
 /* Bytes as lower-case hex. */
 void strbuf_put_hex(struct strbuf *b, const uint8_t *bytes, size_t len);
 /* Percent-encoded for a query value. */

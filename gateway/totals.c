@@ -2,7 +2,11 @@
 
 #include <stdlib.h>
 
-enum { ARRAY_CAP_MIN = 64 };
+enum {
+    ARRAY_CAP_MIN = 64,
+    CROWDED_COUNT_MIN = 1024, /* claims */
+    MINUTE_MS = 60 * 1000,
+};
 
 /* Room for one more element; false when memory ran out, and the array is as it was. */
 static bool grow(void **list, size_t count, size_t *cap, size_t element_len)
@@ -33,16 +37,60 @@ static bool in_time(const struct totals *t, const struct db_record *record)
     return t->filter.as_of_ms == 0 || record->received_ms <= t->filter.as_of_ms;
 }
 
+static bool is_asked(const struct totals *t, const struct db_record *record)
+{
+    const struct totals_filter *f = &t->filter;
+    return record->drill == f->drills && record->variant == 0 && in_time(t, record) &&
+           (f->event < 0 || record->event == f->event) &&
+           (f->village == 0 || record->village == f->village);
+}
+
+static bool is_asked_indicator(const struct totals *t, uint8_t kind, uint32_t code)
+{
+    const struct totals_filter *f = &t->filter;
+    for (size_t i = 0; i < f->indicator_count; i++)
+        if (f->indicators[i].kind == kind && f->indicators[i].code == code)
+            return true;
+    return f->indicator_count == 0;
+}
+
+/* Nothing happened after it was received. */
+static int64_t happened_ms(const struct db_record *record)
+{
+    int64_t said_ms = KENG_EPOCH_UNIX_S * 1000 + (int64_t)record->created_min * MINUTE_MS;
+    return record->clock_set && said_ms < record->received_ms ? said_ms : record->received_ms;
+}
+
+/* The moment of a record that counts here. */
+static int64_t time_of(const struct totals *t, const struct db_record *record)
+{
+    return t->filter.happened ? happened_ms(record) : record->received_ms;
+}
+
+static void note_time(struct totals *t, int64_t at_ms)
+{
+    if (t->from_ms == 0 || at_ms < t->from_ms)
+        t->from_ms = at_ms;
+    if (at_ms > t->until_ms)
+        t->until_ms = at_ms;
+}
+
+static void drop_hidden(struct totals *t);
+
 int totals_add(struct totals *t, const struct db_record *record, const struct report *report)
 {
-    if (record->drill != t->filter.drills || record->variant != 0 || !in_time(t, record) ||
-        (t->filter.event >= 0 && record->event != t->filter.event))
+    if (!is_asked(t, record))
         return TOTALS_OK;
+    if (t->crowded_count > 0 && t->claim_count >= t->crowded_count)
+        drop_hidden(t);
     for (size_t i = 0; i < report->figure_count; i++) {
         void *list = t->claims;
+        if (!is_asked_indicator(t, record->kind, report->figures[i].code))
+            continue;
         if (!grow(&list, t->claim_count, &t->claim_cap, sizeof *t->claims))
             return TOTALS_ENOMEM;
         t->claims = list;
+        note_time(t, happened_ms(record));
         t->claims[t->claim_count++] = (struct totals_claim){
             .key = { .commune = record->commune,
                      .village = record->village,
@@ -50,7 +98,7 @@ int totals_add(struct totals *t, const struct db_record *record, const struct re
                      .code = report->figures[i].code,
                      .kind = record->kind },
             .arrival = record->arrival,
-            .received_ms = record->received_ms,
+            .received_ms = time_of(t, record),
             .claimed = report->figures[i].value,
             .seq = record->ref.seq,
             .author = record->ref.author,
@@ -82,7 +130,7 @@ int totals_add_review(struct totals *t, const struct db_record *record,
         t->answers[t->answer_count++] = (struct totals_answer){
             .commune = record->commune,
             .arrival = record->arrival,
-            .received_ms = record->received_ms,
+            .received_ms = time_of(t, record),
             .of_seq = review->refs[i].seq,
             .seq = record->ref.seq,
             .of_author = review->refs[i].author,
@@ -219,8 +267,12 @@ static int compare_sums(const void *left, const void *right)
 }
 
 /* Each row becomes a sum of one village; equal keys are then folded together. */
-void totals_regroup(struct totals *t, totals_group_fn group, void *ctx)
+int totals_regroup(struct totals *t, totals_group_fn group, void *ctx)
 {
+    struct totals_sum *sums = realloc(t->sums, (t->row_count + 1) * sizeof *sums);
+    if (!sums)
+        return TOTALS_ENOMEM;
+    t->sums = sums;
     for (size_t i = 0; i < t->row_count; i++) {
         t->sums[i] = (struct totals_sum){
             .key = t->rows[i].key, .value = t->rows[i].value, .village_count = 1
@@ -240,6 +292,7 @@ void totals_regroup(struct totals *t, totals_group_fn group, void *ctx)
             t->sums[t->sum_count++] = t->sums[i];
         }
     }
+    return TOTALS_OK;
 }
 
 static int64_t by_itself(void *ctx, int64_t commune)
@@ -249,10 +302,14 @@ static int64_t by_itself(void *ctx, int64_t commune)
 }
 
 /* The claims under one key, [from, to): at most one row. */
-static void reduce(struct totals *t, size_t from, size_t to)
+static int reduce(struct totals *t, size_t from, size_t to)
 {
     struct totals_row row = { .key = t->claims[from].key };
     const struct totals_claim *newest = NULL; /* of the present author */
+    void *list = t->rows;
+    if (!grow(&list, t->row_count, &t->row_cap, sizeof *t->rows))
+        return TOTALS_ENOMEM;
+    t->rows = list;
     for (size_t i = from; i < to; i++) {
         struct totals_claim *claim = &t->claims[i];
         judge(t, claim);
@@ -270,31 +327,83 @@ static void reduce(struct totals *t, size_t from, size_t to)
             t->claims[i].standing = TOTALS_COUNTS;
     if (row.author_count > 0)
         t->rows[t->row_count++] = row;
+    return TOTALS_OK;
 }
 
-int totals_finish(struct totals *t)
+static void sort_claims(struct totals *t)
 {
-    free(t->rows);
-    free(t->sums);
-    t->row_count = t->sum_count = 0;
-    t->sums = NULL;
-    t->rows = calloc(t->claim_count + 1, sizeof *t->rows);
-    if (t->rows)
-        t->sums = calloc(t->claim_count + 1, sizeof *t->sums);
-    if (!t->sums)
-        return TOTALS_ENOMEM;
     if (t->claim_count > 0)
         qsort(t->claims, t->claim_count, sizeof *t->claims, compare_claims);
+}
+
+static void sort_answers(struct totals *t)
+{
     if (t->answer_count > 0)
         qsort(t->answers, t->answer_count, sizeof *t->answers, compare_answers);
+}
+
+static int add_rows(struct totals *t)
+{
+    sort_claims(t);
+    sort_answers(t);
     for (size_t from = 0, to; from < t->claim_count; from = to) {
         for (to = from + 1; to < t->claim_count; to++)
             if (totals_compare_keys(&t->claims[from].key, &t->claims[to].key) != 0)
                 break;
-        reduce(t, from, to);
+        if (reduce(t, from, to) != TOTALS_OK)
+            return TOTALS_ENOMEM;
     }
-    totals_regroup(t, by_itself, NULL);
     return TOTALS_OK;
+}
+
+int totals_finish(struct totals *t)
+{
+    t->row_count = t->sum_count = 0;
+    return add_rows(t) == TOTALS_OK ? totals_regroup(t, by_itself, NULL) : TOTALS_ENOMEM;
+}
+
+int totals_settle(struct totals *t)
+{
+    int result = add_rows(t);
+    t->claim_count = t->answer_count = t->correction_count = t->crowded_count = 0;
+    return result;
+}
+
+/* The first of the filter's moments at which a claim is there. */
+static size_t moment_of(const struct totals *t, const struct totals_claim *claim)
+{
+    size_t low = 0, high = t->filter.moment_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (t->filter.moments_ms[middle] < claim->received_ms)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Unanswered, a claim holds from its moment on, and no older one of its author can count then.  All
+ * answers are there and sorted. */
+static void drop_hidden(struct totals *t)
+{
+    struct totals_claim last = { .author = 0 };
+    size_t kept = 0, hidden_from = SIZE_MAX;
+    sort_claims(t);
+    for (size_t i = 0; i < t->claim_count; i++) {
+        struct totals_claim claim = t->claims[i];
+        size_t moment = moment_of(t, &claim), answer = find_answers(t, &claim);
+        if (claim.author != last.author || totals_compare_keys(&claim.key, &last.key) != 0)
+            hidden_from = SIZE_MAX;
+        last = claim;
+        if (moment >= hidden_from)
+            continue;
+        if (answer == t->answer_count || compare_report(&t->answers[answer], &claim) != 0)
+            hidden_from = moment;
+        t->claims[kept++] = claim;
+    }
+    t->claim_count = kept;
+    t->crowded_count = 2 * kept < CROWDED_COUNT_MIN ? CROWDED_COUNT_MIN : 2 * kept;
 }
 
 int totals_at(const struct totals *all, int64_t as_of_ms, struct totals *then_out)
@@ -320,7 +429,8 @@ int totals_at(const struct totals *all, int64_t as_of_ms, struct totals *then_ou
     return TOTALS_OK;
 }
 
-const struct totals_row *totals_find(const struct totals *t, const struct totals_key *key)
+/* The first row not before a key. */
+static size_t find_row(const struct totals *t, const struct totals_key *key)
 {
     size_t low = 0, high = t->row_count;
     while (low < high) {
@@ -330,8 +440,22 @@ const struct totals_row *totals_find(const struct totals *t, const struct totals
         else
             high = middle;
     }
-    return low < t->row_count && totals_compare_keys(&t->rows[low].key, key) == 0 ? &t->rows[low]
-                                                                                  : NULL;
+    return low;
+}
+
+const struct totals_row *totals_find(const struct totals *t, const struct totals_key *key)
+{
+    size_t at = find_row(t, key);
+    return at < t->row_count && totals_compare_keys(&t->rows[at].key, key) == 0 ? &t->rows[at]
+                                                                                : NULL;
+}
+
+bool totals_has_village(const struct totals *t, int64_t commune, uint32_t village)
+{
+    struct totals_key first = { .commune = commune, .village = village };
+    size_t at = find_row(t, &first);
+    return at < t->row_count && t->rows[at].key.commune == commune &&
+           t->rows[at].key.village == village;
 }
 
 /* ---- from the database ---- */
@@ -360,9 +484,11 @@ int totals_collect(struct totals *t, struct db *db, int64_t commune,
                    const struct totals_filter *filter)
 {
     t->filter = *filter;
-    int result = db_record_reports(db, commune, collect_report, t);
+    int result = db_record_reviews(db, commune, collect_review, t);
+    sort_answers(t);
+    t->crowded_count = filter->all_claims || filter->approved ? 0 : CROWDED_COUNT_MIN;
     if (result >= 0)
-        result = db_record_reviews(db, commune, collect_review, t);
+        result = db_record_reports(db, commune, collect_report, t);
     return result;
 }
 

@@ -16,7 +16,8 @@
  * tier; only rule 2 depends on arrival, which is why it is shown (DESIGN.md, "Totals").
  *
  * Time      n log n in the claims.
- * Memory    Heap arrays (totals_free).
+ * Memory    Heap arrays (totals_free).  From the database only what can still count is kept: it
+ *           grows with villages, indicators, authors and answers, not with the reports.
  * Errors    0 or TOTALS_ENOMEM; then nothing was added.
  */
 #ifndef KENG_GATEWAY_TOTALS_H
@@ -40,12 +41,26 @@ struct totals_key {
     uint8_t kind;
 };
 
+struct totals_indicator {
+    uint32_t code;
+    uint8_t kind;
+};
+
 /* Which of them: all that was received up to now unless said otherwise. */
 struct totals_filter {
     int64_t as_of_ms; /* received and decided up to this moment; 0: all */
     int64_t event;    /* -1: all */
+    uint32_t village; /* 0: all */
+    const struct totals_indicator *indicators; /* the caller's */
+    size_t indicator_count;                    /* 0: all */
     bool approved;    /* only what the commune approved, corrected or met */
     bool drills;      /* only exercises, instead of only what is real */
+    bool all_claims;  /* keep those that cannot count any more, to show them */
+    /* Instead of when it came here: when it happened, as far as its author's clock tells. */
+    bool happened;
+    /* For totals_at(), ascending; the caller's.  Of other moments nothing can be told then. */
+    const int64_t *moments_ms;
+    size_t moment_count;
 };
 static inline struct totals_filter totals_all(void)
 {
@@ -101,12 +116,14 @@ struct totals {
     struct totals_filter filter; /* set before the first totals_add() */
     struct totals_claim *claims; /* by key, author, newest first; after totals_finish() */
     size_t claim_count, claim_cap;
+    size_t crowded_count; /* so many claims are looked through for what cannot count; 0: never */
+    int64_t from_ms, until_ms; /* of all claims added: when they happened */
     struct totals_answer *answers;
     size_t answer_count, answer_cap;
     struct report_figure *corrections; /* figures of the answers */
     size_t correction_count, correction_cap;
     struct totals_row *rows; /* by commune, village, event, kind, code; after totals_finish() */
-    size_t row_count;
+    size_t row_count, row_cap;
     struct totals_sum *sums; /* by commune, event, kind, code; after totals_finish() */
     size_t sum_count;
 };
@@ -122,13 +139,18 @@ int totals_finish(struct totals *t);
 /* Adds all of one commune in the database.  0 or enum db_err. */
 int totals_collect(struct totals *t, struct db *db, int64_t commune,
                    const struct totals_filter *filter);
-/* Adds the rows up again, communes that belong together as one: under what group says. */
+/* Instead of totals_finish(), commune after commune in the order of their ids: adds its rows and
+ * forgets its claims.  totals_regroup() then ends it. */
+int totals_settle(struct totals *t);
+/* Adds the rows up, communes that belong together as one: under what group says. */
 typedef int64_t (*totals_group_fn)(void *ctx, int64_t commune);
-void totals_regroup(struct totals *t, totals_group_fn group, void *ctx);
+int totals_regroup(struct totals *t, totals_group_fn group, void *ctx);
 /* The same as of a moment: a copy that is finished already. */
 int totals_at(const struct totals *all, int64_t as_of_ms, struct totals *then_out);
 /* The row under a key, or NULL. */
 const struct totals_row *totals_find(const struct totals *t, const struct totals_key *key);
+/* Has a village any row? */
+bool totals_has_village(const struct totals *t, int64_t commune, uint32_t village);
 /* By commune, village, event, kind, code. */
 int totals_compare_keys(const struct totals_key *a, const struct totals_key *b);
 

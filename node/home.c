@@ -82,34 +82,82 @@ static int write_and_close(int fd, const char *path, const uint8_t *bytes, size_
     return result;
 }
 
-int home_replace_file(const char *path, const uint8_t *bytes, size_t len, unsigned mode,
-                      char err[static HOME_ERR_LEN])
+/* One fixed name: a leftover of an earlier crash is overwritten instead of piling up. */
+static int temporary_path(char path_out[static PATH_LEN_MAX], const char *path,
+                          char err[static HOME_ERR_LEN])
 {
-    char temporary[PATH_LEN_MAX];
+    int len = snprintf(path_out, PATH_LEN_MAX, "%s.new", path);
+    return len < 0 || len >= PATH_LEN_MAX ? fail(err, "path is too long: %.80s...", path) : 0;
+}
 
-    /* One fixed name: a leftover of an earlier crash is overwritten instead of piling up. */
-    int path_len = snprintf(temporary, sizeof temporary, "%s.new", path);
-    if (path_len < 0 || path_len >= PATH_LEN_MAX)
-        return fail(err, "path is too long: %.80s...", path);
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, (mode_t)mode);
+static int open_temporary(const char *path, char temporary_out[static PATH_LEN_MAX],
+                          unsigned mode, char err[static HOME_ERR_LEN])
+{
+    if (temporary_path(temporary_out, path, err) != 0)
+        return -1;
+    int fd = open(temporary_out, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+                  (mode_t)mode);
     if (fd < 0)
-        return fail(err, "cannot write %.120s: %s", temporary, strerror(errno));
+        return fail(err, "cannot write %.120s: %s", temporary_out, strerror(errno));
     if (fchmod(fd, (mode_t)mode) != 0) { /* the leftover may have had another mode */
         int why = errno;
         close(fd);
-        unlink(temporary);
-        return fail(err, "cannot set the mode of %.120s: %s", temporary, strerror(why));
+        unlink(temporary_out);
+        return fail(err, "cannot set the mode of %.120s: %s", temporary_out, strerror(why));
     }
-    if (write_and_close(fd, temporary, bytes, len, err) != 0) {
-        unlink(temporary);
-        return -1;
-    }
+    return fd;
+}
+
+static int rename_durably(const char *temporary, const char *path, char err[static HOME_ERR_LEN])
+{
     if (rename(temporary, path) != 0) {
         int why = errno;
         unlink(temporary);
         return fail(err, "cannot replace %.120s: %s", path, strerror(why));
     }
     return sync_parent(path, err);
+}
+
+int home_replace_file(const char *path, const uint8_t *bytes, size_t len, unsigned mode,
+                      char err[static HOME_ERR_LEN])
+{
+    char temporary[PATH_LEN_MAX];
+    int fd = open_temporary(path, temporary, mode, err);
+    if (fd < 0)
+        return -1;
+    if (write_and_close(fd, temporary, bytes, len, err) != 0) {
+        unlink(temporary);
+        return -1;
+    }
+    return rename_durably(temporary, path, err);
+}
+
+FILE *home_replace_begin(const char *path, unsigned mode, char err[static HOME_ERR_LEN])
+{
+    char temporary[PATH_LEN_MAX];
+    int fd = open_temporary(path, temporary, mode, err);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+    if (fd >= 0 && !file) {
+        (void)fail(err, "cannot write %.120s: %s", temporary, strerror(errno));
+        close(fd);
+        unlink(temporary);
+    }
+    return file;
+}
+
+int home_replace_end(FILE *file, const char *path, bool whole, char err[static HOME_ERR_LEN])
+{
+    char temporary[PATH_LEN_MAX];
+    int result = temporary_path(temporary, path, err);
+    errno = EIO; /* of a write that failed earlier and does not fail again */
+    bool written = fflush(file) == 0 && !ferror(file) && fsync(fileno(file)) == 0;
+    int why = errno;
+    fclose(file);
+    if (result == 0 && whole && written)
+        return rename_durably(temporary, path, err);
+    if (result == 0)
+        unlink(temporary);
+    return written ? -1 : fail(err, "cannot write %.120s: %s", path, strerror(why));
 }
 
 /* Reads at most cap bytes of a regular file; the length, or -1. */

@@ -21,6 +21,8 @@
 #ifndef KENG_NODE_HOME_H
 #define KENG_NODE_HOME_H
 
+#include <stdio.h>
+
 #include "proto/batch.h"
 #include "proto/roster.h"
 
@@ -49,5 +51,10 @@ int home_write_secret(const char *path, const uint8_t *secret, size_t len,
 /* Atomic, durable replacement of a file. */
 int home_replace_file(const char *path, const uint8_t *bytes, size_t len, unsigned mode,
                       char err[static HOME_ERR_LEN]);
+/* The same for what does not stand in memory: write to the file in between.  begin: NULL on errors.
+ * end: closes it; -1 and the old file stays when it is not whole (err is left alone then) or a
+ * write failed. */
+FILE *home_replace_begin(const char *path, unsigned mode, char err[static HOME_ERR_LEN]);
+int home_replace_end(FILE *file, const char *path, bool whole, char err[static HOME_ERR_LEN]);
 
 #endif

@@ -1,9 +1,10 @@
 /* import.c - a batch file of many signed records, and how fast its signatures alone are verified.
  *
- *   import make FILE TRUST.keng RECORDS SEED   writes both; one commune, 200 authors
+ *   import make FILE TRUST.keng RECORDS SEED   writes both; one commune, 200 authors; below 200
+ *                                              records 10 authors and blocks of 2 kB
  *   import verify FILE TRUST.keng THREADS COUNT  records a second, for COUNT of them
- *   import tamper FILE TRUST.keng SAMPLES -      each sample changes one byte: it must be noticed,
- *                                                and the records of all other sections kept
+ *   import tamper FILE TRUST.keng SAMPLES PROCESSES  each sample changes one byte: it must be
+ *                                              noticed, and the records of all other sections kept
  *
  * Keys come from the seed, so that the same arguments give the same file.  Reports are coded damage
  * reports with three figures, one in fifty with a text.
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <threads.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,7 +26,14 @@
 #include "proto/roster.h"
 #include "proto/sign.h"
 
-enum { AUTHOR_FIRST = 100, AUTHOR_COUNT = 200, GATEWAY = 1, THREAD_COUNT_MAX = 64 };
+enum {
+    AUTHOR_FIRST = 100,
+    AUTHOR_COUNT = 200,
+    SMALL_AUTHOR_COUNT = 10, /* of a file that is read 100,000 times */
+    SMALL_BLOCK_LEN = 2048,
+    GATEWAY = 1,
+    THREAD_COUNT_MAX = 64,
+};
 
 struct keys {
     uint8_t public_key[KENG_KEY_LEN], secret_key[KENG_SIG_LEN];
@@ -35,6 +44,8 @@ struct making {
     uint8_t network_id[KENG_NETWORK_ID_LEN];
     uint32_t root_seq, seqs[AUTHOR_COUNT], batch_number;
     struct batch_builder builder;
+    uint32_t author_count;
+    size_t block_len;
     uint8_t plain[BATCH_LEN_TARGET], section[SECTION_LEN_MAX];
     uint32_t block_first;
     struct tree tree;
@@ -65,7 +76,7 @@ static void begin_block(struct making *m)
     memcpy(header.network_id, m->network_id, sizeof header.network_id);
     memcpy(header.root_key, m->root.public_key, sizeof header.root_key);
     m->block_first = (uint32_t)m->tree.size;
-    if (batch_begin(&m->builder, m->plain, sizeof m->plain, &header) != BATCH_OK)
+    if (batch_begin(&m->builder, m->plain, m->block_len, &header) != BATCH_OK)
         die("no block");
 }
 
@@ -113,7 +124,7 @@ static void put_entry(struct making *m, uint16_t number, enum roster_role role, 
 
 static void put_report(struct making *m, uint32_t index)
 {
-    uint32_t a = index % AUTHOR_COUNT;
+    uint32_t a = index % m->author_count;
     struct report report = {
         .event = 1 + index / 400000,
         .figure_count = 3,
@@ -146,13 +157,15 @@ static int make(const char *path, const char *trust_path, uint32_t record_count,
     struct making *m = calloc(1, sizeof *m);
     if (!m || !(m->pack = pack_new()) || !(m->file = fopen(path, "wbe")))
         die("cannot begin");
+    m->author_count = record_count < AUTHOR_COUNT ? SMALL_AUTHOR_COUNT : AUTHOR_COUNT;
+    m->block_len = record_count < AUTHOR_COUNT ? SMALL_BLOCK_LEN : sizeof m->plain;
     m->root = make_keys(seed, 0);
     m->gateway = make_keys(seed, GATEWAY);
     network_id_of_root(m->root.public_key, m->network_id);
     write_trust(m, trust_path);
     begin_block(m);
     put_entry(m, GATEWAY, ROSTER_GATEWAY, 0, &m->gateway);
-    for (uint16_t i = 0; i < AUTHOR_COUNT; i++) {
+    for (uint16_t i = 0; i < m->author_count; i++) {
         m->authors[i] = make_keys(seed, AUTHOR_FIRST + i);
         put_entry(m, (uint16_t)(AUTHOR_FIRST + i), ROSTER_MEMBER, 1u + i % 20, &m->authors[i]);
     }
@@ -338,7 +351,8 @@ static bool sample(struct tampering *t, size_t whole_count)
     return false;
 }
 
-static int tamper(const char *path, const char *trust_path, size_t sample_count)
+/* One process's samples; how many were not noticed. */
+static size_t tamper(const char *path, const char *trust_path, size_t sample_count)
 {
     static struct tampering t;
     struct db *db;
@@ -359,12 +373,32 @@ static int tamper(const char *path, const char *trust_path, size_t sample_count)
         die("the whole file is not accepted");
     for (size_t i = 0; i < sample_count; i++)
         bad += !sample(&t, result.record_count);
-    printf("changed bytes noticed, the records beside them kept: %zu samples (%zu)\n",
-           sample_count - bad, sample_count);
     ledger_free(&t.ledger);
     db_close(db);
     free(t.bytes);
-    return bad ? 1 : 0;
+    return bad;
+}
+
+static int tamper_all(const char *path, const char *trust_path, size_t sample_count,
+                      unsigned process_count)
+{
+    int status = 0;
+    unsigned failed = 0;
+    if (process_count < 1 || process_count > THREAD_COUNT_MAX)
+        die("so many processes");
+    for (unsigned i = 0; i < process_count; i++) {
+        size_t share = sample_count / process_count + (i < sample_count % process_count);
+        pid_t child = fork();
+        if (child < 0)
+            die("no process");
+        if (child == 0)
+            exit(tamper(path, trust_path, share) == 0 ? 0 : 1);
+    }
+    while (wait(&status) > 0)
+        failed += status != 0;
+    printf("changed bytes noticed, the records beside them kept: %zu samples, %u of %u processes "
+           "found one that was not (0)\n", sample_count, failed, process_count);
+    return failed ? 1 : 0;
 }
 
 int main(int argc, char **argv)
@@ -378,6 +412,7 @@ int main(int argc, char **argv)
         return verify(argv[2], argv[3], (unsigned)strtoul(argv[4], NULL, 10),
                       (size_t)strtoul(argv[5], NULL, 10));
     if (argc == 6 && strcmp(argv[1], "tamper") == 0)
-        return tamper(argv[2], argv[3], (size_t)strtoul(argv[4], NULL, 10));
+        return tamper_all(argv[2], argv[3], (size_t)strtoul(argv[4], NULL, 10),
+                          (unsigned)strtoul(argv[5], NULL, 10));
     die("usage: import make|verify|tamper FILE TRUST ...");
 }

@@ -366,20 +366,16 @@ static void make_answer(struct event *e)
 }
 
 /* Every row equals the SQL's, and there is no other. */
-static void compare_at(struct event *e, int64_t moment_ms, bool approved, uint32_t event,
-                       size_t *row_count)
+static void compare_rows(const struct event *e, const struct totals *t, int64_t moment_ms,
+                         bool approved, uint32_t event)
 {
-    struct totals t = { .claims = NULL };
-    struct totals_filter filter = { .as_of_ms = moment_ms, .event = event, .approved = approved };
     sqlite3_stmt *sums;
-    assert_int_equal(totals_collect(&t, e->db, 1, &filter), 0);
-    assert_int_equal(totals_finish(&t), TOTALS_OK);
     assert_int_equal(sqlite3_prepare_v2(e->facts, SUMS, -1, &sums, NULL), SQLITE_OK);
     sqlite3_bind_int64(sums, 1, moment_ms);
     sqlite3_bind_int(sums, 2, approved);
     sqlite3_bind_int64(sums, 3, event);
-    for (size_t i = 0; i < t.row_count; i++) {
-        const struct totals_row *row = &t.rows[i];
+    for (size_t i = 0; i < t->row_count; i++) {
+        const struct totals_row *row = &t->rows[i];
         assert_int_equal(sqlite3_step(sums), SQLITE_ROW);
         const int64_t have[] = { row->key.village, row->key.kind, row->key.code, row->value,
                                  row->low, row->high, row->author, row->seq };
@@ -391,7 +387,36 @@ static void compare_at(struct event *e, int64_t moment_ms, bool approved, uint32
     }
     assert_int_equal(sqlite3_step(sums), SQLITE_DONE);
     sqlite3_finalize(sums);
+}
+
+static void compare_at(const struct event *e, int64_t moment_ms, bool approved, uint32_t event,
+                       size_t *row_count)
+{
+    struct totals t = { .claims = NULL };
+    struct totals_filter filter = { .as_of_ms = moment_ms, .event = event, .approved = approved };
+    assert_int_equal(totals_collect(&t, e->db, 1, &filter), 0);
+    assert_int_equal(totals_finish(&t), TOTALS_OK);
+    compare_rows(e, &t, moment_ms, approved, event);
     *row_count += t.row_count;
+    totals_free(&t);
+}
+
+/* Read once for all moments, as for a chart; all claims or only those that may count. */
+static void compare_moments(const struct event *e, bool all_claims, size_t *claim_count_out)
+{
+    int64_t moments_ms[EVENT_MOMENT_COUNT];
+    struct totals t = { .claims = NULL }, then;
+    for (int64_t i = 0; i < EVENT_MOMENT_COUNT; i++)
+        moments_ms[i] = KIT_NOW_MS + (e->now_ms - KIT_NOW_MS) * (i + 1) / EVENT_MOMENT_COUNT;
+    struct totals_filter filter = { .event = 2, .moments_ms = moments_ms, .all_claims = all_claims,
+                                    .moment_count = EVENT_MOMENT_COUNT };
+    assert_int_equal(totals_collect(&t, e->db, 1, &filter), 0);
+    *claim_count_out = t.claim_count;
+    for (size_t i = 0; i < EVENT_MOMENT_COUNT; i++) {
+        assert_int_equal(totals_at(&t, moments_ms[i], &then), TOTALS_OK);
+        compare_rows(e, &then, moments_ms[i], false, 2);
+        totals_free(&then);
+    }
     totals_free(&t);
 }
 
@@ -426,6 +451,10 @@ static void test_totals_of_an_event_equal_sql(void **state)
         compare_at(&e, moment_ms, i % 2, 1 + (uint32_t)(i / 2 % 2), &row_count);
     }
     assert_true(row_count > 500);
+    size_t all_count, kept_count;
+    compare_moments(&e, true, &all_count);
+    compare_moments(&e, false, &kept_count);
+    assert_true(kept_count < all_count); /* what cannot count was dropped, and nothing else */
     sqlite3_close(e.facts);
     ledger_free(&e.ledger);
     db_close(e.db);

@@ -224,6 +224,28 @@ static void test_home_replaced_file_is_whole(void **state)
     assert_int_equal(stat(in_dir("identity.new"), &st), -1);
 }
 
+static void test_home_streamed_file_is_whole_or_the_old_one(void **state)
+{
+    (void)state;
+    struct stat st;
+    FILE *file = home_replace_begin(in_dir("s"), 0644, err);
+
+    assert_non_null(file);
+    assert_true(fputs("first", file) >= 0);
+    assert_int_equal(stat(in_dir("s"), &st), -1); /* nobody sees half of it */
+    assert_int_equal(home_replace_end(file, in_dir("s"), true, err), 0);
+    assert_int_equal(stat(in_dir("s"), &st), 0);
+    assert_int_equal(st.st_size, 5);
+    file = home_replace_begin(in_dir("s"), 0644, err);
+    assert_non_null(file);
+    assert_true(fputs("given up", file) >= 0);
+    assert_int_equal(home_replace_end(file, in_dir("s"), false, err), -1);
+    assert_int_equal(stat(in_dir("s"), &st), 0);
+    assert_int_equal(st.st_size, 5);
+    assert_int_equal(stat(in_dir("s.new"), &st), -1);
+    assert_null(home_replace_begin(in_dir("no/s"), 0644, err));
+}
+
 /* A commune's file with one record; author and source as wanted. */
 static size_t make_commune(uint8_t *buf, size_t cap, uint16_t source, uint16_t author)
 {
@@ -289,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_home_identities_come_in_order_of_number),
         cmocka_unit_test(test_home_network_key_is_read_or_explained),
         cmocka_unit_test(test_home_replaced_file_is_whole),
+        cmocka_unit_test(test_home_streamed_file_is_whole_or_the_old_one),
         cmocka_unit_test(test_home_commune_is_the_roots_or_refused),
     };
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, setup, teardown);
