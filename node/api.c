@@ -325,6 +325,7 @@ static json_t *do_status(struct api *api, uint64_t now_ms)
                              "version", KENG_PROTOCOL_VERSION, "speed", (int)n->speed, "records",
                              (int)s.records_held, "logs", (int)s.logs_held, "digest", digest,
                              "clock_set", node_clock_set());
+    json_object_set_new(json, "profile", json_integer(n->roster.profile_seq));
     json_object_set_new(json, "airtime", airtime_json(n, &s));
     json_object_set_new(json, "neighbours", neighbours_json(n, now_ms));
     json_t *modems = json_array();

@@ -90,7 +90,7 @@ static const struct keng_command commands[] = {
       BIT(OPT_DIR) | BIT(OPT_NUMBER) | BIT(OPT_AFTER), false, TEXT_CMD_REVOKE, keng_run_revoke },
     { "cert", "chung-thu", "NAME [IP|NAME ...]", BIT(OPT_DIR) | BIT(OPT_OUT),
       BIT(OPT_DIR) | BIT(OPT_OUT), true, TEXT_CMD_CERT, keng_run_cert },
-    { "modem", "bo-dam", "list | probe PORT | show | set-up | test NODE | monitor",
+    { "modem", "bo-dam", "list | probe PORT | show | set-up [NAME] | test NODE | monitor",
       BIT(OPT_ASK) | BIT(OPT_WIRES) | BIT(OPT_RANGE) | BIT(OPT_MARGIN) | BIT(OPT_PORT) |
       BIT(OPT_DRIVER) | BIT(OPT_SETTINGS) | BIT(OPT_GAIN) | BIT(OPT_LOSS) | BIT(OPT_WRITE) |
       BIT(OPT_FRAMES) | BIT(OPT_SECONDS), 0, true, TEXT_CMD_MODEM, keng_run_modem },

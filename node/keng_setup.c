@@ -35,7 +35,9 @@ struct pair { char key[SETTINGS_NAME_LEN], value[TEXT_LEN]; };
 
 struct setup {
     struct profile profile;
+    uint32_t profile_seq;
     struct settings settings;
+    size_t index;                /* of the modem in settings */
     struct settings_modem modem; /* as it is to be */
     const struct modem_driver *driver;
     struct region region;
@@ -75,11 +77,29 @@ static int load_profile(const struct keng *k, struct setup *s)
             roster_apply(&roster, &view);
     }
     s->profile = roster.profile;
+    s->profile_seq = roster.profile_seq;
     roster_free(&roster);
     free(bytes);
     if (s->profile.band_count == 0)
         return keng_failed(k, TEXT_FAILED_NO_LAW, NULL);
     return KENG_OK;
+}
+
+/* A running kengd may have heard of a newer profile than the file's. */
+static int check_newest(const struct keng *k, const struct setup *s)
+{
+    struct client c;
+    json_t *answer = NULL;
+    int64_t seq = 0;
+
+    if (client_open(&c, k->socket) != 0)
+        return KENG_OK; /* it does not run */
+    if (client_call(&c, json_pack("{s:s}", "do", "status"), KENG_CALL_TIMEOUT_MS, &answer) == 0)
+        seq = keng_integer_of(answer, "profile");
+    json_decref(answer);
+    client_close(&c);
+    return seq <= s->profile_seq ? KENG_OK
+                                 : keng_failed(k, TEXT_FAILED_OLD_PROFILE, KENG_ARGS(k->home));
 }
 
 /* The band that a frequency lies in; a frequency in none is the law's to refuse. */
@@ -266,8 +286,8 @@ static void show(const struct keng *k, const struct setup *s)
         json_t *conf = json_object();
         for (size_t i = 0; i < s->pair_count; i++)
             json_object_set_new(conf, s->pairs[i].key, json_string(s->pairs[i].value));
-        json_t *json = json_pack("{s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:I,s:b,s:b,s:o}", "driver",
-                                 s->driver->name, "region", s->region.name, "freq_hz",
+        json_t *json = json_pack("{s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:I,s:b,s:b,s:o}", "name",
+                                 s->modem.name, "driver", s->driver->name, "region", s->region.name, "freq_hz",
                                  (json_int_t)p.freq_hz, "bw_hz", (json_int_t)p.bw_hz, "sf", p.sf,
                                  "cr", p.cr, "power_dbm", s->power_dbm, "airtime_us",
                                  (json_int_t)lora_airtime_us(&p, TRIAL_LEN), "as_commune", !alone,
@@ -288,8 +308,12 @@ static void show(const struct keng *k, const struct setup *s)
                            keng_decimal(spare_x10, 1).s));
     if (alone)
         keng_say(k, stdout, TEXT_SETUP_ALONE, NULL);
+    if (s->modem.name[0] != '\0')
+        printf("  radio %s {\n", s->modem.name);
     for (size_t i = 0; i < s->pair_count; i++)
         printf("    %s = %s\n", s->pairs[i].key, s->pairs[i].value);
+    if (s->modem.name[0] != '\0')
+        printf("  }\n");
 }
 
 /* ---- kengd.conf ------------------------------------------------------------------------- */
@@ -305,30 +329,94 @@ static bool is_ours(const struct setup *s, const char *line)
     return false;
 }
 
-/* The file without the old lines, then the new ones; all else stays as it was typed. */
-static char *rewrite(const struct setup *s, const char *old, size_t old_len, size_t *len_out)
+/* Is this line the head of that section, `radio NAME {` and no more? */
+static bool is_head(const char *line, const char *name)
 {
-    size_t cap = old_len + 2 + s->pair_count * (sizeof s->pairs[0] + 8), len = 0;
+    char word[SETTINGS_NAME_LEN + 2], rest[2];
+    int at = 0;
+
+    if (sscanf(line, " radio %33[^ \t\n{] %1[{]%n", word, rest, &at) != 2)
+        return false;
+    size_t quoted = word[0] == '"' || word[0] == '\'', len = strlen(name);
+    const char *more = line + at + strspn(line + at, " \t");
+    return strncmp(word + quoted, name, len) == 0 && strlen(word) == len + 2 * quoted &&
+           (*more == '\n' || *more == '#');
+}
+
+/* Where the keys of that section stand, or of the only modem: the whole file. */
+static bool find_body(const char *old, const char *name, size_t *from_out, size_t *to_out)
+{
+    size_t at = 0, next;
+    bool inside = name[0] == '\0';
+
+    *from_out = 0;
+    for (; old[at] != '\0'; at = next) {
+        next = at + strcspn(old + at, "\n");
+        next += old[next] == '\n';
+        if (inside && name[0] != '\0' && old[at + strspn(old + at, " \t")] == '}')
+            break;
+        if (!inside && is_head(old + at, name)) {
+            inside = true;
+            *from_out = next;
+        }
+    }
+    *to_out = at;
+    return inside && (name[0] == '\0' || old[at] != '\0');
+}
+
+/* The file without the old lines, then the new ones; all else stays as it was typed. */
+static char *rewrite(const struct setup *s, const char *old, size_t from, size_t to,
+                     size_t *len_out)
+{
+    size_t old_len = strlen(old), len = from;
+    size_t cap = old_len + 2 + s->pair_count * (sizeof s->pairs[0] + 16);
+    const char *indent = s->modem.name[0] == '\0' ? "" : "    ";
     char *text = malloc(cap);
 
-    for (const char *line = old; text != NULL && *line != '\0';) {
-        size_t line_len = strcspn(line, "\n");
-        line_len += line[line_len] == '\n';
-        if (!is_ours(s, line)) {
-            memcpy(text + len, line, line_len);
-            len += line_len;
-        }
-        line += line_len;
-    }
     if (text == NULL)
         return NULL;
+    memcpy(text, old, from);
+    for (size_t at = from, next; at < to; at = next) {
+        next = at + strcspn(old + at, "\n");
+        next += old[next] == '\n';
+        if (is_ours(s, old + at))
+            continue;
+        memcpy(text + len, old + at, next - at);
+        len += next - at;
+    }
     if (len > 0 && text[len - 1] != '\n')
         text[len++] = '\n';
     for (size_t i = 0; i < s->pair_count; i++)
-        len += (size_t)snprintf(text + len, cap - len, "%s = %s\n", s->pairs[i].key,
+        len += (size_t)snprintf(text + len, cap - len, "%s%s = %s\n", indent, s->pairs[i].key,
                                 s->pairs[i].value);
-    *len_out = len;
+    memcpy(text + len, old + to, old_len - to);
+    *len_out = len + old_len - to;
     return text;
+}
+
+static bool same_modem(const struct profile *p, const struct settings_modem *a,
+                       const struct settings_modem *b)
+{
+    struct lora_params la = settings_lora(a, &p->lora), lb = settings_lora(b, &p->lora);
+
+    return strcmp(a->name, b->name) == 0 && strcmp(a->port, b->port) == 0 &&
+           strcmp(a->driver, b->driver) == 0 && strcmp(a->options, b->options) == 0 &&
+           strcmp(a->lines, b->lines) == 0 && a->antenna_gain_dbi == b->antenna_gain_dbi &&
+           a->cable_loss_db == b->cable_loss_db && memcmp(&la, &lb, sizeof la) == 0;
+}
+
+/* Does the new file say what was meant, of this modem and of all else? */
+static bool as_meant(const struct setup *s, const struct settings *new)
+{
+    const struct settings *old = &s->settings;
+    bool same = new->node == old->node && new->gateway == old->gateway &&
+                strcmp(new->socket, old->socket) == 0 && new->modem_count == old->modem_count &&
+                new->record_count_max == old->record_count_max;
+
+    for (size_t i = 0; i < old->modem_count && same; i++)
+        same = same_modem(&s->profile, &new->modems[i],
+                          i == s->index ? &s->modem : &old->modems[i]);
+    return same;
 }
 
 /* The new file is read by kengd's own reader before it takes the old one's place. */
@@ -336,13 +424,16 @@ static int write_conf(const struct keng *k, const struct setup *s, const char *p
 {
     char trial[KENG_PATH_LEN_MAX + 32], text[SETTINGS_TEXT_LEN], err[HOME_ERR_LEN];
     struct settings read_back;
-    size_t old_len, len = 0;
-    char *old = keng_read_all(k, path, CONF_LEN_MAX, &old_len);
+    size_t len = 0, from, to;
+    char *old = keng_read_all(k, path, CONF_LEN_MAX, &len);
 
     if (old == NULL)
         return KENG_FAILED;
-    char *new = rewrite(s, old, old_len, &len);
+    bool found = find_body(old, s->modem.name, &from, &to);
+    char *new = found ? rewrite(s, old, from, to, &len) : NULL;
     free(old);
+    if (!found)
+        return keng_failed(k, TEXT_FAILED_CONF_FORM, KENG_ARGS(path));
     if (new == NULL)
         return keng_failed(k, TEXT_FAILED_MEMORY, NULL);
     snprintf(trial, sizeof trial, "%s.trial", path);
@@ -351,11 +442,33 @@ static int write_conf(const struct keng *k, const struct setup *s, const char *p
         status = keng_failed(k, TEXT_FAILED, KENG_ARGS(err));
     else if (settings_read(trial, &read_back, text) != 0)
         status = keng_failed(k, TEXT_FAILED, KENG_ARGS(text));
+    else if (!as_meant(s, &read_back))
+        status = keng_failed(k, TEXT_FAILED_CONF_FORM, KENG_ARGS(path));
     else if (home_replace_file(path, (const uint8_t *)new, len, 0644, err) != 0)
         status = keng_failed(k, TEXT_FAILED, KENG_ARGS(err));
     unlink(trial);
     free(new);
     return status;
+}
+
+/* The modem by its section's name, which may go unsaid where there is one. */
+static int choose_modem(const struct keng *k, struct setup *s, const char *path)
+{
+    const char *name = k->operand_count > 1 ? k->operands[1] : "";
+    char names[SETTINGS_MODEM_COUNT_MAX * (SETTINGS_NAME_LEN + 1) + 1] = "";
+    size_t len = 0;
+
+    for (s->index = 0; s->index < s->settings.modem_count; s->index++) {
+        const char *known = s->settings.modems[s->index].name;
+        if (strcmp(known, name) == 0 || (name[0] == '\0' && s->settings.modem_count == 1)) {
+            s->modem = s->settings.modems[s->index];
+            return KENG_OK;
+        }
+        len += (size_t)snprintf(names + len, sizeof names - len, " %s", known);
+    }
+    if (s->settings.modems[0].name[0] == '\0')
+        return keng_wrong(k, TEXT_WRONG_NO_SECTIONS, KENG_ARGS(path, name));
+    return keng_wrong(k, TEXT_WRONG_SECTION, KENG_ARGS(path, names));
 }
 
 int keng_modem_set_up(struct keng *k)
@@ -367,12 +480,13 @@ int keng_modem_set_up(struct keng *k)
     snprintf(path, sizeof path, "%s/kengd.conf", k->home);
     if (settings_read(path, &s.settings, text) != 0)
         return keng_failed(k, TEXT_FAILED, KENG_ARGS(text));
-    if (s.settings.modem_count > 1 || s.settings.modems[0].name[0] != '\0')
-        return keng_wrong(k, TEXT_WRONG_SECTIONS, KENG_ARGS(path));
-    s.modem = s.settings.modems[0];
+    int status = choose_modem(k, &s, path);
     if (k->option[OPT_RANGE] != NULL)
         s.modem.lora.bw_hz = s.modem.lora.sf = 0; /* chosen anew */
-    int status = load_profile(k, &s);
+    if (status == KENG_OK)
+        status = load_profile(k, &s);
+    if (status == KENG_OK)
+        status = check_newest(k, &s);
     if (status == KENG_OK)
         status = take_options(k, &s);
     if (status == KENG_OK)

@@ -64,8 +64,8 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
       "  probe PORT    listens for two seconds which modem it is; asks with --ask") \
     X(MODEM_PART_SHOW, "  show          thông số đang dùng, đã đọc lại chưa, các số đếm", \
       "  show          settings in force, whether they were read back, counters") \
-    X(MODEM_PART_SETUP, "  set-up        chọn thông số nhanh nhất đúng quy định; --write thì ghi", \
-      "  set-up        chooses the fastest lawful setting; writes it with --write") \
+    X(MODEM_PART_SETUP, "  set-up [TÊN]  chọn thông số nhanh nhất đúng quy định; --write thì ghi", \
+      "  set-up [NAME] chooses the fastest lawful setting; writes it with --write") \
     X(MODEM_PART_TEST, "  test NODE     thử đường truyền với máy kia, chạy ở cả hai máy", \
       "  test NODE     a link test with another node, run at both") \
     X(MODEM_PART_MONITOR, "  monitor       mỗi khung nghe được hoặc phát đi một dòng", \
@@ -125,8 +125,10 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(WRONG_DRIVER, "không có loại bộ đàm '{1}'", "there is no kind of modem '{1}'") \
     X(WRONG_CLOSED, "{1} không cho biết cách phát: không tính được tầm xa; dùng keng modem test", \
       "{1} does not say how it modulates: its range cannot be worked out; try keng modem test") \
-    X(WRONG_SECTIONS, "{1} có các mục radio: sửa bằng tay", \
-      "{1} has sections for several modems: edit it by hand") \
+    X(WRONG_SECTION, "{1}: phải ghi tên mục radio, một trong:{2}", \
+      "{1}: the radio must be named, one of:{2}") \
+    X(WRONG_NO_SECTIONS, "{1} không có mục radio {2}; bỏ tên đi: chỉ có một bộ đàm", \
+      "{1} has no section radio {2}; leave the name out: there is one modem only") \
     X(WRONG_CONF_TEXT, "--{1}: '{2}' quá dài hoặc có ký tự không dùng được", \
       "--{1}: '{2}' is too long or has characters that cannot stand there") \
     X(WRONG_COMMAND, \
@@ -410,6 +412,10 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
       "no lawful setting reaches {1} km (a loss of {2} dB)") \
     X(SETUP_NOT_WRITTEN, "chưa ghi; thêm --write để ghi", "nothing was written; --write does it") \
     X(SETUP_WRITTEN, "đã ghi {1}; khởi động lại kengd", "written to {1}; restart kengd") \
+    X(FAILED_CONF_FORM, "{1}: không tự sửa được tệp viết như thế, hãy sửa bằng tay", \
+      "{1} is written in a way that cannot be changed here: edit it by hand") \
+    X(FAILED_OLD_PROFILE, "xã đã ký thông số mới hơn: chép commune.keng của bộ khoá gốc vào {1}", \
+      "the commune signed a newer profile: copy the key desk's commune.keng into {1}") \
     X(FAILED_NO_LAW, \
       "commune.keng chưa có quy định tần số; ở bộ khoá gốc: keng profile --region", \
       "commune.keng states no law for its region; at the key desk: keng profile --region") \

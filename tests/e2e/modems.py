@@ -90,6 +90,38 @@ def set_up(tap):
         rig.stop_air()
 
 
+def sections(tap):
+    """Of several modems one is set up, by its name; the others stay as they were typed."""
+    with Rig(speed=SPEED) as rig:
+        commune(rig)
+        conf = os.path.join(rig.homes["village"], "kengd.conf")
+        text = ('node = 2 # ours\n\nradio near {   # to the school\n    modem = "/dev/a"\n'
+                '\tfreq_hz = 921300000 # kept\n}\nradio "far" {\n    modem = "/dev/b"\n'
+                '    driver = "rnode"\n    cable_loss_db = 1\n}\nrecord_count_max = 2000\n')
+        with open(conf, "w", encoding="utf-8") as f:
+            f.write(text)
+        for what, names in (("no name", []), ("a name that is none", ["x"])):
+            done = rig.keng("village", "modem", "set-up", *names, "--write", check=False)
+            tap.ok(done.returncode == 2 and done.stderr.endswith("one of: near far\n"),
+                   f"several modems, {what}: refused", done.stderr)
+        rig.keng("village", "modem", "set-up", "far", "--port", "/dev/c", "--loss", 2, "--write")
+        with open(conf, encoding="utf-8") as f:
+            now = f.read()
+        want = text.replace('    modem = "/dev/b"\n', "").replace(
+            "    cable_loss_db = 1\n", '    modem = "/dev/c"\n    cable_loss_db = 2\n')
+        tap.ok(now == want, "the one that is named is set up, all else stays as typed", now)
+        shown = rig.keng("village", "modem", "set-up", "near", "--gain", 5).stdout
+        tap.ok("radio near {\n    antenna_gain_dbi = 5\n" in shown and "921.3 MHz" in shown,
+               "and shown with its section", shown)
+        with open(conf, "w", encoding="utf-8") as f:
+            f.write('node = 2\nradio a { modem = "/dev/a" sf = 9 }\n')
+        done = rig.keng("village", "modem", "set-up", "--gain", 5, "--write", check=False)
+        with open(conf, encoding="utf-8") as f:
+            tap.ok(done.returncode == 1 and "by hand" in done.stderr and "gain" not in f.read(),
+                   "what cannot be changed surely is left alone", done.stderr)
+        rig.stop_air()
+
+
 def measured(tap):
     with Rig(speed=SPEED) as rig:
         commune(rig)
@@ -151,6 +183,9 @@ def signed_anew(tap, rig):
     wait_for("the village has it", lambda: "profile changed: restart kengd" in
              rig.status("village")["modem"]["text"], 60)
     tap.ok(ready("village", 9), "a profile signed anew comes over the air and waits for a restart")
+    done = rig.keng("village", "modem", "set-up", check=False)
+    tap.ok(done.returncode == 1 and "newer profile" in done.stderr,
+           "set-up does not choose by the old one", done.stderr)
     for name in ("village", "commune"):
         rig.stop(name)
         rig.start_node(name)
@@ -233,4 +268,4 @@ def bridged(tap):
 
 
 if __name__ == "__main__":
-    tap_main(probes, set_up, measured, bridged)
+    tap_main(probes, set_up, sections, measured, bridged)
