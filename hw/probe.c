@@ -15,10 +15,12 @@ enum {
     NS_PER_MS = 1000000,
 };
 
-/* One question, or a banner without one.  In this order: what a modem takes for rubbish stands
- * before what it would answer wrongly. */
+/* One question and an answer to it, or a banner without a question.  In this order: what a modem
+ * takes for rubbish stands before what it would answer wrongly.  Rows with the same question follow
+ * each other: it is put once. */
 struct question {
     enum probe_ask ask;
+    uint8_t lines; /* PROBE_SETTINGS: what the mode wires are to be */
     uint32_t baud;
     uint32_t wait_ms;
     const char *say;
@@ -29,29 +31,41 @@ struct question {
 };
 
 #define BYTES(text) text, sizeof(text) - 1
+#define BOTH_LINES (MODEM_LINE_M0 | MODEM_LINE_M1)
 static const struct question questions[] = {
-    { PROBE_LISTEN, 115200, 0, BYTES(""), BYTES("\xc0\x55\xf8\xc0"), "rnode", "RNode, starting" },
-    { PROBE_LISTEN, 115200, 0, BYTES(""), BYTES("+READY"), "rylr998",
-      "REYAX RYLR, starting: its label says which" },
-    { PROBE_LISTEN, 115200, 0, BYTES(""), BYTES("RAKwireless"), "rak3172", "RAK3172, starting" },
-    { PROBE_LISTEN, 115200, 0, BYTES(""), BYTES("\x94\xc3"), "meshtastic", "Meshtastic" },
-    { PROBE_ASK, 115200, 500, BYTES("\xc0\xc0\x08\x73\xc0"), BYTES("\xc0\x08\x46\xc0"), "rnode",
-      "RNode" },
-    { PROBE_ASK, 115200, 500, BYTES("\xc0\x06\x17\xc0"), BYTES("\xc0\x06\x97"), "meshcore-kiss",
-      "MeshCore KISS modem" },
-    { PROBE_ASK, 115200, 2000, BYTES("\x94\xc3\x00\x06\x18\xf8\xac\xd1\x91\x01"),
+    { PROBE_LISTEN, 0, 115200, 0, BYTES(""), BYTES("\xc0\x55\xf8\xc0"), "rnode",
+      "RNode, starting" },
+    { PROBE_LISTEN, 0, 115200, 0, BYTES(""), BYTES("+READY"), NULL,
+      "REYAX RYLR, starting (asked, it says which)" },
+    { PROBE_LISTEN, 0, 115200, 0, BYTES(""), BYTES("RAKwireless"), "rak3172",
+      "RAK3172, starting" },
+    { PROBE_LISTEN, 0, 115200, 0, BYTES(""), BYTES("\x94\xc3"), "meshtastic", "Meshtastic" },
+    { PROBE_ASK, 0, 115200, 500, BYTES("\xc0\xc0\x08\x73\xc0"), BYTES("\xc0\x08\x46\xc0"),
+      "rnode", "RNode" },
+    { PROBE_ASK, 0, 115200, 500, BYTES("\xc0\x06\x17\xc0"), BYTES("\xc0\x06\x97"),
+      "meshcore-kiss", "MeshCore KISS modem" },
+    { PROBE_ASK, 0, 115200, 2000, BYTES("\x94\xc3\x00\x06\x18\xf8\xac\xd1\x91\x01"),
       BYTES("\x94\xc3\x00"), "meshtastic", "Meshtastic" },
-    { PROBE_ASK, 115200, 500, BYTES("\r\nAT\r\n"), BYTES("+OK"), "rylr998",
-      "REYAX RYLR: its label says which" },
-    { PROBE_ASK, 115200, 500, BYTES("\r\nAT\r\n"), BYTES("\r\nOK"), "rak3172", "RAK3172" },
-    { PROBE_ASK, 9600, 500, BYTES("\r\nAT\r\n"), BYTES("+AT: OK"), "wio-e5", "Seeed Wio-E5" },
-    { PROBE_SETTINGS, 9600, 500, BYTES("\xc1\x00\x09"), BYTES("\xc1\x00\x09"), "ebyte-e22",
-      "Ebyte E22" },
-    { PROBE_SETTINGS, 9600, 500, BYTES("\xc1\x00\x08"), BYTES("\xc1\x00\x08"), "ebyte-e220",
-      "Ebyte E220" },
-    { PROBE_SETTINGS, 9600, 500, BYTES("\xc1\xc1\xc1"), BYTES("\xc0"), "ebyte-e32",
+    { PROBE_ASK, 0, 115200, 500, BYTES("\r\nAT+VER?\r\n"), BYTES("+VER=RYLR998"), "rylr998",
+      "REYAX RYLR998" },
+    { PROBE_ASK, 0, 115200, 500, BYTES("\r\nAT+VER?\r\n"), BYTES("+VER=RYLR498"), "rylr498",
+      "REYAX RYLR498" },
+    { PROBE_ASK, 0, 115200, 500, BYTES("\r\nAT+VER?\r\n"), BYTES("+VER=RYLR89"), "rylr896",
+      "REYAX RYLR896" },
+    { PROBE_ASK, 0, 115200, 500, BYTES("\r\nAT\r\n"), BYTES("+OK"), NULL,
+      "REYAX RYLR of a kind that is not known here" },
+    { PROBE_ASK, 0, 115200, 500, BYTES("\r\nAT\r\n"), BYTES("\r\nOK"), "rak3172", "RAK3172" },
+    { PROBE_ASK, 0, 9600, 500, BYTES("\r\nAT\r\n"), BYTES("+AT: OK"), "wio-e5",
+      "Seeed Wio-E5" },
+    /* In the E22's settings mode the others hear at most and do not send; in theirs it sleeps. */
+    { PROBE_SETTINGS, BOTH_LINES, 9600, 500, BYTES("\xc1\x00\x08"), BYTES("\xc1\x00\x08"),
+      "ebyte-e220", "Ebyte E220" },
+    { PROBE_SETTINGS, BOTH_LINES, 9600, 500, BYTES("\xc1\xc1\xc1"), BYTES("\xc0"), "ebyte-e32",
       "Ebyte E32" },
+    { PROBE_SETTINGS, MODEM_LINE_M1, 9600, 500, BYTES("\xc1\x00\x09"), BYTES("\xc1\x00\x09"),
+      "ebyte-e22", "Ebyte E22" },
 };
+enum { QUESTION_COUNT = sizeof questions / sizeof questions[0] };
 
 static const struct { uint16_t vid, pid; const char *hint; } usb_hints[] = {
     { 0x10c4, 0xea60, "USB-UART CP210x: many ESP32 boards, and bare modules" },
@@ -89,17 +103,28 @@ static void keep(struct probe_result *r, const uint8_t *bytes, size_t len)
     r->heard_len = old_len + len;
 }
 
-static bool recognise(struct probe_result *r, const struct question *q)
+static bool same_question(const struct question *a, const struct question *b)
 {
-    if (!memmem(r->heard, r->heard_len, q->want, q->want_len))
-        return false;
-    r->driver = q->driver;
-    r->what = q->what;
-    r->baud = q->baud;
-    return true;
+    return a->ask == b->ask && a->lines == b->lines && a->baud == b->baud &&
+           a->say_len == b->say_len && memcmp(a->say, b->say, a->say_len) == 0;
 }
 
-/* Reads for so long, or until the answer to q (NULL: any banner) was heard. */
+/* Is what was heard an answer to q? */
+static bool recognise(struct probe_result *r, const struct question *q)
+{
+    for (const struct question *row = q; row < questions + QUESTION_COUNT &&
+                                         same_question(row, q); row++) {
+        if (!memmem(r->heard, r->heard_len, row->want, row->want_len))
+            continue;
+        r->driver = row->driver;
+        r->what = row->what;
+        r->baud = row->baud;
+        return true;
+    }
+    return false;
+}
+
+/* Reads for so long, or until an answer to q was heard. */
 static int hear(struct serial *serial, uint32_t wait_ms, const struct question *q,
                 struct probe_result *r)
 {
@@ -112,11 +137,8 @@ static int hear(struct serial *serial, uint32_t wait_ms, const struct question *
         if (n < 0)
             return n;
         keep(r, buf, (size_t)n);
-        if (q && recognise(r, q))
+        if (recognise(r, q))
             return 0;
-        for (size_t i = 0; !q && questions[i].ask == PROBE_LISTEN; i++)
-            if (recognise(r, &questions[i]))
-                return 0;
     }
     return 0;
 }
@@ -136,29 +158,43 @@ static int put(struct serial *serial, const struct question *q, struct probe_res
     return err == SERIAL_OK ? hear(serial, q->wait_ms, q, r) : err;
 }
 
-static int ask_all(struct serial *serial, enum probe_ask ask, struct probe_result *r)
+/* Sets the mode wires, and drops what the module says of the change. */
+static int set_mode(struct lines *lines, struct serial *serial, uint8_t mode, char *text)
 {
-    for (size_t i = 0; i < sizeof questions / sizeof questions[0] && !r->what; i++) {
-        int err = questions[i].ask == ask ? put(serial, &questions[i], r) : SERIAL_OK;
-        if (err != SERIAL_OK)
-            return err;
-    }
-    return SERIAL_OK;
+    struct probe_result dropped = { .driver = NULL };
+    if (lines_set(lines, serial_fd(serial), mode) == LINES_OK)
+        return hear(serial, MODE_MS, &questions[0], &dropped);
+    (void)snprintf(text, SERIAL_TEXT_LEN, "the mode wires cannot be set");
+    return SERIAL_EOPEN;
 }
 
-static int set_mode(struct lines *lines, struct serial *serial, char *text)
+static int ask_all(struct serial *serial, struct lines *lines, enum probe_ask ask,
+                   struct probe_result *r, char *text)
 {
-    if ((lines->present & (MODEM_LINE_M0 | MODEM_LINE_M1)) != (MODEM_LINE_M0 | MODEM_LINE_M1)) {
+    uint8_t mode = 0;
+    int err = SERIAL_OK;
+    for (size_t i = 0; i < QUESTION_COUNT && !r->driver && err == SERIAL_OK; i++) {
+        const struct question *q = &questions[i];
+        if (q->ask != ask || (i > 0 && same_question(q, q - 1)))
+            continue;
+        if (q->lines != mode)
+            err = set_mode(lines, serial, q->lines, text);
+        mode = q->lines;
+        if (err == SERIAL_OK)
+            err = put(serial, q, r);
+    }
+    if (mode != 0 && err == SERIAL_OK)
+        err = set_mode(lines, serial, 0, text); /* back to work */
+    return err;
+}
+
+static int open_wires(struct lines *lines, struct serial *serial, char *text)
+{
+    if ((lines->present & BOTH_LINES) != BOTH_LINES) {
         (void)snprintf(text, SERIAL_TEXT_LEN, "both mode wires, m0 and m1, must be named");
         return SERIAL_EOPEN;
     }
-    if (lines_open(lines, serial_fd(serial), text) != LINES_OK)
-        return SERIAL_EOPEN;
-    if (lines_set(lines, serial_fd(serial), MODEM_LINE_M0 | MODEM_LINE_M1) != LINES_OK) {
-        (void)snprintf(text, SERIAL_TEXT_LEN, "the mode wires cannot be set");
-        return SERIAL_EOPEN;
-    }
-    return SERIAL_OK;
+    return lines_open(lines, serial_fd(serial), text) == LINES_OK ? SERIAL_OK : SERIAL_EOPEN;
 }
 
 int probe_port(const char *path, const char *wires, enum probe_ask ask,
@@ -172,17 +208,11 @@ int probe_port(const char *path, const char *wires, enum probe_ask ask,
     int err = serial_open(path, ask == PROBE_SETTINGS ? 9600 : 115200, &serial, text);
     if (err != SERIAL_OK)
         return err;
-    if (ask == PROBE_SETTINGS) {
-        err = set_mode(&lines, &serial, text);
-        if (err == SERIAL_OK)
-            err = hear(&serial, MODE_MS, NULL, &r);
-    } else {
-        err = hear(&serial, LISTEN_MS, NULL, &r);
-    }
-    bool said = text[0] != '\0';
-    if (err == SERIAL_OK && ask != PROBE_LISTEN && !r.what)
-        err = ask_all(&serial, ask, &r);
-    if (err != SERIAL_OK && !said)
+    err = ask == PROBE_SETTINGS ? open_wires(&lines, &serial, text)
+                                : hear(&serial, LISTEN_MS, &questions[0], &r);
+    if (err == SERIAL_OK && ask != PROBE_LISTEN && !r.driver)
+        err = ask_all(&serial, &lines, ask, &r, text);
+    if (err != SERIAL_OK && text[0] == '\0')
         (void)snprintf(text, SERIAL_TEXT_LEN, "%s: %s", path, serial_strerror(err));
     lines_close(&lines);
     serial_close(&serial);

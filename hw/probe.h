@@ -25,7 +25,7 @@ enum probe_ask {
 };
 
 struct probe_result {
-    const char *driver; /* that speaks to it; NULL: unknown */
+    const char *driver; /* that speaks to it; NULL: unknown, or none */
     const char *what;   /* one line for people, NULL: unknown */
     uint32_t baud;
     uint8_t heard[PROBE_HEARD_LEN]; /* what came, the last of it */

@@ -99,6 +99,9 @@ static int run_probe(struct keng *k)
     else if (r.driver != NULL)
         keng_say(k, stdout, TEXT_PROBE_FOUND,
                  KENG_ARGS(k->operands[1], r.what, keng_num(r.baud).s, r.driver));
+    else if (r.what != NULL)
+        keng_say(k, stdout, TEXT_PROBE_KIND, KENG_ARGS(k->operands[1], r.what,
+                                                       keng_num(r.baud).s));
     else
         keng_say(k, stdout, ask == PROBE_LISTEN ? TEXT_PROBE_SILENT : TEXT_PROBE_UNKNOWN,
                  KENG_ARGS(k->operands[1], heard));

@@ -287,9 +287,10 @@ static void show(const struct keng *k, const struct setup *s)
         for (size_t i = 0; i < s->pair_count; i++)
             json_object_set_new(conf, s->pairs[i].key, json_string(s->pairs[i].value));
         json_t *json = json_pack("{s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:I,s:b,s:b,s:o}", "name",
-                                 s->modem.name, "driver", s->driver->name, "region", s->region.name, "freq_hz",
-                                 (json_int_t)p.freq_hz, "bw_hz", (json_int_t)p.bw_hz, "sf", p.sf,
-                                 "cr", p.cr, "power_dbm", s->power_dbm, "airtime_us",
+                                 s->modem.name, "driver", s->driver->name, "region",
+                                 s->region.name, "freq_hz", (json_int_t)p.freq_hz, "bw_hz",
+                                 (json_int_t)p.bw_hz, "sf", p.sf, "cr", p.cr, "power_dbm",
+                                 s->power_dbm, "airtime_us",
                                  (json_int_t)lora_airtime_us(&p, TRIAL_LEN), "as_commune", !alone,
                                  "written", k->option[OPT_WRITE] != NULL, "conf", conf);
         if (s->loss_db > 0)

@@ -392,6 +392,8 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(NO_PORTS, "không có cổng nối tiếp nào", "there is no serial port") \
     X(PROBE_FOUND, "{1}: {2}, {3} baud; trong kengd.conf: driver = \"{4}\"", \
       "{1}: {2}, {3} baud; in kengd.conf: driver = \"{4}\"") \
+    X(PROBE_KIND, "{1}: {2}, {3} baud; chưa biết dùng driver nào", \
+      "{1}: {2}, {3} baud; which driver is not known") \
     X(PROBE_SILENT, "{1}: chỉ nghe thì chưa nhận ra (nghe được: {2}); hỏi bằng --ask, --wires", \
       "{1}: not recognised by listening (heard: {2}); ask with --ask, or with --wires") \
     X(PROBE_UNKNOWN, "{1}: không nhận ra (nghe được: {2})", "{1}: not recognised (heard: {2})") \

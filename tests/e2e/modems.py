@@ -4,11 +4,14 @@ import json
 import os
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from rig import Rig, tap_main, wait_for  # noqa: E402
+from rig import WIRED, Rig, drivers, tap_main, wait_for  # noqa: E402
 
 SPEED = 20
+ANSWERING = {"ebyte-e22", "ebyte-e220", "ebyte-e32", "meshcore-kiss", "rak3172", "rnode",
+             "rylr498", "rylr896", "rylr998", "wio-e5"}
 RANGE_KM = "6.5"
 FAR_HZ = 922300000
 REPORTS = 5
@@ -24,25 +27,43 @@ def commune(rig, **more):
 
 
 def probes(tap):
+    """All at once: what each of them says to who only listens, and to who asks."""
     with Rig(speed=1) as rig:
-        rig.start_air(["a", "b"], links=[], modems=[{"name": "a"}, {"name": "b", "modem": "rnode"}])
+        names = drivers()
+        rig.start_air(names, links=[], models={name: name for name in names})
+
+        def probe(name, *how):
+            return rig.run("keng", "modem", "probe", rig.path("ports", name), *how, check=False)
+
+        def listen(name):
+            return json.loads(probe(name, "--json").stdout)["driver"]
+
+        def ask(name):
+            lines = rig.path("ports", name + ".lines")
+            how = ["--wires", "socket:" + lines] if name in WIRED else ["--ask"]
+            return json.loads(probe(name, *how, "--json").stdout)["driver"]
+
+        with ThreadPoolExecutor(len(names)) as pool:
+            listened = dict(zip(names, pool.map(listen, names)))
+            asked = dict(zip(names, pool.map(ask, names)))
+        tap.ok(all(driver in ("", name) for name, driver in listened.items()),
+               "listening alone names no board wrongly", listened)
+        for name, driver in asked.items():
+            tap.ok(driver == name or (driver == "" and name not in ANSWERING),
+                   f"{name}, asked, is named rightly or not at all", driver)
+        done = probe("ebyte-e22")
+        tap.ok(done.returncode == 1 and "--ask" in done.stdout and "--wires" in done.stdout,
+               "who cannot tell says how to ask", done.stdout)
+        tap.ok(not rig.transmissions(), "and none of them has sent anything", rig.transmissions())
         done = rig.run("keng", "modem", "list")
         tap.ok(done.returncode == 0, "the ports of this machine are listed", done.stderr)
-        done = rig.run("keng", "modem", "probe", rig.path("ports", "a"), check=False)
-        tap.ok(done.returncode == 1 and "--ask" in done.stdout,
-               "listening alone finds no silent board, and says how to ask", done.stdout)
-        for name, driver in (("a", "meshcore-kiss"), ("b", "rnode")):
-            found = json.loads(rig.run("keng", "modem", "probe", rig.path("ports", name), "--ask",
-                                       "--json").stdout)
-            tap.ok(found["driver"] == driver, f"asked, a {driver} answers", found)
-        done = rig.run("keng", "modem", "probe", rig.path("ports", "a"), "--wires", "port: m0=dtr",
-                       check=False)
+        done = probe("rnode", "--wires", "port: m0=dtr")
         tap.ok(done.returncode == 1 and "m1" in done.stderr,
                "half of a module's wires are not enough to ask it", done.stderr)
         done = rig.run("keng", "modem", "probe", "/nowhere", check=False)
         tap.ok(done.returncode == 1 and "/nowhere" in done.stderr, "a port that is none is told",
                done.stderr)
-        tap.ok(not rig.transmissions(), "and nothing was sent", rig.transmissions())
+        rig.stop_air()
 
 
 def set_up(tap):
