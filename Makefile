@@ -14,6 +14,8 @@ PACKAGES_BUILD := gcc clang libclang-rt-dev llvm make pkg-config libsodium-dev l
 PACKAGES_TEST := libcmocka-dev postgresql-15 python3 python3-nacl python3-zstandard curl chromium \
 	fonts-dejavu-core mandoc procps time
 PACKAGES := $(PACKAGES_BUILD) $(PACKAGES_TEST)
+# Large, and for `make test-office` alone.
+PACKAGES_OFFICE := libreoffice-calc-nogui libxml2-utils
 
 # ---- flavours -----------------------------------------------------------------
 FLAVOUR ?= release
@@ -203,7 +205,7 @@ fuzz: ## TARGET=frame SECS=60: libFuzzer on one of tests/fuzz/, from its corpus
 	 -artifact_prefix=build/fuzz/$(TARGET)- build/fuzz/$(TARGET) seeds/fuzz/$(TARGET)
 
 # ---- seen to work ---------------------------------------------------------------
-.PHONY: demo demo-built crash-demo bench-console bench-size bench-node bench-sync bench-reconcile bench-truth bench-import bench-modems test-mixed test-modems test-province test-uplink sim-campaign
+.PHONY: demo demo-built crash-demo test-office bench-console bench-size bench-node bench-sync bench-reconcile bench-truth bench-import bench-modems test-mixed test-modems test-province test-uplink sim-campaign
 demo: deps ## handheld, two villages, gateway, province: a storm in three minutes (installs packages)
 	@$(MAKE) --no-print-directory demo-built
 demo-built:
@@ -211,6 +213,9 @@ demo-built:
 	@python3 tests/demo.py
 crash-demo: all ## kill -9 at 100 random moments of a four-node exchange
 	@python3 tests/crash/crash.py --kills 100
+test-office: all ## exports opened by LibreOffice, GeoJSON and CAP against their standards (installs both)
+	@$(MAKE) --no-print-directory deps PACKAGES='$(PACKAGES_OFFICE)'
+	@python3 tests/office/exports.py
 bench-console: $(OUT)/tests/bench/console ## the console's pages with 100,000 reports in the store
 	@$<
 bench-size: $(OUT)/tests/bench/size ## bytes on air of each reference report

@@ -279,7 +279,7 @@ bool export_chat(const struct quick *q, enum language language, struct strbuf *o
     lang_time(q->from_ms, from);
     lang_time(q->until_ms, until);
     export_title(q, language, out);
-    strbuf_putf(out, "\n%s – %s\n", from, until);
+    strbuf_putf(out, "\n%s%s%s\n", q->from_ms > 0 ? from : "", q->from_ms > 0 ? " – " : "", until);
     put_words(lang_text(language, LANG_HAZARD),
               language == LANG_EN ? q->hazard_en : q->hazard_vi, out);
     put_words(lang_text(language, LANG_QUICK_COURSE), q->course, out);

@@ -12,7 +12,7 @@ enum { CHUNK_LEN = 64 * 1024 };
 
 struct sheet {
     lxw_worksheet *sheet;
-    lxw_format *bold, *wrap, *number, *decimal;
+    lxw_format *bold, *wrap, *number, *decimal, *moment;
     enum language language;
     lxw_row_t row;
     lxw_error err; /* the first */
@@ -37,6 +37,17 @@ static void put_number(struct sheet *s, lxw_col_t column, int64_t value, unsigne
                                    decimals ? s->decimal : s->number));
 }
 
+/* A real date, by the clock on the wall, so that it sorts and is shown as the reader's program
+ * shows dates; cells have no zone. */
+static void put_moment(struct sheet *s, lxw_col_t column, int64_t unix_ms)
+{
+    char text[LANG_TIME_LEN];
+    lxw_datetime at = { .year = 0 };
+    lang_time_local(unix_ms, text);
+    if (sscanf(text, "%d-%d-%dT%d:%d", &at.year, &at.month, &at.day, &at.hour, &at.min) == 5)
+        note(s, worksheet_write_datetime(s->sheet, s->row, column, &at, s->moment));
+}
+
 static void put_heads(struct sheet *s, const enum lang_text *heads, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -56,15 +67,16 @@ static void put_field(struct sheet *s, enum lang_text label, const char *text)
 static void put_head(struct sheet *s, const struct quick *q)
 {
     struct strbuf title = { .text = NULL };
-    char from[LANG_TIME_LEN], until[LANG_TIME_LEN], both[3 * LANG_TIME_LEN];
     export_title(q, s->language, &title);
     put_text(s, 0, title.text ? title.text : "", s->bold);
     s->row++;
     strbuf_free(&title);
-    lang_time(q->from_ms, from);
-    lang_time(q->until_ms, until);
-    snprintf(both, sizeof both, "%s – %s", from, until);
-    put_field(s, LANG_QUICK_PERIOD, both);
+    bool begins = q->from_ms > 0; /* a province's books have only an end */
+    put_text(s, 0, lang_text(s->language, begins ? LANG_QUICK_PERIOD : LANG_QUICK_UNTIL), s->bold);
+    if (begins)
+        put_moment(s, 1, q->from_ms);
+    put_moment(s, begins ? 2 : 1, q->until_ms);
+    s->row++;
     put_field(s, LANG_QUICK_COMMUNE_CODE, q->commune_code);
     put_field(s, LANG_HAZARD, s->language == LANG_EN ? q->hazard_en : q->hazard_vi);
     put_field(s, LANG_QUICK_COURSE, q->course);
@@ -99,7 +111,7 @@ static bool put_sums(struct sheet *s, const struct quick *q)
     free(sums);
     worksheet_set_column(s->sheet, 0, 0, 16, NULL);
     worksheet_set_column(s->sheet, 1, 1, 60, NULL);
-    worksheet_set_column(s->sheet, 2, 6, 14, NULL);
+    worksheet_set_column(s->sheet, 2, 6, 17, NULL); /* a date needs 16 */
     return count >= 0;
 }
 
@@ -139,7 +151,7 @@ static bool write_book(const struct quick *q, enum language language, const char
         return false;
     struct sheet s = { .language = language, .bold = workbook_add_format(book),
                        .wrap = workbook_add_format(book), .number = workbook_add_format(book),
-                       .decimal = workbook_add_format(book) };
+                       .decimal = workbook_add_format(book), .moment = workbook_add_format(book) };
     /* The document's own time: two exports of one report are the same file. */
     lxw_doc_properties properties = { .created = (time_t)(q->signed_ms / 1000),
                                       .title = (char *)(uintptr_t)lang_text(language, LANG_QUICK) };
@@ -148,6 +160,8 @@ static bool write_book(const struct quick *q, enum language language, const char
     format_set_text_wrap(s.wrap);
     format_set_num_format(s.number, "#,##0");
     format_set_num_format(s.decimal, "#,##0.0#####");
+    format_set_num_format(s.moment, "dd/mm/yyyy hh:mm");
+    format_set_align(s.moment, LXW_ALIGN_LEFT);
     s.sheet = workbook_add_worksheet(book, lang_text(language, LANG_QUICK));
     put_head(&s, q);
     bool good = put_sums(&s, q);
