@@ -72,7 +72,7 @@ GATEWAY_ASM := $(wildcard gateway/*.S)
 SUPPORT_SRCS := $(wildcard tests/support/*.c)
 SIM_SRCS := $(filter-out $(MAINS),$(wildcard tests/sim/*.c))
 UNIT_SRCS := $(wildcard tests/unit/test_*.c)
-TOOL_SRCS := $(wildcard tests/bench/*.c tests/crash/*.c)
+TOOL_SRCS := $(wildcard tests/bench/*.c tests/crash/*.c tests/office/*.c)
 
 objs = $(patsubst %.c,$(OUT)/%.o,$(filter %.c,$(1))) $(patsubst %.S,$(OUT)/%.o,$(filter %.S,$(1)))
 PROTO_OBJS := $(call objs,$(PROTO_SRCS)) $(OUT)/gen/keng.pb-c.o
@@ -213,9 +213,10 @@ demo-built:
 	@python3 tests/demo.py
 crash-demo: all ## kill -9 at 100 random moments of a four-node exchange
 	@python3 tests/crash/crash.py --kills 100
-test-office: all ## exports opened by LibreOffice, GeoJSON and CAP against their standards (installs both)
+test-office: all $(OUT)/tests/office/cap_judge ## exports opened by LibreOffice, GeoJSON and CAP against their standards (installs both)
 	@$(MAKE) --no-print-directory deps PACKAGES='$(PACKAGES_OFFICE)'
 	@python3 tests/office/exports.py
+	@python3 tests/office/cap.py $(OUT)/tests/office/cap_judge
 bench-console: $(OUT)/tests/bench/console ## the console's pages with 100,000 reports in the store
 	@$<
 bench-size: $(OUT)/tests/bench/size ## bytes on air of each reference report

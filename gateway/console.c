@@ -275,6 +275,7 @@ const struct console_route console_routes[] = {
     { HTTP_POST, "/directives", ACCESS_REVIEW, -1, console_directive },
     { HTTP_GET, "/cap", ACCESS_REVIEW, -1, console_page_cap },
     { HTTP_POST, "/cap", ACCESS_REVIEW, -1, console_cap },
+    { HTTP_GET, "/cap/alert", ACCESS_VIEW, -1, console_cap_alert },
     { HTTP_GET, "/totals", ACCESS_VIEW, LANG_TOTALS_SHORT, console_page_totals },
     { HTTP_GET, "/figure", ACCESS_VIEW, -1, console_page_figure },
     { HTTP_GET, "/quick", ACCESS_VIEW, LANG_QUICK, console_page_quicks },

@@ -138,6 +138,8 @@ void console_map_tile(const struct console_view *view, struct http_answer *answe
 /* An alert of others becomes a directive. */
 void console_page_cap(const struct console_view *view, struct http_answer *answer);
 void console_cap(const struct console_view *view, struct http_answer *answer);
+/* A directive of ours as an alert for others. */
+void console_cap_alert(const struct console_view *view, struct http_answer *answer);
 /* A plain decimal number from 0 to max, or fallback. */
 int64_t console_number(const char *text, int64_t max, int64_t fallback);
 /* Who may use the console, and the newest of the audit trail. */

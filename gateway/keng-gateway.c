@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gateway/alerts.h"
 #include "gateway/bundle.h"
 #include "gateway/console.h"
 #include "gateway/demo_data.h"
@@ -77,7 +78,7 @@ static const struct option_row OPTIONS[] = {
     { 'D', "data", "DIR", "data files (default: $KENG_DATA, ./seeds, /usr/share/keng)" },
     { 'v', "villages", "FILE", "village names (default: HOME/villages.csv, else the demo's)" },
     { 'M', "map", "FILE", "tiles (.mbtiles) or outlines (GeoJSON) for the map; may be repeated" },
-    { 'o', "out", "FILE", "for export: the file to write" },
+    { 'o', "out", "FILE", "for export: the file to write; for alerts: the directory" },
     { 'O', "people", "DIR", "operators and audit trail (default: HOME, or by the ledger)" },
     { 'R', "role", "ROLE", "for operator: view, review, sign or admin" },
     { 'N', "name", "NAME", "for operator: the person's name" },
@@ -90,6 +91,7 @@ static void print_help(void)
     printf("usage: keng-gateway --home DIR [OPTION]...          console of a commune's node\n"
            "       keng-gateway --db FILE --trust FILE.keng ... receiver without a node\n"
            "       keng-gateway export --home DIR --out FILE    all records as one batch file\n"
+           "       keng-gateway alerts --home DIR --out DIR     directives as CAP 1.2 alerts\n"
            "       keng-gateway demo-data --db FILE            a training event, all drills\n"
            "       keng-gateway operator add LOGIN --home DIR --role ROLE [--name NAME]\n"
            "       keng-gateway operator list|role|passwd|off|on ... --home DIR\n"
@@ -660,7 +662,7 @@ static int check_options(const struct options *o)
     if (o->push && !o->home)
         return fail_usage("--push signs with a node's identity: name its home with --home DIR");
     if (o->out)
-        return fail_usage("--out belongs to `keng-gateway export`");
+        return fail_usage("--out belongs to `keng-gateway export` and `keng-gateway alerts`");
     return 0;
 }
 
@@ -708,6 +710,27 @@ static int export_file(const struct options *options)
     if (count < 0)
         return fail(err);
     printf("%s: %lld records\n", options->out, (long long)count);
+    return EXIT_SUCCESS;
+}
+
+static int export_alerts(const struct options *options)
+{
+    static struct gateway g;
+    char err[BUNDLE_ERR_LEN] = "";
+    int64_t count = -1;
+    g.options = *options;
+    g.signal_fd = -1;
+    if (!options->home || !options->out)
+        return fail_usage("alerts needs --home DIR and --out DIR");
+    if (open_ledger(&g, err) == 0 && load_data(&g, err) == 0)
+        count = alerts_export(&g.ledger, g.own_commune, g.villages, options->out, err);
+    ledger_free(&g.ledger);
+    db_close(g.db);
+    catalogue_free(g.catalogue);
+    villages_free(g.villages);
+    if (count < 0)
+        return fail(err);
+    printf("%s: %lld alerts\n", options->out, (long long)count);
     return EXIT_SUCCESS;
 }
 
@@ -767,6 +790,8 @@ int main(int argc, char **argv)
         return serve(&options);
     if (strcmp(command, "export") == 0 && optind + 1 == argc)
         return export_file(&options);
+    if (strcmp(command, "alerts") == 0 && optind + 1 == argc)
+        return export_alerts(&options);
     if (strcmp(command, "demo-data") == 0 && optind + 1 == argc)
         return fill_demo(&options);
     if (strcmp(command, "operator") == 0 && optind + 3 >= argc)

@@ -269,6 +269,7 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(CAP_XML, "Alert, XML")                                                                       \
     X(CAP_READ, "Read")                                                                            \
     X(CAP_BAD, "This alert cannot be taken over")                                                  \
+    X(CAP_AS, "as an alert (CAP 1.2)")                                                             \
     X(CAP_FROM, "Alert of")                                                                        \
     X(MAP, "Map")                                                                                  \
     X(MAP_LIST, "Everything on the map")                                                           \

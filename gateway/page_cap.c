@@ -1,7 +1,8 @@
-/* An alert that others issued is read and becomes the form of a directive. */
+/* An alert that others issued becomes the form of a directive, a directive of ours an alert. */
+#include <stdio.h>
 #include <string.h>
 
-#include "gateway/cap.h"
+#include "gateway/alerts.h"
 #include "gateway/console_page.h"
 
 enum { MS_PER_HOUR = 3600 * 1000, HOURS_MAX = 24 * 30 };
@@ -102,4 +103,35 @@ void console_cap(const struct console_view *view, struct http_answer *answer)
 {
     const char *xml = http_form(view->request, "xml");
     show(view, xml ? xml : "", answer);
+}
+
+struct written {
+    const struct console *console;
+    struct strbuf *out;
+    char identifier[CAP_WORD_LEN];
+    bool good;
+};
+
+static int write_alert(void *ctx, const struct db_record *r)
+{
+    struct written *w = ctx;
+    const struct ledger_commune *c = ledger_get(w->console->ledger, r->commune);
+    w->good = c && alert_of_record(c, r->commune == w->console->own_commune ? w->console->villages
+                                                                           : NULL,
+                                   r, w->out, w->identifier);
+    return 0;
+}
+
+void console_cap_alert(const struct console_view *view, struct http_answer *answer)
+{
+    struct written w = { .console = view->console, .out = &answer->body };
+    if (db_record_get(view->console->ledger->db, view->arrival, write_alert, &w) < 0) {
+        console_message(view, 503, LANG_ERR_DISK, answer);
+    } else if (!w.good) {
+        console_message(view, 404, LANG_ERR_NOT_FOUND, answer);
+    } else {
+        answer->status = 200;
+        answer->content_type = "application/cap+xml";
+        snprintf(answer->file_name, sizeof answer->file_name, "%.50s.xml", w.identifier);
+    }
 }

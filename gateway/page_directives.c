@@ -150,7 +150,9 @@ static int put_directive(void *ctx, const struct db_record *r)
         strbuf_putf(p->out, " · %s ", page_text(p, over ? LANG_OVER_SINCE : LANG_IN_FORCE_UNTIL));
         page_put_time(p, expires_ms);
     }
-    strbuf_putf(p->out, "</p><dl class=\"readers\"><dt>%s</dt><dd>", page_text(p, LANG_READ_BY));
+    strbuf_putf(p->out, " · <a href=\"/cap/alert?arrival=%" PRId64 "\">%s</a></p>"
+                        "<dl class=\"readers\"><dt>%s</dt><dd>", r->arrival,
+                page_text(p, LANG_CAP_AS), page_text(p, LANG_READ_BY));
     put_readers(p, c, sent, &r->ref, &d, true);
     strbuf_putf(p->out, "</dd><dt>%s</dt><dd class=\"warn\">", page_text(p, LANG_NOT_READ_BY));
     put_readers(p, c, sent, &r->ref, &d, false);

@@ -90,7 +90,8 @@ void strbuf_putf(struct strbuf *b, const char *format, ...)
     va_end(args);
 }
 
-/* Length of the well-formed UTF-8 sequence at s, or 0.  Never reads past the NUL. */
+/* Length of the well-formed UTF-8 sequence at s, or 0.  Never reads past the NUL.  U+FFFE and
+ * U+FFFF are no characters, and XML has no place for them. */
 static size_t utf8_sequence_len(const unsigned char *s)
 {
     if (s[0] < 0x80)
@@ -99,7 +100,7 @@ static size_t utf8_sequence_len(const unsigned char *s)
         return (s[1] & 0xc0) == 0x80 ? 2 : 0;
     if (s[0] >= 0xe0 && s[0] <= 0xef) {
         if ((s[1] & 0xc0) != 0x80 || (s[2] & 0xc0) != 0x80 || (s[0] == 0xe0 && s[1] < 0xa0) ||
-            (s[0] == 0xed && s[1] > 0x9f))
+            (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xef && s[1] == 0xbf && s[2] > 0xbd))
             return 0;
         return 3;
     }

@@ -5,6 +5,7 @@ opened by LibreOffice, GeoJSON is held against RFC 7946, alerts against the sche
 """
 import csv
 import os
+import re
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -13,7 +14,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "e2e"))
 import geojson  # noqa: E402
 from console_quick import export  # noqa: E402
 from console_review import MEMBER, Desk, start  # noqa: E402
-from rig import tap_main, Rig, wait_for  # noqa: E402
+from cap import by_xmllint  # noqa: E402
+from rig import Failure, Rig, tap_main, wait_for  # noqa: E402
 from sheets import ENGLISH, VIETNAMESE, Office  # noqa: E402
 
 # What a person may type, and a spreadsheet may take for something else.
@@ -109,6 +111,40 @@ def check_province(tap, office, rig):
     tap.ok(not found, "GeoJSON of the province is valid", "\n".join(found))
 
 
+def check_alerts(tap, rig, lan, pao):
+    """Directives as alerts: by the schema, and taken over by another operator's form."""
+    for fields in ({"village": "1", "hours": "6"}, {"person": str(MEMBER), "hours": "0"},
+                   {"role": "1", "hours": "6", "drill": "1"}):
+        status, body = lan.post("/directives", "/directives", **{
+            "village": "0", "role": "0", "person": "0", "priority": "3",
+            "text": "Sơ tán <ngay> & \"mang\" đèn\nđừng quay lại", **fields})
+        if status != 200:
+            raise Failure(f"a directive is refused: {body[:300]}")
+    wait_for("the directives are in the log",
+             lambda: lan.get("/directives").count("/cap/alert?arrival=") == 3, 60)
+    out = rig.path("alerts")
+    os.mkdir(out)
+    rig.run("keng-gateway", "alerts", "--home", rig.homes["commune"], "--out", out)
+    paths = sorted(os.path.join(out, name) for name in os.listdir(out))
+    verdicts = by_xmllint(os.path.join(HERE, "cap.rng"), paths)
+    tap.ok(len(paths) == 3 and all(verdicts.values()),
+           "every directive is an alert by the schema of CAP 1.2", str(verdicts))
+    texts = []
+    for path in paths:
+        with open(path, encoding="utf-8") as file:
+            texts.append(file.read())
+    tap.ok(sorted(re.search("<scope>(.*?)</scope>", t)[1] for t in texts) ==
+           ["Private", "Public", "Restricted"] and sum("Exercise" in t for t in texts) == 1,
+           "whom it is for and that it is a drill stand in it", "\n".join(texts))
+    for link in re.findall(r"/cap/alert\?arrival=\d+", lan.get("/directives")):
+        if lan.get(link) not in texts:
+            tap.ok(False, "the console hands out the same alert", link)
+    public = next(t for t in texts if "Public" in t)
+    status, body = pao.post("/cap", "/cap", xml=public)
+    tap.ok(status == 200 and "Sơ tán &lt;ngay&gt; &amp; &quot;mang&quot; đèn đừng quay lại – "
+           "Nà Lẹng</textarea>" in body, "and a console takes it over", body[-3000:])
+
+
 def save(rig, desk, number, form):
     path = rig.path("bao-cao." + form)
     with open(path, "wb") as file:
@@ -140,6 +176,9 @@ def exports(tap):
             found = geojson.faults(file.read())
         tap.ok(not found, "GeoJSON of the quick report is valid", "\n".join(found))
         check_province(tap, office, rig)
+        pao = Desk(base)
+        pao.log_in("pao")
+        check_alerts(tap, rig, lan, pao)
 
 
 if __name__ == "__main__":

@@ -93,13 +93,41 @@ static void test_cap_refuses_what_is_no_alert(void **state)
           "<urgency>Past</urgency><certainty>Likely</certainty></info>" TAIL, "severity" },
         { "an expiry without zone", HEAD SENT KIND "<info>" WORDS
           "<expires>2026-11-23T02:00:00</expires></info>" TAIL, "expires" },
-        { "eighteen deep", HEAD "<a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a>", "deep" },
+        { "eighteen deep", HEAD SENT KIND "<s:S xmlns:s=\"http://www.w3.org/2000/09/xmldsig#\">"
+          "<a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a>", "deep" },
+        { "an unknown element", HEAD "<a/>", "no place" },
     };
     (void)state;
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
         if (parse(CASES[i].xml) != -1 || !strstr(err, CASES[i].why))
             fail_msg("%s: %s", CASES[i].name, err);
     }
+}
+
+/* What the standard says in sentences; what its tables say is tried against a schema
+ * (tests/office/cap.py). */
+static void test_cap_keeps_to_the_sentences(void **state)
+{
+    static const struct { const char *from, *to, *why; } CASES[] = {
+        { "VN-LS-2026-0117", "VN LS", "identifier" },
+        { "VN-LS-2026-0117", "", "identifier" },
+        { "VN-LS-2026-0117", "a&amp;b", "identifier" },
+        { "truc@example.vn", "a,b", "sender" },
+        { "Public", "Private", "addresses" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        static const char WHOLE[] = HEAD SENT KIND INFO TAIL;
+        const char *at = strstr(WHOLE, CASES[i].from);
+        char xml[4096];
+        snprintf(xml, sizeof xml, "%.*s%s%s", (int)(at - WHOLE), WHOLE, CASES[i].to,
+                 at + strlen(CASES[i].from));
+        if (parse(xml) != -1 || !strstr(err, CASES[i].why))
+            fail_msg("%s for %s: %s", CASES[i].to, CASES[i].from, err);
+    }
+    assert_int_equal(parse(HEAD SENT "<status>Actual</status><msgType>Alert</msgType>"
+                           "<scope>Private</scope><addresses>\"Lý Thị Mai\"</addresses>" TAIL), 0);
+    assert_string_equal(alert.addresses, "\"Lý Thị Mai\"");
 }
 
 static void test_cap_refuses_what_is_not_for_people(void **state)
@@ -121,6 +149,59 @@ static void test_cap_refuses_what_is_not_for_people(void **state)
     }
     assert_int_equal(parse(HEAD SENT KIND TAIL), 0);
     assert_int_equal(cap_directive(&alert, SENT_MS, &d, &priority, err), -1);
+}
+
+static int write_and_read(const struct cap_outgoing *o, struct strbuf *out)
+{
+    assert_true(cap_write(o, out));
+    return cap_parse(out->text, out->len, &alert, err);
+}
+
+/* Whatever a directive says, others read an alert that says the same, and so do we. */
+static void test_cap_written_is_read_again(void **state)
+{
+    static const uint8_t NETWORK[KENG_NETWORK_ID_LEN] = { 0xab, 0xcd };
+    static const char *const SEVERITIES[] = { "Minor", "Moderate", "Severe", "Extreme" };
+    struct directive d = { .expires_min = 500000, .receipt = true }, again;
+    struct cap_outgoing o = { .directive = &d, .ref = { .author = 9, .seq = 12 },
+                              .sent_ms = SENT_MS, .network_id = NETWORK,
+                              .commune_name = "Xã <Cao> & Minh", .commune_code = "01879",
+                              .village = "", .role = "", .person = "" };
+    uint8_t priority;
+    (void)state;
+    d.text_len = (size_t)snprintf(d.text, sizeof d.text, "%s",
+                                  "Sơ tán ngay <b>\n\"lên\" trường \xef\xbf\xbf");
+    for (o.priority = 0; o.priority < PRIORITY_COUNT; o.priority++) {
+        struct strbuf out = { .text = NULL };
+        d.drill = o.priority % 2;
+        assert_int_equal(write_and_read(&o, &out), 0);
+        assert_string_equal(alert.identifier, "keng.abcd000000000000.9.12");
+        assert_string_equal(alert.sender, "keng.abcd000000000000.9");
+        assert_string_equal(alert.scope, "Public");
+        assert_int_equal(alert.sent_ms, SENT_MS);
+        assert_string_equal(alert.info.severity, SEVERITIES[o.priority]);
+        assert_string_equal(alert.info.areas, o.commune_name);
+        assert_int_equal(cap_directive(&alert, SENT_MS, &again, &priority, err), 0);
+        assert_int_equal(priority, o.priority);
+        assert_int_equal(again.expires_min, d.expires_min);
+        assert_int_equal(again.drill, d.drill);
+        assert_string_equal(again.text, "Sơ tán ngay <b> \"lên\" trường \xef\xbf\xbd\xef\xbf\xbd"
+                            "\xef\xbf\xbd – Xã <Cao> & Minh");
+        strbuf_free(&out);
+    }
+    struct strbuf out = { .text = NULL };
+    o.person = "Lý Thị Mai";
+    o.role = "thành viên";
+    assert_int_equal(write_and_read(&o, &out), 0);
+    assert_string_equal(alert.scope, "Private");
+    assert_string_equal(alert.addresses, "\"Lý Thị Mai\"");
+    strbuf_free(&out);
+    o.person = "";
+    o.village = "Nà Lẹng";
+    assert_int_equal(write_and_read(&o, &out), 0);
+    assert_string_equal(alert.scope, "Restricted");
+    assert_string_equal(alert.info.areas, "Nà Lẹng");
+    strbuf_free(&out);
 }
 
 /* Long texts are cut at a word, and what comes out always fits a record. */
@@ -154,6 +235,8 @@ int main(void)
         cmocka_unit_test(test_cap_prefers_vietnamese),
         cmocka_unit_test(test_cap_exercise_is_a_drill),
         cmocka_unit_test(test_cap_refuses_what_is_no_alert),
+        cmocka_unit_test(test_cap_keeps_to_the_sentences),
+        cmocka_unit_test(test_cap_written_is_read_again),
         cmocka_unit_test(test_cap_refuses_what_is_not_for_people),
         cmocka_unit_test(test_cap_fits_the_air),
     };

@@ -15,6 +15,7 @@
 #include "tests/fuzz/fuzz_api.c"
 #include "tests/fuzz/fuzz_batch.c"
 #include "tests/fuzz/fuzz_batch_file.c"
+#include "tests/fuzz/fuzz_cap.c"
 #include "tests/fuzz/fuzz_catalogue.c"
 #include "tests/fuzz/fuzz_csv.c"
 #include "tests/fuzz/fuzz_frame.c"
@@ -101,6 +102,7 @@ int main(void)
     static struct corpus corpora[] = {
         { "api", fuzz_api, 8 },           { "batch", fuzz_batch, CORPUS_VARIANT_COUNT },
         { "batch_file", fuzz_batch_file, CORPUS_VARIANT_COUNT },
+        { "cap", fuzz_cap, CORPUS_VARIANT_COUNT },
         { "catalogue", fuzz_catalogue, CORPUS_VARIANT_COUNT / 4 },
         { "csv", fuzz_csv, CORPUS_VARIANT_COUNT },
         { "frame", fuzz_frame, CORPUS_VARIANT_COUNT },
