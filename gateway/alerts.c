@@ -21,17 +21,17 @@ bool alert_of_record(const struct ledger_commune *c, const struct villages *vill
     const struct village *village = villages ? villages_get(villages, d.village) : NULL;
     const struct roster_author *person = roster_find(&c->roster, d.person);
     char village_number[16], person_number[16];
-    snprintf(village_number, sizeof village_number, d.village ? "%u" : "", (unsigned)d.village);
-    snprintf(person_number, sizeof person_number, d.person ? "%u" : "", (unsigned)d.person);
+    snprintf(village_number, sizeof village_number, "%u", (unsigned)d.village);
+    snprintf(person_number, sizeof person_number, "%u", (unsigned)d.person);
     struct cap_outgoing o = {
         .directive = &d, .ref = view.ref, .priority = view.priority,
         .sent_ms = view.clock_set ? (KENG_EPOCH_UNIX_S + (int64_t)view.created_min * 60) * 1000
                                   : record->received_ms,
         .network_id = c->info.network_id, .commune_name = c->info.name,
         .commune_code = c->roster.profile.code,
-        .village = village ? village->name : village_number,
+        .village = d.village == 0 ? "" : village ? village->name : village_number,
         .role = d.role ? lang_role(LANG_VI, d.role) : "",
-        .person = d.person && person ? person->entry.name : person_number,
+        .person = d.person == 0 ? "" : person ? person->entry.name : person_number,
     };
     cap_identifier(&o, identifier_out);
     return cap_write(&o, out);

@@ -23,6 +23,8 @@ enum {
     DUTY_PARTS = 10000,
     SECOND_SPARE = 256, /* more than a core keeps free, and what may be on its way to the store */
     CATCH_UP_MS = 60000, /* between two tries of a side that could not take anything */
+    OWED_RETRY_MS = 60000,
+    OWED_AT_ONCE_MAX = 16, /* directives in one receipt */
 };
 
 /* ---- time --------------------------------------------------------------------------- */
@@ -283,6 +285,44 @@ static int make_room(struct node *n, const struct mesh_event *ev)
     return err == STORE_OK && ev->settles ? store_put_settled(n->store, &ev->leaves) : err;
 }
 
+static bool is_box_receipt(const struct node *n, uint16_t author, uint8_t kind)
+{
+    return kind == RECORD_RECEIPT && author == n->settings.node;
+}
+
+/* A directive that asks for it is answered once by the box itself: that it is here, for somebody
+ * who writes on this box.  Whether it was read, only people say. */
+static bool wants_receipt(const struct node *n, const struct record_view *view)
+{
+    struct directive directive;
+    if (view->kind != RECORD_DIRECTIVE || view->encrypted || node_is_local(n, view->ref.author) ||
+        !node_is_local(n, n->settings.node) ||
+        directive_decode(view->body, view->body_len, &directive) != REPORT_OK || !directive.receipt)
+        return false;
+    for (int i = 0; i < n->identity_count; i++) {
+        const struct roster_author *a = roster_find(&n->roster, n->identities[i].number);
+        if (a && directive_is_for(&directive, &a->entry))
+            return true;
+    }
+    return false;
+}
+
+/* The debt is written with the directive and struck off with the receipt, in the same transaction:
+ * no full queue, no refusal and no power cut in between loses it. */
+static int keep_debts(struct node *n, const struct record_view *view)
+{
+    struct receipt receipt;
+    int err = STORE_OK;
+    if (wants_receipt(n, view))
+        err = store_put_owed(n->store, &view->ref);
+    if (!is_box_receipt(n, view->ref.author, view->kind) || view->encrypted ||
+        receipt_decode(view->body, view->body_len, &receipt) != REPORT_OK || receipt.read)
+        return err;
+    for (size_t i = 0; i < receipt.ref_count && err == STORE_OK; i++)
+        err = store_drop_owed(n->store, &receipt.refs[i]);
+    return err;
+}
+
 static int apply_event(struct node *n, const struct node_side *side, const struct mesh_event *ev)
 {
     struct record_view view;
@@ -299,7 +339,7 @@ static int apply_event(struct node *n, const struct node_side *side, const struc
                                    p && p->once[0] ? p->once : NULL, &arrival);
         if (err == STORE_OK && view.kind == RECORD_REVIEW)
             err = store_reviews(n, &view);
-        return err;
+        return err == STORE_OK ? keep_debts(n, &view) : err;
     }
     case MESH_EV_FORK:
         if (record_decode(ev->bytes, ev->len, &view) != RECORD_OK)
@@ -328,6 +368,13 @@ static void answer(struct node *n, struct node_pending *p, json_t *json)
         json_decref(json);
 }
 
+static void refuse(struct node *n, uint64_t now_ms, struct node_pending *p, json_t *json)
+{
+    if (is_box_receipt(n, p->draft.ref.author, p->draft.kind))
+        n->owed_after_ms = now_ms + OWED_RETRY_MS;
+    answer(n, p, json);
+}
+
 static json_t *submitted_json(const struct record_ref *ref, size_t len)
 {
     return json_pack("{s:b, s:i, s:i, s:i, s:i, s:i}", "ok", 1, "author", ref->author, "lane",
@@ -335,43 +382,14 @@ static json_t *submitted_json(const struct record_ref *ref, size_t len)
                      (int)(FRAME_HEADER_LEN + 1 + len));
 }
 
-/* A directive that asks for it is answered once by the box itself: that it is here, for somebody
- * who writes on this box.  Whether it was read, only people say. */
-static void answer_directive(struct node *n, const struct record_view *view)
-{
-    struct directive directive;
-    struct receipt receipt = { .ref_count = 1, .refs = { view->ref } };
-    uint8_t body[RECORD_BODY_LEN_MAX];
-    char once[STORE_ONCE_LEN_MAX + 1];
-    bool ours = false;
-    if (view->encrypted || node_is_local(n, view->ref.author) ||
-        !node_is_local(n, n->settings.node) ||
-        directive_decode(view->body, view->body_len, &directive) != REPORT_OK || !directive.receipt)
-        return;
-    for (int i = 0; i < n->identity_count && !ours; i++) {
-        const struct roster_author *a = roster_find(&n->roster, n->identities[i].number);
-        ours = a && directive_is_for(&directive, &a->entry);
-    }
-    int len = receipt_encode(&receipt, body, sizeof body);
-    if (!ours || len < 0)
-        return;
-    struct record_draft draft = { .ref = { .author = n->settings.node }, .kind = RECORD_RECEIPT,
-                                  .priority = PRIORITY_ROUTINE, .clock_set = node_clock_set(),
-                                  .created_min = node_created_min(), .body = body,
-                                  .body_len = (size_t)len };
-    snprintf(once, sizeof once, "receipt-%u-%u", view->ref.author, view->ref.seq);
-    if (!node_submit(n, 0, 0, &draft, once))
-        fprintf(stderr, "<4>kengd: directive %u-%u is here, and no place to say so\n",
-                view->ref.author, view->ref.seq);
-}
-
 /* The store has spoken about a record: whoever waits for it is told; what it says takes effect. */
-static void settle_record(struct node *n, const struct mesh_event *ev, bool durable)
+static void settle_record(struct node *n, uint64_t now_ms, const struct mesh_event *ev,
+                          bool durable)
 {
     struct node_pending *p = ev->own ? pending_of(n, &ev->ref) : NULL;
     if (!durable) {
         if (p)
-            answer(n, p, node_json_error("disk", "not kept: %s", n->disk_text));
+            refuse(n, now_ms, p, node_json_error("disk", "not kept: %s", n->disk_text));
         return;
     }
     n->last_arrival = store_last_arrival(n->store);
@@ -382,8 +400,7 @@ static void settle_record(struct node *n, const struct mesh_event *ev, bool dura
         apply_root_record(n, &view);
     if (record_is_report(view.kind) && node_is_local(n, view.ref.author))
         open_report(n, &view.ref, AUTHOR_NONE);
-    if (view.kind == RECORD_DIRECTIVE)
-        answer_directive(n, &view);
+    n->owes = n->owes || view.kind == RECORD_DIRECTIVE;
     if (p)
         answer(n, p, submitted_json(&ev->ref, ev->len));
 }
@@ -512,7 +529,7 @@ static bool persist_first(struct node *n, uint64_t now_ms)
     for (size_t i = 0; i < count; i++) {
         mesh_on_persisted(n->mesh, now_ms, events[i].event_id, good);
         if (events[i].type == MESH_EV_STORE)
-            settle_record(n, &events[i], good);
+            settle_record(n, now_ms, &events[i], good);
         if (good)
             tell_sides(n, now_ms, &events[i]);
     }
@@ -607,21 +624,53 @@ static void stage_pending(struct node *n, uint64_t now_ms)
         if (err == MESH_OK)
             p->staged = true;
         else if (err != MESH_EAGAIN)
-            answer(n, p, refusal(err));
+            refuse(n, now_ms, p, refusal(err));
         else if (p->retried && n->store_failing)
-            answer(n, p, node_json_error("disk", "not kept: %s", n->disk_text));
+            refuse(n, now_ms, p, node_json_error("disk", "not kept: %s", n->disk_text));
         else
             p->retried = true; /* the disk may be well again: that is seen by trying */
     }
+}
+
+static void take_debt(void *ctx, const struct record_ref *ref)
+{
+    struct receipt *receipt = ctx;
+    if (receipt->ref_count < OWED_AT_ONCE_MAX)
+        receipt->refs[receipt->ref_count++] = *ref;
+}
+
+/* One receipt at a time, for all that is owed when it is written. */
+static void pay_debts(struct node *n, uint64_t now_ms)
+{
+    struct receipt receipt = { .ref_count = 0 };
+    uint8_t body[RECORD_BODY_LEN_MAX];
+    if (!n->owes || now_ms < n->owed_after_ms)
+        return;
+    for (int i = 0; i < NODE_PENDING_COUNT_MAX; i++)
+        if (n->pending[i].used && is_box_receipt(n, n->pending[i].draft.ref.author,
+                                                 n->pending[i].draft.kind))
+            return;
+    if (store_each_owed(n->store, take_debt, &receipt) != STORE_OK)
+        return; /* what ails the store is told where it is written */
+    n->owes = receipt.ref_count > 0;
+    int len = n->owes ? receipt_encode(&receipt, body, sizeof body) : -1;
+    if (len < 0)
+        return;
+    struct record_draft draft = { .ref = { .author = n->settings.node }, .kind = RECORD_RECEIPT,
+                                  .priority = PRIORITY_ROUTINE, .clock_set = node_clock_set(),
+                                  .created_min = node_created_min(), .body = body,
+                                  .body_len = (size_t)len };
+    node_submit(n, now_ms, 0, &draft, NULL); /* no place: the next drain tries again */
 }
 
 void node_drain(struct node *n, uint64_t now_ms)
 {
     for (size_t i = 0; i < n->side_count; i++)
         mesh_set_clock(n->sides[i].mesh, node_created_min(), node_clock_set());
-    do
+    do {
+        pay_debts(n, now_ms);
         stage_pending(n, now_ms);
-    while (persist(n, now_ms));
+    } while (persist(n, now_ms));
     follow_reports(n);
 }
 
@@ -939,6 +988,7 @@ int node_open(struct node *n, const char *home, unsigned speed, uint64_t now_ms,
     struct batch_reader reader;
     int result = -1;
     n->speed = speed;
+    n->owes = true;
     n->numbers.fd = -1;
     snprintf(path, sizeof path, "%s/kengd.conf", home);
     if (read_boot_id(n) < 0) {

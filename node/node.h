@@ -80,6 +80,8 @@ struct node {
     size_t open_count;
     uint32_t state_changes_seen;
     int64_t last_arrival;
+    bool owes;              /* receipts, perhaps: the store knows */
+    uint64_t owed_after_ms; /* not before: the last try failed */
 
     /* The one listener: an answer to a waiting client, a report whose state changed. */
     void *listener;

@@ -64,6 +64,9 @@ int store_put_fork(struct store *s, const struct record_view *view, int64_t rece
 int store_drop_record(struct store *s, const struct record_ref *ref);
 /* Everything in ref's log up to it counts as held; a lower number than before changes nothing. */
 int store_put_settled(struct store *s, const struct record_ref *ref);
+/* A directive that asked for a receipt is here, and none is: until one is stored. */
+int store_put_owed(struct store *s, const struct record_ref *ref);
+int store_drop_owed(struct store *s, const struct record_ref *ref);
 /* Keeps the newest of one reviewer, of several the one heard last. */
 int store_put_review(struct store *s, const struct record_ref *of,
                      const struct store_review *review);
@@ -92,6 +95,8 @@ int64_t store_last_arrival(struct store *s);
 
 typedef void (*store_ref_fn)(void *ctx, const struct record_ref *ref);
 int store_each_settled(struct store *s, store_ref_fn fn, void *ctx);
+/* Ascending. */
+int store_each_owed(struct store *s, store_ref_fn fn, void *ctx);
 /* How many records there are, or negative. */
 int64_t store_record_count(struct store *s);
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum {
-    SCHEMA_VERSION = 3,
+    SCHEMA_VERSION = 4,
     CACHE_KIB = 160, /* a node has little memory and few hot pages */
     BUSY_TIMEOUT_MS = 2000,
     URI_LEN_MAX = 3 * 4096 + 32,
@@ -34,16 +34,18 @@ static const char *const MIGRATIONS[SCHEMA_VERSION] = {
     " PRIMARY KEY(boot, minute_ms)) WITHOUT ROWID;",
     "ALTER TABLE review ADD COLUMN by_seq INTEGER NOT NULL DEFAULT 0;",
     "CREATE TABLE settled(log INTEGER PRIMARY KEY, seq INTEGER NOT NULL);",
+    "CREATE TABLE owed(log INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY(log, seq))"
+    " WITHOUT ROWID;",
 };
 
 enum statement {
     ST_BEGIN, ST_COMMIT, ST_ROLLBACK,
     ST_PUT_RECORD, ST_DROP_RECORD, ST_DROP_REVIEW, ST_PUT_SETTLED, ST_PUT_FORK, ST_PUT_REVIEW,
-    ST_PUT_CARRIED,
+    ST_PUT_CARRIED, ST_PUT_OWED, ST_DROP_OWED,
     ST_PUT_AIRTIME, ST_TRIM_AIRTIME, ST_EACH_AIRTIME,
     ST_LOAD, ST_FIND_ONCE, ST_FIND_REVIEW,
     ST_EACH_RECORD, ST_FIND_RECORD, ST_RECORDS_AFTER, ST_RECORDS_OF, ST_LAST_ARRIVAL,
-    ST_EACH_SETTLED, ST_RECORD_COUNT,
+    ST_EACH_SETTLED, ST_EACH_OWED, ST_RECORD_COUNT,
     ST_COUNT,
 };
 
@@ -78,7 +80,10 @@ static const char *const SQL[ST_COUNT] = {
     [ST_RECORDS_OF] = "SELECT " RECORD_COLUMNS " FROM record WHERE log = ?"
                       " ORDER BY seq DESC LIMIT ?",
     [ST_LAST_ARRIVAL] = "SELECT max(arrival) FROM record",
+    [ST_PUT_OWED] = "INSERT OR IGNORE INTO owed(log, seq) VALUES(?,?)",
+    [ST_DROP_OWED] = "DELETE FROM owed WHERE log = ? AND seq = ?",
     [ST_EACH_SETTLED] = "SELECT log, seq FROM settled",
+    [ST_EACH_OWED] = "SELECT log, seq FROM owed ORDER BY log, seq",
     [ST_RECORD_COUNT] = "SELECT count(*) FROM record",
 };
 
@@ -316,6 +321,16 @@ int store_drop_record(struct store *s, const struct record_ref *ref)
 int store_put_settled(struct store *s, const struct record_ref *ref)
 {
     return run_ref(s, ST_PUT_SETTLED, ref, "write what is settled");
+}
+
+int store_put_owed(struct store *s, const struct record_ref *ref)
+{
+    return run_ref(s, ST_PUT_OWED, ref, "write what is owed");
+}
+
+int store_drop_owed(struct store *s, const struct record_ref *ref)
+{
+    return run_ref(s, ST_DROP_OWED, ref, "drop what was owed");
 }
 
 int store_put_record(struct store *s, const struct record_view *view, int64_t received_ms,
@@ -581,6 +596,12 @@ int store_each_settled(struct store *s, store_ref_fn fn, void *ctx)
 {
     struct ref_rows rows = { .fn = fn, .ctx = ctx };
     return each_row(s, s->statements[ST_EACH_SETTLED], ref_row, &rows);
+}
+
+int store_each_owed(struct store *s, store_ref_fn fn, void *ctx)
+{
+    struct ref_rows rows = { .fn = fn, .ctx = ctx };
+    return each_row(s, s->statements[ST_EACH_OWED], ref_row, &rows);
 }
 
 struct airtime_rows { store_airtime_fn fn; void *ctx; };

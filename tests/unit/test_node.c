@@ -304,6 +304,59 @@ static void test_node_box_says_once_that_it_holds_a_directive(void **state)
     assert_int_equal(count_kind(s, COMMUNE_MEMBER, RECORD_RECEIPT), 0);
 }
 
+/* Submits until no place is left: what the box itself has to say finds none. */
+static void fill_places(struct bench *b, struct station *s)
+{
+    uint8_t body[RECORD_BODY_LEN_MAX];
+    struct record_draft draft = { .ref = { .author = COMMUNE_MEMBER }, .kind = RECORD_DAMAGE,
+                                  .body = body, .body_len = commune_damage(1, body) };
+    while (node_submit(&s->node, b->now_ms, 0, &draft, NULL))
+        ;
+}
+
+static void test_node_receipt_survives_full_places_and_restarts(void **state)
+{
+    struct bench *b = *state;
+    struct station *s = &b->village;
+    struct record_ref late[] = { { .author = COMMUNE_GATEWAY, .seq = 70 },
+                                 { .author = COMMUNE_GATEWAY, .seq = 71 } };
+    fill_places(b, s);
+    direct(b, 1, (struct directive){ .receipt = true });
+    assert_int_equal(count_kind(s, COMMUNE_NODE, RECORD_RECEIPT), 1);
+    /* What a power cut leaves that came between two directives and their receipts. */
+    assert_int_equal(store_begin(s->node.store), STORE_OK);
+    assert_int_equal(store_put_owed(s->node.store, &late[1]), STORE_OK);
+    assert_int_equal(store_put_owed(s->node.store, &late[0]), STORE_OK);
+    assert_int_equal(store_commit(s->node.store), STORE_OK);
+    stop(s);
+    start(b, s);
+    node_drain(&s->node, b->now_ms);
+    assert_int_equal(count_kind(s, COMMUNE_NODE, RECORD_RECEIPT), 2); /* one for both */
+    stop(s);
+    start(b, s);
+    assert_int_equal(count_kind(s, COMMUNE_NODE, RECORD_RECEIPT), 2);
+}
+
+/* While the disk fails nothing is believed, and nothing is asked of it without end. */
+static void test_node_receipt_waits_for_the_disk(void **state)
+{
+    struct bench *b = *state;
+    struct station *s = &b->village;
+    struct record_ref of = { .author = COMMUNE_GATEWAY, .seq = 70 };
+    assert_int_equal(store_begin(s->node.store), STORE_OK);
+    assert_int_equal(store_put_owed(s->node.store, &of), STORE_OK);
+    assert_int_equal(store_commit(s->node.store), STORE_OK);
+    s->node.owes = true;
+    limit_files(0);
+    node_drain(&s->node, b->now_ms);
+    node_drain(&s->node, b->now_ms);
+    limit_files(RLIM_INFINITY);
+    assert_int_equal(count_kind(s, COMMUNE_NODE, RECORD_RECEIPT), 0);
+    b->now_ms += 120000;
+    node_drain(&s->node, b->now_ms);
+    assert_int_equal(count_kind(s, COMMUNE_NODE, RECORD_RECEIPT), 1);
+}
+
 static void test_node_airtime_of_another_boot_counts_as_just_spent(void **state)
 {
     struct bench *b = *state;
@@ -682,6 +735,8 @@ int main(void)
         NODE_TEST(test_node_restart_equals),
         NODE_TEST(test_node_who_carried_a_report_survives_a_restart),
         NODE_TEST(test_node_box_says_once_that_it_holds_a_directive),
+        NODE_TEST(test_node_receipt_survives_full_places_and_restarts),
+        NODE_TEST(test_node_receipt_waits_for_the_disk),
         NODE_TEST(test_node_airtime_of_another_boot_counts_as_just_spent),
         NODE_TEST(test_node_store_behind_its_numbers_writes_nothing_new),
         NODE_TEST(test_node_killed_at_any_file_length_uses_no_number_twice),

@@ -419,7 +419,7 @@ static void test_store_refuses_what_is_not_its_own(void **state)
     assert_int_equal(store_open(path, network, &none, text), STORE_EVERSION);
     assert_non_null(strstr(text, "newer kengd"));
     assert_non_null(strstr(text, "99"));
-    run_sql("PRAGMA user_version = 3");
+    run_sql("PRAGMA user_version = 4");
     open_store(); /* neither refusal changed anything */
     assert_true(holds(11, 0, 1));
     assert_null(none);
