@@ -274,7 +274,7 @@ static nfds_t fill_fds(struct program *p)
         p->fds[count++] = (struct pollfd){ .fd = p->clients[i].fd, .events = POLLIN };
     for (uint32_t i = 0; i < p->ka.config.modem_count; i++) {
         const struct keng_air_modem *m = &p->ka.modems[i];
-        short events = emu_in_room(&m->emu) > 0 ? POLLIN : 0;
+        short events = emu_in_room(&m->emu) > m->in_len ? POLLIN : 0;
         if (m->out_len > 0)
             events |= POLLOUT;
         p->fds[count++] = (struct pollfd){ .fd = m->master_fd, .events = events };

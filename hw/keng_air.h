@@ -71,6 +71,10 @@ struct keng_air_modem {
     int master_fd, slave_fd;      /* -1 when unplugged */
     int lines_listen_fd, lines_fd; /* wires beside the port; -1 without such */
     uint8_t lines_told;           /* of our outputs, to that socket */
+    uint8_t lines_set;            /* by the host */
+    uint64_t hold_until_us;       /* until then what the host writes waits */
+    uint8_t in[EMU_IN_LEN];       /* read from the pty, not yet on the line */
+    size_t in_len;
     struct emu emu;
     uint8_t out[KENG_AIR_OUT_LEN]; /* through the line, not yet taken by the pty */
     size_t out_len;
@@ -116,6 +120,8 @@ void keng_air_unplug(struct keng_air *ka, struct keng_air_modem *m);
 int keng_air_lines_open(struct keng_air *ka, struct keng_air_modem *m)
     __attribute__((warn_unused_result));
 void keng_air_lines_close(struct keng_air *ka, struct keng_air_modem *m);
+/* A host waits before it writes by new wires.  That wait is lost where both come to light at once,
+ * in a program that stood still meanwhile: so what is written waits from the wires on. */
 void keng_air_lines_pump(struct keng_air *ka, struct keng_air_modem *m);
 
 /* One line per transmission, and the law's verdict on it. */

@@ -6,6 +6,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+enum { HOLD_US = 40000 };
+
 static int socket_path(const struct keng_air *ka, const struct keng_air_modem *m,
                        struct sockaddr_un *addr_out)
 {
@@ -69,8 +71,12 @@ void keng_air_lines_pump(struct keng_air *ka, struct keng_air_modem *m)
     accept_host(m);
     ssize_t n;
     while (m->lines_fd >= 0 && (n = recv(m->lines_fd, bytes, sizeof bytes, 0)) != -1) {
-        for (ssize_t i = 0; i < n; i++)
+        for (ssize_t i = 0; i < n; i++) {
+            if (bytes[i] != m->lines_set)
+                m->hold_until_us = ka->now_us + HOLD_US;
+            m->lines_set = bytes[i];
             emu_set_lines(&m->emu, ka->now_us, bytes[i]);
+        }
         if (n == 0)
             drop_host(m); /* the wires stay as they were */
     }

@@ -111,7 +111,8 @@ static void close_pty(struct keng_air_modem *m)
     if (m->master_fd >= 0)
         (void)close(m->master_fd);
     m->slave_fd = m->master_fd = -1;
-    m->out_len = 0;
+    m->out_len = m->in_len = 0;
+    m->hold_until_us = 0;
 }
 
 int keng_air_plug(struct keng_air *ka, struct keng_air_modem *m, char text[KENG_AIR_TEXT_LEN])
@@ -158,21 +159,32 @@ static uint32_t host_baud(const struct keng_air_modem *m)
     return 0; /* whatever it is, it is not ours */
 }
 
-static void pump_in(struct keng_air *ka, struct keng_air_modem *m)
+static void read_in(struct keng_air *ka, struct keng_air_modem *m)
 {
-    uint8_t buf[EMU_IN_LEN];
     size_t room = emu_in_room(&m->emu);
-    if (room == 0)
+    if (room <= m->in_len)
         return;
-    ssize_t n = read(m->master_fd, buf, room);
+    ssize_t n = read(m->master_fd, m->in + m->in_len, room - m->in_len);
     if (n > 0) {
-        size_t taken = emu_on_bytes(&m->emu, ka->now_us, buf, (size_t)n);
-        assert(taken == (size_t)n);
-        (void)taken;
+        m->in_len += (size_t)n;
     } else if (n < 0 && errno != EAGAIN && errno != EINTR) {
         (void)fprintf(stderr, "keng-air: %s: %s\n", m->config->name, strerror(errno));
         ka->quit = true;
     }
+}
+
+/* Bytes are read before the wires are looked at: whatever wires they were written by is known
+ * then. */
+static void pump_in(struct keng_air *ka, struct keng_air_modem *m)
+{
+    read_in(ka, m);
+    keng_air_lines_pump(ka, m);
+    if (m->in_len == 0 || ka->now_us < m->hold_until_us)
+        return;
+    size_t taken = emu_on_bytes(&m->emu, ka->now_us, m->in, m->in_len);
+    assert(taken == m->in_len);
+    (void)taken;
+    m->in_len = 0;
 }
 
 /* True when more was taken from the modem. */
@@ -218,7 +230,6 @@ void keng_air_pump(struct keng_air *ka)
         if (m->master_fd < 0)
             continue;
         emu_set_host_baud(&m->emu, host_baud(m));
-        keng_air_lines_pump(ka, m);
         pump_in(ka, m);
         do
             emu_run(&m->emu, ka->now_us);
@@ -237,6 +248,8 @@ uint64_t keng_air_next_us(const struct keng_air *ka)
         uint64_t next_us = emu_next_us(&m->emu);
         uint64_t out_us = m->out_len == 0 ? emu_output_us(&m->emu) : EMU_NEVER;
         at_us = next_us < at_us ? next_us : at_us;
+        if (m->in_len > 0 && m->hold_until_us < at_us)
+            at_us = m->hold_until_us;
         at_us = out_us < at_us ? out_us : at_us;
     }
     return at_us;

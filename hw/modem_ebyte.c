@@ -102,6 +102,7 @@ struct driver {
     bool aux_stuck;          /* was low for too long: not looked at before it has risen */
     bool waited_for_aux;     /* longer than a change of mode takes */
     bool heard_since_aux;    /* bytes came while it was low */
+    bool reply_garbled;      /* more came than an answer; told */
     uint8_t reply_len;
     uint8_t reply[REPLY_LEN];
 
@@ -185,6 +186,7 @@ static void begin_step(struct driver *d, uint64_t now_ms, enum step step)
     d->step = step;
     d->try_count = 1;
     d->reply_len = 0;
+    d->reply_garbled = false;
     if (step == STEP_ENTER) {
         set_lines(d, now_ms, ebyte_config_lines(d->family->kind));
     } else if (step == STEP_LEAVE) {
@@ -352,7 +354,8 @@ static void on_reply_byte(struct driver *d, uint64_t now_ms, uint8_t byte)
     if (d->reply_len == sizeof d->reply) { /* garbage; its second half may hold the answer */
         d->reply_len /= 2;
         memmove(d->reply, d->reply + d->reply_len, d->reply_len);
-        d->kit.stats.garbled++;
+        d->kit.stats.garbled += !d->reply_garbled;
+        d->reply_garbled = true;
     }
     d->reply[d->reply_len++] = byte;
     find_reply(d, now_ms);
@@ -398,6 +401,13 @@ static void poll_decoder(struct driver *d, uint64_t now_ms)
 static bool aux_is_low(const struct driver *d)
 {
     return d->aux_low && !d->aux_stuck && (d->settings.lines & MODEM_LINE_AUX);
+}
+
+/* When a half-read frame is given up: while AUX is low the modem has more to say, which a busy
+ * computer in between may hold up. */
+static uint64_t give_up_ms(const struct driver *d)
+{
+    return d->silence_ms + (aux_is_low(d) ? AUX_LOW_MS_MAX : 0);
 }
 
 /* When the registers are to be looked at again: not while a frame is half-heard or the modem is at
@@ -661,6 +671,8 @@ static size_t driver_on_bytes(void *state, uint64_t now_ms, const uint8_t *buf, 
         if (d->step == STEP_VERSION || d->step == STEP_READ) {
             on_reply_byte(d, now_ms, buf[taken]);
         } else if (d->step == STEP_IDLE || d->step == STEP_ENTER) {
+            if (now_ms >= d->silence_ms && !pieces_waiting(&d->decoder))
+                pieces_on_silence(&d->decoder);
             pieces_put(&d->decoder, buf[taken]);
             poll_decoder(d, now_ms);
             d->silence_ms = now_ms + SILENCE_MS;
@@ -683,6 +695,7 @@ static void driver_on_lines(void *state, uint64_t now_ms, uint8_t lines)
         return;
     }
     d->aux_stuck = false;
+    d->silence_ms = d->silence_ms > now_ms + SILENCE_MS ? d->silence_ms : now_ms + SILENCE_MS;
     if ((d->step == STEP_ENTER || d->step == STEP_LEAVE) && d->waited_for_aux)
         d->step_deadline_ms = now_ms + AUX_MS;
     if (d->tx_state == TX_ON_AIR && now_ms >= d->tx_line_ms) {
@@ -711,7 +724,7 @@ static void driver_on_time(void *state, uint64_t now_ms)
     struct driver *d = state;
     if (d->mode == MODE_CLOSED || !modem_kit_has_room(&d->kit))
         return;
-    if (pieces_waiting(&d->decoder) && now_ms >= d->silence_ms) {
+    if (pieces_waiting(&d->decoder) && now_ms >= give_up_ms(d)) {
         pieces_on_silence(&d->decoder);
         poll_decoder(d, now_ms);
         d->silence_ms = now_ms + SILENCE_MS;
@@ -774,7 +787,7 @@ static uint64_t driver_next_deadline(const void *state)
     if (d->mode == MODE_CLOSED)
         return at_ms;
     if (pieces_waiting(&d->decoder))
-        at_ms = d->silence_ms;
+        at_ms = give_up_ms(d);
     if (d->tx_state == TX_ON_AIR)
         at_ms = earlier(at_ms, d->tx_latest_ms);
     if (d->step != STEP_IDLE)

@@ -106,6 +106,8 @@ void pieces_decoder_init(struct pieces_decoder *d, bool has_trailer)
 void pieces_put(struct pieces_decoder *d, uint8_t byte)
 {
     assert(d->len < sizeof d->bytes);
+    d->noise = d->noise && !d->silent;
+    d->silent = false;
     d->bytes[d->len++] = byte;
 }
 
@@ -115,29 +117,36 @@ static void drop(struct pieces_decoder *d, size_t len)
     memmove(d->bytes, d->bytes + len, d->len);
 }
 
-/* Puts a piece's data where it belongs; true when its frame is whole.  A piece that does not go on
- * where the last one ended starts anew or is of no use: the one between was lost. */
+/* Puts a piece's data where it belongs; true when that shows that a frame, this one or the one
+ * before, stays incomplete.  A piece that does not go on where the last one ended starts anew or is
+ * of no use: the one between was lost. */
 static bool assemble(struct pieces_decoder *d, const uint8_t *piece, size_t data_len)
 {
     uint8_t index = piece[AT_INDEX] >> 4, count = piece[AT_INDEX] & 15;
+    bool told = d->lost, cut = false;
+    d->noise = false;
     if (index == 0) {
+        cut = d->count > 0;
         d->tag = piece[AT_TAG];
         d->count = count;
         d->next = 0;
         d->frame_len = 0;
+        d->lost = false;
     }
     if (index != d->next || count != d->count || piece[AT_TAG] != d->tag ||
         d->frame_len + data_len > sizeof d->frame) {
         d->count = 0;
-        return false;
+        d->lost = true;
+        return !told;
     }
     memcpy(d->frame + d->frame_len, piece + PIECES_HEAD_LEN, data_len);
     d->frame_len = (uint16_t)(d->frame_len + data_len);
     d->next++;
     if (d->next < d->count)
-        return false;
+        return cut && !told;
     d->count = 0;
-    return (uint8_t)crc16(d->frame, d->frame_len) == d->tag;
+    d->frame_due = (uint8_t)crc16(d->frame, d->frame_len) == d->tag;
+    return (cut && !told) || !d->frame_due;
 }
 
 /* The piece at the beginning of bytes: its length; 0: not all here yet; negative: there is none. */
@@ -183,11 +192,16 @@ enum pieces_verdict pieces_poll(struct pieces_decoder *d)
         if (len == 0)
             return PIECES_MORE;
         drop(d, len > 0 ? (size_t)len : 1);
-        if (len < 0)
+        if (len < 0 && d->noise)
+            continue;
+        if (len < 0) {
+            d->noise = d->lost = true;
             return PIECES_GARBLED;
-        d->frame_due = assemble(d, piece, (size_t)len - PIECES_OVERHEAD_LEN);
+        }
         d->trailer_due = d->has_trailer;
         d->trailer_seen = false;
+        if (assemble(d, piece, (size_t)len - PIECES_OVERHEAD_LEN))
+            return PIECES_GARBLED;
     }
 }
 
@@ -203,4 +217,5 @@ void pieces_on_silence(struct pieces_decoder *d)
     if (d->len > 0)
         d->bytes[0] = (uint8_t)~PIECES_SYNC;
     d->trailer_due = false;
+    d->silent = true;
 }

@@ -40,6 +40,9 @@ struct pieces_decoder {
     bool frame_due;    /* frame is whole, its trailer is not yet here */
     bool trailer_seen; /* of the frame just told: trailer holds its last one */
     uint8_t trailer;
+    bool noise;        /* the bytes that were dropped before this one are told */
+    bool lost;         /* and that the frame which pieces belong to is incomplete */
+    bool silent;       /* since the last byte */
     uint8_t tag, count, next; /* of the frame being put together; count 0: none */
     uint16_t frame_len;
     uint8_t frame[PIECES_FRAME_LEN_MAX];
@@ -50,7 +53,7 @@ struct pieces_decoder {
 enum pieces_verdict {
     PIECES_MORE,    /* nothing to be had before the next byte */
     PIECES_FRAME,   /* frame, frame_len, trailer_seen */
-    PIECES_GARBLED, /* a byte that belongs to no piece was dropped */
+    PIECES_GARBLED, /* bytes that belong to no piece, or a frame that stays incomplete; once each */
 };
 
 /* How many pieces of at most piece_len_max bytes each a frame of len bytes makes. */

@@ -455,6 +455,28 @@ static void test_ebyte_aux_makes_the_end_of_a_frame_known_earlier(void **state)
     assert_true(took_us[1] > 2 * RIG_S);
 }
 
+/* A frame that the computer in between held up in its middle: with AUX low more is to come; without
+ * it is given up, and counted once. */
+static void test_ebyte_half_a_frame_waits_while_aux_is_low(void **state)
+{
+    static const uint8_t first[] = { 0x16, 0x01, 0x06, 0x00, 0x96, 0xc1 };
+    static const uint8_t rest[] = { 0xc0, 0xc3, 0xc2, 0x30, 0x37, 0x17, 0x62, 0x0c, 0xa6 };
+    (void)state;
+    for (unsigned low = 0; low < 2; low++) {
+        struct modem_stats stats;
+        make_ready(&emu_ebyte_e22_model, 0);
+        struct rig_side *s = &rig.sides[0];
+        modem_on_lines(&s->modem, rig.now_us / MS, low ? 0 : MODEM_LINE_AUX);
+        rig_give(s, first, sizeof first);
+        rig_run_until(&rig, rig.now_us + RIG_S / 2);
+        rig_give(s, rest, sizeof rest);
+        rig_run_until(&rig, rig.now_us + RIG_S / 2);
+        modem_stats(&s->modem, &stats);
+        assert_int_equal(s->event_count[MODEM_EV_RX], low);
+        assert_int_equal(stats.garbled, low ? 0 : 2); /* cut in two by the silence */
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -473,6 +495,7 @@ int main(void)
         cmocka_unit_test(test_ebyte_restart_is_seen_by_aux),
         cmocka_unit_test(test_ebyte_networks_do_not_hear_each_other),
         cmocka_unit_test(test_ebyte_aux_makes_the_end_of_a_frame_known_earlier),
+        cmocka_unit_test(test_ebyte_half_a_frame_waits_while_aux_is_low),
     };
     return cmocka_run_group_tests_name("ebyte_modem", tests, NULL, NULL);
 }

@@ -118,7 +118,11 @@ static void test_pieces_are_found_again_behind_garbage(void **state)
         poll_all();
     }
     assert_int_equal(frames, 2);
-    assert_true(garbled >= sizeof junk);
+    assert_int_equal(garbled, 1);
+    give(junk + 1, 2);
+    pieces_on_silence(&decoder);
+    give(junk + 1, 2);
+    assert_int_equal(garbled, 3); /* silence parts them */
 }
 
 /* Each byte lost, and each bit flipped: that frame does not come, or comes unaltered; the next
@@ -150,6 +154,7 @@ static void test_pieces_damaged_anywhere_spoil_nothing_else(void **state)
         give(good, good_len);
         assert_int_equal(frames, 1);
         assert_memory_equal(last, next, sizeof next);
+        assert_int_equal(garbled, 1); /* the frame, not its bytes */
     }
 }
 
@@ -166,8 +171,13 @@ static void test_pieces_of_two_frames_are_not_mixed(void **state)
     give(other + 58, n - 58); /* the second half of another */
     give(out + 58, n - 58);
     assert_int_equal(frames, 0);
+    assert_int_equal(garbled, 1);
     give(out, n);
     assert_int_equal(frames, 1);
+    give(out, 58);
+    give(out, n); /* begun and not ended, then sent again */
+    assert_int_equal(frames, 2);
+    assert_int_equal(garbled, 2);
 }
 
 static void test_pieces_carry_their_trailers(void **state)
