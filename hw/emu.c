@@ -5,6 +5,7 @@
 
 #include "hw/emu_ebyte.h"
 #include "hw/emu_kiss.h"
+#include "hw/emu_meshtastic.h"
 #include "hw/emu_rak3172.h"
 #include "hw/emu_reyax.h"
 #include "hw/emu_rnode.h"
@@ -38,6 +39,7 @@ static const struct emu_model *const models[] = {
     &emu_wio_e5_model,
 
     /* mesh firmwares and amateur TNCs */
+    &emu_meshtastic_model,
 };
 
 const struct emu_model *emu_model_at(size_t index)

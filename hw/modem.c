@@ -8,6 +8,7 @@
 
 #include "hw/modem_ebyte.h"
 #include "hw/modem_kiss.h"
+#include "hw/modem_meshtastic.h"
 #include "hw/modem_rak3172.h"
 #include "hw/modem_reyax.h"
 #include "hw/modem_rnode.h"
@@ -33,6 +34,7 @@ static const struct modem_driver *const drivers[] = {
     &modem_wio_e5_driver,
 
     /* mesh firmwares and amateur TNCs */
+    &modem_meshtastic_driver,
 };
 
 const struct modem_driver *modem_driver_at(size_t index)

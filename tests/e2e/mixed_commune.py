@@ -1,4 +1,4 @@
-"""mixed_commune.py - ten boxes with every driver there is, through real daemons (TAP).
+"""mixed_commune.py - eleven boxes with every driver there is, through real daemons (TAP).
 
 Two halves whose radios cannot hear each other, plain LoRa and RNode on another channel, are joined
 by one box on the pass with a modem of each.  Behind them hang the closed families, each a pair of
@@ -17,11 +17,13 @@ from rig import BOARDS, WIRED, Rig, drivers, tap_main, wait_for
 EBYTE_FAST = {"ebyte-e22": " rate=9600", "ebyte-e220": " rate=9600", "ebyte-e32": " rate=9600"}
 RNODE_HZ = 922300000
 E220_HZ = 922125000
+MESHTASTIC_HZ = 920500000
 
 # Box by box, from the commune outward; the first three hear each other, all further families are a
 # pair of neighbours.
 BOXES = {
-    "commune": ["meshcore-kiss"],
+    "commune": ["meshcore-kiss", "meshtastic"],
+    "market": ["meshtastic"],
     "ford": ["rak3172", "ebyte-e22"],
     "pass": ["wio-e5", "rnode"],
     "mill": ["ebyte-e22", "rylr998"],
@@ -100,10 +102,11 @@ class Commune:
                  if family(models[a]) == family(models[b]) or
                  {family(models[a]), family(models[b])} == near]
         self.rig.start_air(names, links=links, models=models,
-                           gateways=(port("commune", "meshcore-kiss"),))
+                           gateways=[port("commune", d) for d in BOXES["commune"]])
 
     def write_conf(self, box):
-        own = {"rnode": {"freq_hz": RNODE_HZ}, "ebyte-e220": {"freq_hz": E220_HZ}}
+        own = {"rnode": {"freq_hz": RNODE_HZ}, "ebyte-e220": {"freq_hz": E220_HZ},
+               "meshtastic": {"freq_hz": MESHTASTIC_HZ}}
         with open(os.path.join(self.rig.homes[box], "kengd.conf"), "w", encoding="utf-8") as f:
             f.write(f'node = {self.node[box]}\n'
                     f'role = "{"gateway" if box == "commune" else "village"}"\n')
@@ -147,9 +150,9 @@ def mixed(tap):
                set(drivers()) ^ used)
         watches = commune.watch()
         want = set()
-        boxes = list(BOXES)
+        boxes = sorted(BOXES, key=lambda box: len(BOXES[box]))  # the ends of the ways first
         for i in range(ARGS.reports):
-            box = boxes[(5 + i * 4) % len(boxes)]
+            box = boxes[i % len(boxes)]
             what = ["note", "--text", f"tin {i}"] if i >= len(boxes) else ["rescue", "mac_ket=1"]
             done = json.loads(rig.keng(box, "report", *what, "--as", commune.member[box],
                                        "--json").stdout)

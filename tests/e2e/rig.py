@@ -28,6 +28,7 @@ NEAR_DB = 120.0
 # 921.5 MHz, does not do.  Ebyte's have few channels; the RYLR498 is for 433 MHz.
 BOARDS = {
     "meshcore-kiss": {}, "rnode": {}, "rylr998": {}, "rylr896": {}, "rak3172": {}, "wio-e5": {},
+    "meshtastic": {},
     "ebyte-e22": {"options": "model=E22-900T22S", "freq_hz": 921125000},
     "ebyte-e220": {"options": "model=E220-900T22S", "freq_hz": 921125000},
     "ebyte-e32": {"options": "model=E32-900T20S", "freq_hz": 921000000},

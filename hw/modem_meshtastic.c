@@ -1,0 +1,1141 @@
+#include "hw/modem_meshtastic.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "hw/meshtastic.h"
+#include "hw/modem_kit.h"
+#include "hw/pb.h"
+
+enum {
+    MTU_LEN = 231,
+    DATA_AROUND_LEN = 7,        /* around a payload below 128 bytes; one more above */
+    SHORT_PAYLOAD_LEN_MAX = 127,
+    SIGNED_AROUND_LEN = MESHTASTIC_SIGNATURE_LEN + 2,
+
+    HELLO_QUIET_MS = 1000,      /* between two messages of the answer */
+    HELLO_LIMIT_MS = 20000,     /* for all of it, be there ever so many nodes */
+    HELLO_TRY_COUNT = 3,
+    REPLY_TIMEOUT_MS = 500,     /* it looks at its line every 250 ms */
+    WRITE_TIMEOUT_MS = 2000,    /* flash */
+    TRY_COUNT_MAX = 3,
+    REBOOT_S = 1,
+    REBOOT_WAIT_MS = 4000,      /* it says so itself, sooner; a cut line loses that */
+    REBOOT_LIMIT_MS = 20000,
+    POLL_MS = 100,              /* while a frame waits in the board's queue */
+    ON_AIR_MARGIN_MS = 20,
+    HANDED_TIMEOUT_MS = 1000,
+    REFUSED_HOLD_MS = 1000,
+    DUTY_HOLD_MS = 30000,
+    PING_IDLE_MS = 60000,       /* it forgets a host after 15 min of silence */
+    SILENT_REST_MS_MIN = 1000,
+    SILENT_REST_MS_MAX = 2000,
+    MISMATCH_REST_MS_MIN = 3000,
+    MISMATCH_REST_MS_MAX = 60000,
+    CUT_MS = 300,               /* it writes a frame in one go */
+    STRAY_LEN = 16,             /* text on the line of a board that speaks frames: it restarted */
+    WAKE_LEN = 32,
+    SLOTS_MAX = 512,            /* of contention, on a channel that is never free for long */
+    SLOT_EXTRA_US = 7600,
+
+    RAW_LEN_MAX = 192,
+    MESSAGE_LEN_MAX = 480,
+    VERSION_MIN = 0x205,
+    VERSION_SIGNS = 0x208,
+    POWER_DBM_MIN = 1,          /* 0 would mean as much as it can */
+    POWER_DBM_MAX = 30,
+    REGION_MAX = 255,
+    HZ_PER_MHZ = 1000000,
+    US_PER_MS = 1000,
+    US_PER_S = 1000000,
+};
+
+static const char channel_name[] = "keng";
+
+enum mode { MODE_CLOSED, MODE_CONFIGURING, MODE_READY, MODE_RESTING };
+
+enum step {
+    STEP_IDLE,
+    STEP_HELLO,
+    STEP_WRITE_DEVICE,
+    STEP_WRITE_CHANNEL,
+    STEP_WRITE_LORA,
+    STEP_WRITE_REBOOT,
+    STEP_REBOOTING,
+    STEP_CHECK, /* before a frame, and now and then */
+};
+
+enum tx_state {
+    TX_NONE,
+    TX_CHECKING,
+    TX_HANDED, /* did its queue take it? */
+    TX_QUEUED, /* has it left the queue? */
+    TX_ON_AIR,
+};
+
+/* A part of the settings as it was read. */
+struct raw { bool known; uint16_t len; uint8_t bytes[RAW_LEN_MAX]; };
+
+/* What a board said of itself since it was greeted. */
+struct seen {
+    uint32_t node; /* 0: not yet */
+    uint32_t version;
+    bool managed;  /* it takes no settings from its own line */
+    bool channel_known, channel_right;
+    struct raw device, lora;
+};
+
+struct lora_seen {
+    uint64_t use_preset, bandwidth, sf, cr, region, tx_enabled, power, override_duty;
+    float offset, freq;
+};
+
+struct driver {
+    struct modem_settings settings;
+    struct lora_params lora; /* with what its float makes of the frequency */
+    uint32_t region;
+    enum mode mode;
+    enum step step;
+    unsigned try_count;
+    uint64_t step_deadline_ms;
+    uint64_t hello_end_ms;  /* of one greeting's answer, be it ever so long */
+    uint64_t silence_ok_ms; /* until then silence is nothing to speak of */
+    uint64_t check_at_ms, rest_until_ms;
+    uint32_t silent_rest_ms, mismatch_rest_ms;
+    uint32_t step_id;    /* of the first packet whose answer is awaited; the next tries count on */
+    uint32_t id_count;
+    bool written;        /* since the last rest, over its restart: what differs was not taken */
+    bool signs;
+    uint16_t stray_count;
+    struct seen seen;
+
+    enum tx_state tx_state;
+    uint64_t hold_until_ms;
+    uint64_t tx_due_ms;  /* the next question, or the reckoned end */
+    uint64_t tx_deadline_ms;
+    bool tx_taken;       /* it said that its queue has taken the frame */
+    uint32_t tx_id;
+    uint32_t tx_airtime_us;
+    uint16_t tx_len;
+    uint8_t tx_frame[MTU_LEN];
+
+    uint64_t heard_at_ms;
+    struct meshtastic_decoder decoder;
+    struct modem_kit kit;
+};
+
+static_assert(sizeof(struct driver) <= MODEM_STATE_LEN, "state fits");
+static_assert(MESHTASTIC_AIR_HEADER_LEN + DATA_AROUND_LEN + 1 + MTU_LEN == MESHTASTIC_AIR_LEN_MAX,
+              "the longest frame fills a packet");
+
+static uint64_t earlier(uint64_t a_ms, uint64_t b_ms)
+{
+    return a_ms < b_ms ? a_ms : b_ms;
+}
+
+/* ---- what goes to the board ------------------------------------------------------------ */
+
+static struct pb_writer writer(uint8_t *bytes, size_t cap)
+{
+    return (struct pb_writer){ .bytes = bytes, .cap = cap };
+}
+
+/* False: the port has taken nothing for a while; the answer's timeout will tell. */
+static bool put_message(struct driver *d, const struct pb_writer *w)
+{
+    uint8_t buf[MESHTASTIC_FRAMING_LEN + MESSAGE_LEN_MAX];
+    assert(!w->overflow && w->len <= MESSAGE_LEN_MAX);
+    meshtastic_framing(buf, w->len);
+    memcpy(buf + MESHTASTIC_FRAMING_LEN, w->bytes, w->len);
+    return modem_kit_put(&d->kit, buf, MESHTASTIC_FRAMING_LEN + w->len);
+}
+
+/* A number that neither the board has seen of us lately nor others of the board, even when this
+ * node has restarted and its clock with it: the frame's own bytes go in.  FNV-1a. */
+static uint32_t next_id(struct driver *d, uint64_t now_ms, const uint8_t *bytes, size_t len)
+{
+    enum { PRIME = 16777619 };
+    uint32_t id = 2166136261u;
+    d->id_count++;
+    for (unsigned shift = 0; shift < 32; shift += 8) {
+        id = (id ^ (uint8_t)(d->id_count >> shift)) * PRIME;
+        id = (id ^ (uint8_t)(now_ms >> shift)) * PRIME;
+    }
+    for (size_t i = 0; i < len; i++)
+        id = (id ^ bytes[i]) * PRIME;
+    return id | 1;
+}
+
+static bool put_packet(struct driver *d, uint32_t to, uint32_t id, const struct pb_writer *data)
+{
+    uint8_t packet_buf[MESSAGE_LEN_MAX], buf[MESSAGE_LEN_MAX];
+    struct pb_writer packet = writer(packet_buf, sizeof packet_buf), w = writer(buf, sizeof buf);
+    pb_put_fixed32(&packet, PACKET_TO, to);
+    pb_put_bytes(&packet, PACKET_DATA, data->bytes, data->len);
+    pb_put_fixed32(&packet, PACKET_ID, id);
+    pb_put_bytes(&w, TO_RADIO_PACKET, packet.bytes, packet.len);
+    assert(!data->overflow && !packet.overflow);
+    return put_message(d, &w);
+}
+
+static void put_admin(struct driver *d, uint64_t now_ms, const struct pb_writer *admin)
+{
+    uint8_t buf[MESSAGE_LEN_MAX];
+    struct pb_writer data = writer(buf, sizeof buf);
+    assert(!admin->overflow);
+    pb_put_varint(&data, DATA_PORT, PORT_ADMIN);
+    pb_put_bytes(&data, DATA_PAYLOAD, admin->bytes, admin->len);
+    pb_put_varint(&data, DATA_WANT_RESPONSE, 1);
+    if (d->try_count == 1)
+        d->step_id = next_id(d, now_ms, admin->bytes, admin->len);
+    /* No room: its timeout will tell. */
+    (void)put_packet(d, d->seen.node, d->step_id + d->try_count - 1, &data);
+}
+
+/* An answer to any of the tries will do: a slow board answers the first. */
+static bool is_step_id(const struct driver *d, uint32_t id)
+{
+    return d->step != STEP_IDLE && id - d->step_id < d->try_count;
+}
+
+/* Ends whatever part of a message the board still waits for. */
+static void put_wake(struct driver *d, size_t len)
+{
+    uint8_t wake[MESHTASTIC_LEN_MAX];
+    memset(wake, MESHTASTIC_START_2, len);
+    (void)modem_kit_put(&d->kit, wake, len); /* no room: as above */
+}
+
+static void put_hello(struct driver *d)
+{
+    uint8_t buf[16];
+    struct pb_writer w = writer(buf, sizeof buf);
+    put_wake(d, d->try_count > 1 ? MESHTASTIC_LEN_MAX : WAKE_LEN);
+    pb_put_varint(&w, TO_RADIO_WANT_CONFIG, MESHTASTIC_ONLY_CONFIG);
+    (void)put_message(d, &w);
+}
+
+/* Asks nothing but how its queue is. */
+static void put_heartbeat(struct driver *d)
+{
+    uint8_t buf[4];
+    struct pb_writer w = writer(buf, sizeof buf);
+    pb_put_bytes(&w, TO_RADIO_HEARTBEAT, NULL, 0);
+    (void)put_message(d, &w);
+}
+
+/* What was read, without the fields of these numbers, which follow anew. */
+static void put_others(struct pb_writer *w, const struct raw *raw, uint32_t ours)
+{
+    struct pb_reader r = pb_read(raw->bytes, raw->len);
+    struct pb_field f;
+    while (pb_next(&r, &f)) {
+        if (f.number >= 32 || !(ours >> f.number & 1))
+            pb_put_whole(w, &f);
+    }
+}
+
+static uint32_t bandwidth_khz(uint32_t bw_hz)
+{
+    return bw_hz / 1000; /* 31.25 and 62.5 are 31 and 62 to it */
+}
+
+static float freq_mhz(uint32_t freq_hz)
+{
+    return (float)((double)freq_hz / HZ_PER_MHZ);
+}
+
+static void put_device(const struct driver *d, struct pb_writer *w)
+{
+    put_others(w, &d->seen.device, 1u << DEVICE_ROLE | 1u << DEVICE_REPEAT);
+    pb_put_varint(w, DEVICE_ROLE, ROLE_HIDDEN);
+    pb_put_varint(w, DEVICE_REPEAT, REPEAT_LOCAL);
+}
+
+static void put_lora(const struct driver *d, struct pb_writer *w)
+{
+    put_others(w, &d->seen.lora,
+               1u << LORA_USE_PRESET | 1u << LORA_BANDWIDTH | 1u << LORA_SPREAD |
+                   1u << LORA_CODING | 1u << LORA_OFFSET | 1u << LORA_REGION |
+                   1u << LORA_TX_ENABLED | 1u << LORA_TX_POWER | 1u << LORA_OVERRIDE_DUTY |
+                   1u << LORA_FREQUENCY);
+    pb_put_varint(w, LORA_BANDWIDTH, bandwidth_khz(d->lora.bw_hz));
+    pb_put_varint(w, LORA_SPREAD, d->lora.sf);
+    pb_put_varint(w, LORA_CODING, d->lora.cr);
+    pb_put_varint(w, LORA_REGION, d->region);
+    pb_put_varint(w, LORA_TX_ENABLED, 1);
+    pb_put_varint(w, LORA_TX_POWER, (uint64_t)d->settings.power_dbm);
+    pb_put_float(w, LORA_FREQUENCY, freq_mhz(d->settings.lora.freq_hz));
+}
+
+static void put_channel(struct pb_writer *w)
+{
+    uint8_t buf[32];
+    struct pb_writer settings = writer(buf, sizeof buf);
+    pb_put_bytes(&settings, CHANNEL_NAME, channel_name, sizeof channel_name - 1);
+    pb_put_bytes(w, CHANNEL_SETTINGS, settings.bytes, settings.len);
+    pb_put_varint(w, CHANNEL_ROLE, CHANNEL_PRIMARY);
+}
+
+static void put_step(struct driver *d, uint64_t now_ms)
+{
+    uint8_t part_buf[MESSAGE_LEN_MAX], config_buf[MESSAGE_LEN_MAX], buf[MESSAGE_LEN_MAX];
+    struct pb_writer part = writer(part_buf, RAW_LEN_MAX + 64);
+    struct pb_writer config = writer(config_buf, sizeof config_buf), w = writer(buf, sizeof buf);
+    if (d->step == STEP_WRITE_DEVICE) {
+        put_device(d, &part);
+        pb_put_bytes(&config, CONFIG_DEVICE, part.bytes, part.len);
+        pb_put_bytes(&w, ADMIN_SET_CONFIG, config.bytes, config.len);
+    } else if (d->step == STEP_WRITE_LORA) {
+        put_lora(d, &part);
+        pb_put_bytes(&config, CONFIG_LORA, part.bytes, part.len);
+        pb_put_bytes(&w, ADMIN_SET_CONFIG, config.bytes, config.len);
+    } else if (d->step == STEP_WRITE_CHANNEL) {
+        put_channel(&part);
+        pb_put_bytes(&w, ADMIN_SET_CHANNEL, part.bytes, part.len);
+    } else if (d->step == STEP_WRITE_REBOOT) {
+        pb_put_varint(&w, ADMIN_REBOOT_S, REBOOT_S);
+    } else {
+        assert(d->step == STEP_CHECK);
+        pb_put_varint(&w, ADMIN_GET_CONFIG, ADMIN_GET_LORA);
+    }
+    assert(!part.overflow && !config.overflow);
+    put_admin(d, now_ms, &w);
+}
+
+static void begin_step(struct driver *d, uint64_t now_ms, enum step step)
+{
+    d->step = step;
+    d->try_count = 1;
+    d->step_deadline_ms = now_ms + (step == STEP_CHECK ? REPLY_TIMEOUT_MS : WRITE_TIMEOUT_MS);
+    put_step(d, now_ms);
+}
+
+static void greet(struct driver *d, uint64_t now_ms)
+{
+    d->step = STEP_HELLO;
+    d->step_deadline_ms = now_ms + HELLO_QUIET_MS;
+    d->hello_end_ms = now_ms + HELLO_LIMIT_MS;
+    d->seen = (struct seen){ .node = 0 };
+    d->stray_count = 0;
+    put_hello(d);
+}
+
+static void begin_configuring(struct driver *d, uint64_t now_ms, uint32_t patience_ms)
+{
+    d->mode = MODE_CONFIGURING;
+    d->try_count = 1;
+    d->silence_ok_ms = now_ms + patience_ms;
+    greet(d, now_ms);
+}
+
+/* ---- sending ------------------------------------------------------------------------------ */
+
+static uint32_t airtime_us(const struct driver *d, size_t len)
+{
+    size_t on_air_len = MESHTASTIC_AIR_HEADER_LEN + DATA_AROUND_LEN + len;
+    on_air_len += len > SHORT_PAYLOAD_LEN_MAX;
+    if (d->signs && on_air_len + SIGNED_AROUND_LEN <= MESHTASTIC_AIR_LEN_MAX)
+        on_air_len += SIGNED_AROUND_LEN;
+    return lora_airtime_us(&d->lora, on_air_len);
+}
+
+static void refuse_tx(struct driver *d, const char *why)
+{
+    if (d->tx_state != TX_CHECKING) {
+        d->kit.stats.tx_bytes -= d->tx_len;
+        d->kit.stats.tx_airtime_us -= d->tx_airtime_us;
+    }
+    d->tx_state = TX_NONE;
+    d->kit.stats.tx_refused++;
+    modem_kit_say(modem_kit_push(&d->kit, MODEM_EV_REFUSED), "%s", why);
+}
+
+static void end_tx(struct driver *d, enum modem_tx_result result, const char *why)
+{
+    struct modem_event *ev = modem_kit_push(&d->kit, MODEM_EV_TX_DONE);
+    ev->tx_result = result;
+    ev->airtime_us = d->tx_airtime_us;
+    modem_kit_say(ev, "%s", why);
+    d->kit.stats.tx_sent += result == MODEM_TX_SENT;
+    d->kit.stats.tx_unknown += result == MODEM_TX_UNKNOWN;
+    d->tx_state = TX_NONE;
+}
+
+/* It restarted, or its port is gone: what it held is lost or not, who knows. */
+static void give_up_tx(struct driver *d, const char *why)
+{
+    if (d->tx_state == TX_CHECKING)
+        refuse_tx(d, why);
+    else if (d->tx_state != TX_NONE)
+        end_tx(d, MODEM_TX_UNKNOWN, why);
+}
+
+static uint64_t tx_timeout_ms(const struct driver *d)
+{
+    uint32_t slot_us = lora_symbol_us(&d->lora) * 5 / 2 + SLOT_EXTRA_US;
+    uint64_t longest_us = airtime_us(d, MTU_LEN);
+    return (2 * longest_us + d->tx_airtime_us + (uint64_t)SLOTS_MAX * slot_us) / US_PER_MS +
+           HANDED_TIMEOUT_MS;
+}
+
+static void put_tx(struct driver *d, uint64_t now_ms)
+{
+    uint8_t buf[MESSAGE_LEN_MAX];
+    struct pb_writer data = writer(buf, sizeof buf);
+    pb_put_varint(&data, DATA_PORT, PORT_PRIVATE);
+    pb_put_bytes(&data, DATA_PAYLOAD, d->tx_frame, d->tx_len);
+    d->tx_id = next_id(d, now_ms, d->tx_frame, d->tx_len);
+    if (!put_packet(d, (uint32_t)MESHTASTIC_TO_ALL, d->tx_id, &data)) {
+        refuse_tx(d, "the port takes no bytes");
+        return;
+    }
+    d->tx_state = TX_HANDED;
+    d->tx_taken = false;
+    d->kit.stats.tx_bytes += d->tx_len;
+    d->kit.stats.tx_airtime_us += d->tx_airtime_us;
+    d->tx_due_ms = now_ms + HANDED_TIMEOUT_MS;
+    d->tx_deadline_ms = now_ms + tx_timeout_ms(d);
+}
+
+/* ---- trouble ------------------------------------------------------------------------------ */
+
+static void rest(struct driver *d, uint64_t now_ms, uint32_t *rest_ms, uint32_t max_ms)
+{
+    d->mode = MODE_RESTING;
+    d->step = STEP_IDLE;
+    d->written = false;
+    d->rest_until_ms = now_ms + *rest_ms;
+    *rest_ms = *rest_ms * 2 < max_ms ? *rest_ms * 2 : max_ms;
+}
+
+__attribute__((format(printf, 3, 4)))
+static void mismatch(struct driver *d, uint64_t now_ms, const char *format, ...)
+{
+    va_list args;
+    struct modem_event *ev = modem_kit_push(&d->kit, MODEM_EV_MISMATCH);
+    va_start(args, format);
+    (void)vsnprintf(ev->text, sizeof ev->text, format, args); /* cut when too long */
+    va_end(args);
+    d->kit.stats.mismatches++;
+    rest(d, now_ms, &d->mismatch_rest_ms, MISMATCH_REST_MS_MAX);
+}
+
+static void silent(struct driver *d, uint64_t now_ms)
+{
+    d->kit.stats.silences++;
+    modem_kit_say(modem_kit_push(&d->kit, MODEM_EV_SILENT),
+                  "no answer from the modem in %d tries; is it a board with Meshtastic's firmware, "
+                  "and the right port?", HELLO_TRY_COUNT);
+    rest(d, now_ms, &d->silent_rest_ms, SILENT_REST_MS_MAX);
+}
+
+/* It was ready, and now is not what it was. */
+static void restarted(struct driver *d, uint64_t now_ms, const char *what, uint32_t patience_ms)
+{
+    d->kit.stats.restarts_seen++;
+    give_up_tx(d, "the modem restarted; the frame may be lost");
+    modem_kit_say(modem_kit_push(&d->kit, MODEM_EV_FAULT), "%s; configuring it again", what);
+    begin_configuring(d, now_ms, patience_ms);
+}
+
+/* ---- settings ----------------------------------------------------------------------------- */
+
+/* False where they are malformed. */
+static bool read_lora(const struct raw *raw, struct lora_seen *out)
+{
+    struct pb_reader r = pb_read(raw->bytes, raw->len);
+    struct pb_field f;
+    *out = (struct lora_seen){ .use_preset = 0 };
+    while (pb_next(&r, &f)) {
+        switch (f.number) {
+        case LORA_USE_PRESET: out->use_preset = f.value; break;
+        case LORA_BANDWIDTH: out->bandwidth = f.value; break;
+        case LORA_SPREAD: out->sf = f.value; break;
+        case LORA_CODING: out->cr = f.value; break;
+        case LORA_OFFSET: out->offset = pb_float(&f); break;
+        case LORA_REGION: out->region = f.value; break;
+        case LORA_TX_ENABLED: out->tx_enabled = f.value; break;
+        case LORA_TX_POWER: out->power = f.value; break;
+        case LORA_OVERRIDE_DUTY: out->override_duty = f.value; break;
+        case LORA_FREQUENCY: out->freq = pb_float(&f); break;
+        default: break; /* a number from the line; not ours */
+        }
+    }
+    return !r.malformed;
+}
+
+static bool lora_right(const struct driver *d, const struct raw *raw)
+{
+    struct lora_seen s;
+    float freq = freq_mhz(d->settings.lora.freq_hz), none = 0;
+    /* Compared as bits: a number that is none must not pass, nor another that rounds alike. */
+    return raw->known && read_lora(raw, &s) && s.use_preset == 0 &&
+           s.bandwidth == bandwidth_khz(d->lora.bw_hz) && s.sf == d->lora.sf &&
+           s.cr == d->lora.cr && s.region == d->region && s.tx_enabled == 1 &&
+           s.power == (uint64_t)d->settings.power_dbm && s.override_duty == 0 &&
+           memcmp(&s.offset, &none, sizeof none) == 0 && memcmp(&s.freq, &freq, sizeof freq) == 0;
+}
+
+static bool device_right(const struct raw *raw)
+{
+    struct pb_field role, repeat;
+    return raw->known && pb_find(raw->bytes, raw->len, DEVICE_ROLE, &role) &&
+           role.value == ROLE_HIDDEN && pb_find(raw->bytes, raw->len, DEVICE_REPEAT, &repeat) &&
+           repeat.value == REPEAT_LOCAL;
+}
+
+static void tell_difference(struct driver *d, uint64_t now_ms)
+{
+    struct lora_seen s;
+    if (lora_right(d, &d->seen.lora)) {
+        mismatch(d, now_ms, "the board reads back another %s than was written",
+                 device_right(&d->seen.device) ? "primary channel" : "role");
+        return;
+    }
+    (void)read_lora(&d->seen.lora, &s); /* what of it could be read */
+    mismatch(d, now_ms, "the board reads back region %" PRIu64 ", %.3f MHz, %" PRIu64 " kHz%s, SF%"
+             PRIu64 ", %" PRIu64 " dBm; written were %" PRIu32 ", %.3f, %" PRIu32 ", SF%u, %d",
+             s.region, (double)s.freq, s.bandwidth, s.use_preset ? " (a preset)" : "", s.sf,
+             s.power, d->region, (double)freq_mhz(d->settings.lora.freq_hz),
+             bandwidth_khz(d->lora.bw_hz), d->lora.sf, d->settings.power_dbm);
+}
+
+static void ready(struct driver *d, uint64_t now_ms)
+{
+    d->mode = MODE_READY;
+    d->step = STEP_IDLE;
+    d->written = false;
+    d->silent_rest_ms = SILENT_REST_MS_MIN;
+    d->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
+    d->check_at_ms = now_ms + d->settings.ping_idle_ms;
+    d->kit.stats.configured++;
+    modem_kit_push(&d->kit, MODEM_EV_READY)->lora = d->lora;
+}
+
+/* All that it has to say of itself was heard. */
+static void judge(struct driver *d, uint64_t now_ms)
+{
+    const struct seen *s = &d->seen;
+    d->signs = s->version >= VERSION_SIGNS;
+    if (s->version < VERSION_MIN) {
+        mismatch(d, now_ms, "the board's firmware is %u.%u; 2.5 or later is needed",
+                 (unsigned)(s->version >> 8), (unsigned)(s->version & 0xff));
+    } else if (lora_right(d, &s->lora) && device_right(&s->device) && s->channel_right) {
+        ready(d, now_ms);
+    } else if (s->managed) {
+        mismatch(d, now_ms, "the board is in managed mode: it takes no settings on its own port");
+    } else if (d->written) {
+        tell_difference(d, now_ms);
+    } else {
+        d->written = true;
+        begin_step(d, now_ms, STEP_WRITE_DEVICE);
+    }
+}
+
+/* ---- what the board says ---------------------------------------------------------------- */
+
+static void keep_raw(struct raw *raw, const struct pb_field *f)
+{
+    if (f->len > sizeof raw->bytes)
+        return; /* it stays unknown: such a board is not understood */
+    memcpy(raw->bytes, f->bytes, f->len);
+    raw->len = (uint16_t)f->len;
+    raw->known = true;
+}
+
+static void on_config(struct driver *d, struct pb_reader r)
+{
+    struct pb_field f, managed;
+    while (pb_next(&r, &f)) {
+        if (f.type != PB_BYTES)
+            continue;
+        if (f.number == CONFIG_DEVICE)
+            keep_raw(&d->seen.device, &f);
+        else if (f.number == CONFIG_LORA)
+            keep_raw(&d->seen.lora, &f);
+        else if (f.number == CONFIG_SECURITY)
+            d->seen.managed = pb_find(f.bytes, f.len, SECURITY_MANAGED, &managed) &&
+                              managed.value != 0;
+    }
+}
+
+static void on_channel(struct driver *d, const uint8_t *bytes, size_t len)
+{
+    struct pb_field f, name, key;
+    if (pb_find(bytes, len, CHANNEL_INDEX, &f) && f.value != 0)
+        return;
+    d->seen.channel_known = true;
+    bool primary = pb_find(bytes, len, CHANNEL_ROLE, &f) && f.value == CHANNEL_PRIMARY;
+    d->seen.channel_right = primary && pb_find(bytes, len, CHANNEL_SETTINGS, &f) &&
+                            f.type == PB_BYTES && pb_find(f.bytes, f.len, CHANNEL_NAME, &name) &&
+                            name.type == PB_BYTES && name.len == sizeof channel_name - 1 &&
+                            memcmp(name.bytes, channel_name, name.len) == 0 &&
+                            !(pb_find(f.bytes, f.len, CHANNEL_KEY, &key) && key.len > 0);
+}
+
+static void on_metadata(struct driver *d, const uint8_t *bytes, size_t len)
+{
+    struct pb_field f;
+    char text[16];
+    unsigned major, minor;
+    if (!pb_find(bytes, len, 1, &f) || f.type != PB_BYTES)
+        return;
+    size_t n = f.len < sizeof text - 1 ? f.len : sizeof text - 1;
+    memcpy(text, f.bytes, n);
+    text[n] = '\0';
+    if (sscanf(text, "%3u.%3u", &major, &minor) == 2 && major <= UINT8_MAX && minor <= UINT8_MAX)
+        d->seen.version = major << 8 | minor;
+}
+
+static const char *refusal(uint64_t code)
+{
+    switch (code) {
+    case REFUSED_DUTY: return "the board refuses: its own share of time is used up";
+    case REFUSED_RATE: return "the board refuses: too many packets";
+    case REFUSED_TOO_LARGE: return "the board refuses: the packet is too large";
+    case REFUSED_NO_CHANNEL: return "the board refuses: it has no such channel";
+    case REFUSED_FULL: return "the board refuses: its queue is full";
+    case REFUSED_NO_INTERFACE:
+    case REFUSED_NO_RADIO: return "the board refuses: it found no radio";
+    case REFUSED_DISABLED: return "the board refuses: sending is switched off in it";
+    default: return "the board refuses, for a reason it does not say"; /* a number from the line */
+    }
+}
+
+static void on_refusal(struct driver *d, uint64_t now_ms, uint64_t code)
+{
+    refuse_tx(d, refusal(code));
+    d->hold_until_ms = now_ms + (code == REFUSED_DUTY ? DUTY_HOLD_MS : REFUSED_HOLD_MS);
+    d->check_at_ms = now_ms; /* is it still set as it was? */
+}
+
+static void next_write(struct driver *d, uint64_t now_ms)
+{
+    if (d->step < STEP_WRITE_REBOOT) {
+        begin_step(d, now_ms, d->step + 1);
+        return;
+    }
+    d->step = STEP_REBOOTING;
+    d->step_deadline_ms = now_ms + REBOOT_WAIT_MS;
+}
+
+static bool is_write(enum step step)
+{
+    return step >= STEP_WRITE_DEVICE && step <= STEP_WRITE_REBOOT;
+}
+
+static void on_queue(struct driver *d, uint64_t now_ms, struct pb_reader r)
+{
+    uint64_t result = 0, free_count = 0, size = 0;
+    uint32_t id = 0;
+    struct pb_field f;
+    while (pb_next(&r, &f)) {
+        switch (f.number) {
+        case QUEUE_RESULT: result = f.value; break;
+        case QUEUE_FREE: free_count = f.value; break;
+        case QUEUE_SIZE: size = f.value; break;
+        case QUEUE_PACKET: id = (uint32_t)f.value; break;
+        default: break; /* a number from the line; not ours */
+        }
+    }
+    if (r.malformed) {
+        d->kit.stats.garbled++;
+    } else if (d->tx_state == TX_HANDED && id == d->tx_id && result != 0) {
+        on_refusal(d, now_ms, result);
+    } else if (d->tx_state == TX_HANDED && id == d->tx_id) {
+        d->tx_state = TX_QUEUED;
+        d->tx_taken = true;
+        d->tx_due_ms = now_ms + POLL_MS;
+    } else if (d->tx_state == TX_QUEUED && id == 0 && free_count >= size) {
+        /* It has left the queue at the latest now, and so its last byte leaves the air. */
+        d->tx_state = TX_ON_AIR;
+        d->tx_due_ms = now_ms + d->tx_airtime_us / US_PER_MS + ON_AIR_MARGIN_MS;
+    } else if (id != 0 && is_write(d->step) && is_step_id(d, id)) {
+        next_write(d, now_ms);
+    } else if (id != 0 && !is_step_id(d, id)) {
+        d->kit.stats.unexpected++;
+    }
+}
+
+struct packet {
+    uint32_t from, id, request;
+    uint64_t channel, port, via_mqtt;
+    bool has_rssi;
+    int32_t rssi_dbm;
+    float snr_db;
+    const uint8_t *payload;
+    size_t payload_len;
+};
+
+static bool read_data(const struct pb_field *data, struct packet *p)
+{
+    struct pb_reader r = pb_read_inner(data);
+    struct pb_field f;
+    while (pb_next(&r, &f)) {
+        if (f.number == DATA_PORT)
+            p->port = f.value;
+        else if (f.number == DATA_REQUEST)
+            p->request = (uint32_t)f.value;
+        else if (f.number == DATA_PAYLOAD && f.type == PB_BYTES) {
+            p->payload = f.bytes;
+            p->payload_len = f.len;
+        }
+    }
+    return !r.malformed;
+}
+
+static bool read_packet(struct pb_reader r, struct packet *p)
+{
+    struct pb_field f;
+    bool sound = true;
+    *p = (struct packet){ .from = 0 };
+    while (pb_next(&r, &f)) {
+        switch (f.number) {
+        case PACKET_FROM: p->from = (uint32_t)f.value; break;
+        case PACKET_CHANNEL: p->channel = f.value; break;
+        case PACKET_DATA: sound = sound && read_data(&f, p); break;
+        case PACKET_SNR: p->snr_db = pb_float(&f); break;
+        case PACKET_RSSI:
+            p->has_rssi = true;
+            p->rssi_dbm = (int32_t)f.value;
+            break;
+        case PACKET_VIA_MQTT: p->via_mqtt = f.value; break;
+        default: break; /* a number from the line; not ours */
+        }
+    }
+    return sound && !r.malformed;
+}
+
+static int16_t clamp(double v)
+{
+    return v > INT16_MAX ? INT16_MAX : v < INT16_MIN ? INT16_MIN : (int16_t)lround(v);
+}
+
+static void on_private(struct driver *d, const struct packet *p)
+{
+    bool ours = p->from == d->seen.node; /* it may hand back what it was given */
+    if (d->mode != MODE_READY || ours || p->channel != 0 || p->via_mqtt != 0 ||
+        p->payload_len == 0 || p->payload_len > MTU_LEN) {
+        d->kit.stats.unexpected++;
+        return;
+    }
+    struct modem_event *ev = modem_kit_push(&d->kit, MODEM_EV_RX);
+    memcpy(ev->frame, p->payload, p->payload_len);
+    ev->len = (uint16_t)p->payload_len;
+    ev->has_signal = p->has_rssi && isfinite(p->snr_db);
+    if (ev->has_signal) {
+        ev->rssi_dbm = clamp(p->rssi_dbm);
+        ev->snr_db_x4 = clamp((double)p->snr_db * 4);
+    }
+    d->kit.stats.rx_without_signal += !ev->has_signal;
+    d->kit.stats.rx_frames++;
+    d->kit.stats.rx_bytes += ev->len;
+}
+
+/* The answer to STEP_CHECK. */
+static void on_admin(struct driver *d, uint64_t now_ms, const struct packet *p)
+{
+    struct pb_field config, lora;
+    struct raw raw = { .known = false };
+    if (p->from != d->seen.node || d->step != STEP_CHECK || !is_step_id(d, p->request) ||
+        !pb_find(p->payload, p->payload_len, ADMIN_CONFIG, &config) || config.type != PB_BYTES ||
+        !pb_find(config.bytes, config.len, CONFIG_LORA, &lora) || lora.type != PB_BYTES) {
+        d->kit.stats.unexpected++;
+        return;
+    }
+    keep_raw(&raw, &lora);
+    if (!lora_right(d, &raw)) {
+        restarted(d, now_ms, "the modem lost its settings (restarted?)", 0);
+        return;
+    }
+    d->step = STEP_IDLE;
+    d->check_at_ms = now_ms + d->settings.ping_idle_ms;
+    if (d->tx_state == TX_CHECKING)
+        put_tx(d, now_ms);
+}
+
+static void on_routing(struct driver *d, uint64_t now_ms, const struct packet *p)
+{
+    struct pb_field error;
+    bool waits = d->tx_state == TX_HANDED || d->tx_state == TX_QUEUED;
+    if (waits && p->request == d->tx_id && p->from == d->seen.node &&
+        pb_find(p->payload, p->payload_len, ROUTING_ERROR, &error) && error.value != 0)
+        on_refusal(d, now_ms, error.value);
+    else
+        d->kit.stats.unexpected++;
+}
+
+static void on_packet(struct driver *d, uint64_t now_ms, const struct pb_field *field)
+{
+    struct packet p;
+    if (!read_packet(pb_read_inner(field), &p))
+        d->kit.stats.garbled++;
+    else if (p.port == PORT_PRIVATE)
+        on_private(d, &p);
+    else if (p.port == PORT_ADMIN)
+        on_admin(d, now_ms, &p);
+    else if (p.port == PORT_ROUTING)
+        on_routing(d, now_ms, &p);
+    else
+        d->kit.stats.unexpected++; /* other ports, and what the board cannot decipher */
+}
+
+/* What it answers to the greeting. */
+static void on_settings(struct driver *d, uint64_t now_ms, const struct pb_field *f)
+{
+    struct seen *s = &d->seen;
+    struct pb_field node;
+    d->step_deadline_ms = earlier(now_ms + HELLO_QUIET_MS, d->hello_end_ms);
+    if (f->number == FROM_RADIO_COMPLETE) {
+        if (s->node != 0 && s->version != 0 && s->channel_known && s->device.known &&
+            s->lora.known)
+            judge(d, now_ms); /* else the end of an earlier answer */
+    } else if (f->type != PB_BYTES) {
+        d->kit.stats.garbled++;
+    } else if (f->number == FROM_RADIO_MY_INFO) {
+        s->node = pb_find(f->bytes, f->len, 1, &node) ? (uint32_t)node.value : 0;
+    } else if (f->number == FROM_RADIO_CONFIG) {
+        on_config(d, pb_read_inner(f));
+    } else if (f->number == FROM_RADIO_CHANNEL) {
+        on_channel(d, f->bytes, f->len);
+    } else if (f->number == FROM_RADIO_METADATA) {
+        on_metadata(d, f->bytes, f->len);
+    }
+}
+
+static void on_rebooted(struct driver *d, uint64_t now_ms)
+{
+    if (d->mode == MODE_READY)
+        restarted(d, now_ms, "the modem has restarted", REBOOT_LIMIT_MS);
+    else if (d->mode == MODE_CONFIGURING && d->step != STEP_HELLO)
+        begin_configuring(d, now_ms, REBOOT_LIMIT_MS);
+}
+
+static void on_message(struct driver *d, uint64_t now_ms)
+{
+    struct pb_reader r = pb_read(d->decoder.message, d->decoder.len);
+    struct pb_field f, what = { .number = 0 };
+    while (pb_next(&r, &f)) {
+        if (f.number != FROM_RADIO_ID)
+            what = f;
+    }
+    if (r.malformed) {
+        d->kit.stats.garbled++;
+    } else if (what.number == FROM_RADIO_REBOOTED) {
+        on_rebooted(d, now_ms);
+    } else if (what.number == FROM_RADIO_PACKET) {
+        on_packet(d, now_ms, &what);
+    } else if (what.number == FROM_RADIO_QUEUE && what.type == PB_BYTES) {
+        on_queue(d, now_ms, pb_read_inner(&what));
+    } else if (d->step == STEP_HELLO) {
+        on_settings(d, now_ms, &what);
+    } else {
+        d->kit.stats.unexpected++;
+    }
+}
+
+/* Text between frames: noise of a console before the first frame reached the board. */
+static void on_stray(struct driver *d, uint64_t now_ms)
+{
+    if (d->stray_count++ == 0)
+        d->kit.stats.garbled++;
+    if (d->stray_count == STRAY_LEN && d->mode == MODE_READY)
+        d->check_at_ms = now_ms;
+}
+
+/* ---- the driver table's functions -------------------------------------------------------- */
+
+/* Whose region of the firmware's list holds it, with the law nearest to ours. */
+static uint32_t region_of(uint32_t freq_hz)
+{
+    static const struct { uint32_t lo_hz, hi_hz; uint32_t region; } regions[] = {
+        { 433000000, 435000000, REGION_MY_433 },
+        { 920000000, 925000000, REGION_TH },
+        { 917000000, 920000000, REGION_SG_923 },
+    };
+    for (size_t i = 0; i < sizeof regions / sizeof regions[0]; i++) {
+        if (freq_hz >= regions[i].lo_hz && freq_hz <= regions[i].hi_hz)
+            return regions[i].region;
+    }
+    return REGION_UNSET;
+}
+
+static int check_settings(const struct modem_settings *s, char text[MODEM_TEXT_LEN])
+{
+    static const uint32_t widths_hz[] = { 31250, 62500, 125000, 250000, 500000 };
+    bool width_known = false;
+    for (size_t i = 0; i < sizeof widths_hz / sizeof widths_hz[0]; i++)
+        width_known = width_known || widths_hz[i] == s->lora.bw_hz;
+    if (!width_known || s->lora.sf < 7 || s->lora.sf > LORA_SF_MAX || s->lora.cr < LORA_CR_MIN ||
+        s->lora.cr > LORA_CR_MAX)
+        return modem_bad_setting(text, "Meshtastic has no %" PRIu32 " Hz wide, SF%u, 4/%u",
+                                 s->lora.bw_hz, s->lora.sf, s->lora.cr);
+    if (s->power_dbm < POWER_DBM_MIN || s->power_dbm > POWER_DBM_MAX)
+        return modem_bad_setting(text, "%d dBm: Meshtastic can be set to %d to %d", s->power_dbm,
+                                 POWER_DBM_MIN, POWER_DBM_MAX);
+    return MODEM_OK;
+}
+
+static int driver_init(void *state, const struct modem_settings *settings, uint64_t now_ms,
+                       char text[MODEM_TEXT_LEN])
+{
+    struct driver *d = state;
+    struct modem_option region = { .key = "region", .min = 1, .max = REGION_MAX };
+    (void)now_ms; /* nothing is due before the port is open */
+    int err = check_settings(settings, text);
+    if (err == MODEM_OK)
+        err = modem_options_read(settings, &region, 1, text);
+    if (err != MODEM_OK)
+        return err;
+    if (region.value == 0)
+        region.value = (int32_t)region_of(settings->lora.freq_hz);
+    if (region.value == REGION_UNSET)
+        return modem_bad_setting(text, "%" PRIu32 " Hz: say in which region of Meshtastic's that "
+                                 "is, as option region=NUMBER", settings->lora.freq_hz);
+    memset(d, 0, sizeof *d);
+    d->settings = *settings;
+    if (d->settings.ping_idle_ms == 0)
+        d->settings.ping_idle_ms = PING_IDLE_MS;
+    d->region = (uint32_t)region.value;
+    d->lora = settings->lora;
+    d->lora.freq_hz = (uint32_t)lround((double)freq_mhz(settings->lora.freq_hz) * HZ_PER_MHZ);
+    d->lora.preamble_symbols = MESHTASTIC_PREAMBLE_SYMBOLS;
+    d->signs = true; /* until its version is known */
+    d->silent_rest_ms = SILENT_REST_MS_MIN;
+    d->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
+    meshtastic_decoder_init(&d->decoder);
+    return MODEM_OK;
+}
+
+static void driver_on_close(void *state, uint64_t now_ms)
+{
+    struct driver *d = state;
+    (void)now_ms;
+    /* The frame's last byte is what makes the board send, and it is last in the output. */
+    if (d->tx_state == TX_HANDED && modem_kit_has_output(&d->kit))
+        refuse_tx(d, "the port closed before the frame was written");
+    give_up_tx(d, "the port closed before the frame was known to be sent");
+    modem_kit_drop_output(&d->kit);
+    d->mode = MODE_CLOSED;
+    d->step = STEP_IDLE;
+    d->hold_until_ms = 0;
+}
+
+static void driver_on_open(void *state, uint64_t now_ms)
+{
+    struct driver *d = state;
+    driver_on_close(d, now_ms);
+    meshtastic_decoder_init(&d->decoder);
+    d->silent_rest_ms = SILENT_REST_MS_MIN;
+    d->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
+    begin_configuring(d, now_ms, 0);
+}
+
+static size_t driver_on_bytes(void *state, uint64_t now_ms, const uint8_t *buf, size_t len)
+{
+    struct driver *d = state;
+    size_t taken = 0;
+    if (now_ms - d->heard_at_ms > CUT_MS)
+        meshtastic_decoder_init(&d->decoder); /* the rest of what it began is lost */
+    d->heard_at_ms = now_ms;
+    for (; taken < len && modem_kit_has_room(&d->kit); taken++) {
+        if (d->mode == MODE_CLOSED)
+            continue;
+        switch (meshtastic_decode(&d->decoder, buf[taken])) {
+        case MESHTASTIC_MORE: break;
+        case MESHTASTIC_STRAY: on_stray(d, now_ms); break;
+        case MESHTASTIC_FRAME:
+            d->stray_count = 0;
+            on_message(d, now_ms);
+            break;
+        }
+    }
+    return taken;
+}
+
+/* Nothing came for long enough. */
+static void on_hello_timeout(struct driver *d, uint64_t now_ms)
+{
+    if (d->try_count >= HELLO_TRY_COUNT && now_ms >= d->silence_ok_ms) {
+        silent(d, now_ms);
+        return;
+    }
+    d->try_count++;
+    d->kit.stats.replies_lost++;
+    greet(d, now_ms);
+}
+
+static void on_step_timeout(struct driver *d, uint64_t now_ms)
+{
+    if (d->step == STEP_HELLO) {
+        on_hello_timeout(d, now_ms);
+    } else if (d->step == STEP_REBOOTING) {
+        begin_configuring(d, now_ms, REBOOT_LIMIT_MS);
+    } else if (d->try_count < TRY_COUNT_MAX) {
+        d->try_count++;
+        d->kit.stats.replies_lost++;
+        d->step_deadline_ms = now_ms + (d->step == STEP_CHECK ? REPLY_TIMEOUT_MS
+                                                              : WRITE_TIMEOUT_MS);
+        put_wake(d, MESHTASTIC_LEN_MAX);
+        put_step(d, now_ms);
+    } else if (d->step == STEP_CHECK) {
+        restarted(d, now_ms, "the modem does not answer (restarted?)", 0);
+    } else {
+        begin_configuring(d, now_ms, 0);
+    }
+}
+
+static void on_tx_due(struct driver *d, uint64_t now_ms)
+{
+    if (d->tx_state == TX_ON_AIR && d->tx_taken) {
+        end_tx(d, MODEM_TX_SENT, "");
+    } else if (d->tx_state == TX_ON_AIR) {
+        end_tx(d, MODEM_TX_UNKNOWN, "the modem did not say that it took the frame");
+    } else if (now_ms >= d->tx_deadline_ms) {
+        end_tx(d, MODEM_TX_UNKNOWN, "the modem did not send the frame in time");
+        d->check_at_ms = now_ms;
+    } else {
+        if (d->tx_state == TX_HANDED) /* the frame was cut, or its word on it was lost */
+            put_wake(d, MESHTASTIC_LEN_MAX);
+        d->tx_state = TX_QUEUED;
+        d->tx_due_ms = now_ms + POLL_MS;
+        put_heartbeat(d);
+    }
+}
+
+static bool is_in_modem(const struct driver *d)
+{
+    return d->tx_state > TX_CHECKING;
+}
+
+static void driver_on_time(void *state, uint64_t now_ms)
+{
+    struct driver *d = state;
+    if (d->mode == MODE_CLOSED || !modem_kit_has_room(&d->kit))
+        return;
+    if (now_ms >= d->hold_until_ms)
+        d->hold_until_ms = 0;
+    if (is_in_modem(d) && now_ms >= d->tx_due_ms)
+        on_tx_due(d, now_ms);
+    if (d->step != STEP_IDLE && now_ms >= d->step_deadline_ms)
+        on_step_timeout(d, now_ms);
+    if (d->mode == MODE_RESTING && now_ms >= d->rest_until_ms)
+        begin_configuring(d, now_ms, 0);
+    if (d->mode == MODE_READY && d->step == STEP_IDLE && d->tx_state == TX_NONE &&
+        now_ms >= d->check_at_ms)
+        begin_step(d, now_ms, STEP_CHECK);
+}
+
+static size_t driver_poll_output(void *state, uint64_t now_ms, uint8_t *buf, size_t cap)
+{
+    struct driver *d = state;
+    (void)now_ms;
+    return modem_kit_poll_output(&d->kit, buf, cap);
+}
+
+static bool driver_poll_event(void *state, uint64_t now_ms, struct modem_event *event_out)
+{
+    struct driver *d = state;
+    (void)now_ms;
+    return modem_kit_poll_event(&d->kit, event_out);
+}
+
+static bool driver_can_send(const void *state)
+{
+    const struct driver *d = state;
+    return d->mode == MODE_READY && d->tx_state == TX_NONE && d->hold_until_ms == 0 &&
+           modem_kit_has_room(&d->kit);
+}
+
+static int driver_send(void *state, uint64_t now_ms, const uint8_t *frame, size_t len)
+{
+    struct driver *d = state;
+    if (len == 0 || len > MTU_LEN)
+        return MODEM_ELEN;
+    if (d->mode != MODE_READY)
+        return MODEM_ENOTREADY;
+    if (!driver_can_send(d))
+        return MODEM_EBUSY;
+    memcpy(d->tx_frame, frame, len);
+    d->tx_len = (uint16_t)len;
+    d->tx_airtime_us = airtime_us(d, len);
+    d->tx_state = TX_CHECKING;
+    if (d->step == STEP_IDLE) /* else the check that is under way serves */
+        begin_step(d, now_ms, STEP_CHECK);
+    return MODEM_OK;
+}
+
+static uint64_t driver_next_deadline(const void *state)
+{
+    const struct driver *d = state;
+    uint64_t at_ms = MODEM_NEVER;
+    if (d->mode == MODE_CLOSED)
+        return at_ms;
+    if (d->hold_until_ms > 0)
+        at_ms = earlier(at_ms, d->hold_until_ms);
+    if (is_in_modem(d))
+        at_ms = earlier(at_ms, d->tx_due_ms);
+    if (d->step != STEP_IDLE)
+        at_ms = earlier(at_ms, d->step_deadline_ms);
+    if (d->mode == MODE_RESTING)
+        at_ms = earlier(at_ms, d->rest_until_ms);
+    if (d->mode == MODE_READY && d->step == STEP_IDLE && d->tx_state == TX_NONE)
+        at_ms = earlier(at_ms, d->check_at_ms);
+    return at_ms;
+}
+
+static uint32_t driver_airtime_us(const void *state, size_t len)
+{
+    return airtime_us(state, len);
+}
+
+static void driver_air(const void *state, struct modem_air *air_out)
+{
+    const struct driver *d = state;
+    *air_out = (struct modem_air){ .lora = d->lora, .power_dbm = d->settings.power_dbm };
+    (void)snprintf(air_out->interop, sizeof air_out->interop,
+                   "meshtastic:%" PRIu32 ":%" PRIu32 ":%u", d->lora.freq_hz, d->lora.bw_hz,
+                   d->lora.sf);
+}
+
+static void driver_stats(const void *state, struct modem_stats *stats_out)
+{
+    const struct driver *d = state;
+    *stats_out = d->kit.stats;
+}
+
+const struct modem_driver modem_meshtastic_driver = {
+    .name = "meshtastic",
+    .description = "boards with Meshtastic's firmware, 2.5 or later, on USB",
+    .baud = MESHTASTIC_BAUD,
+    .caps = {
+        .mtu_len = MTU_LEN,
+        .overhead_len = MESHTASTIC_AIR_HEADER_LEN + DATA_AROUND_LEN + 1 + SIGNED_AROUND_LEN,
+        .tx_pending_count = 1,
+        .cca = MODEM_CCA_IN_MODEM,
+        .has_rssi = true,
+        .has_snr = true,
+        .reports_tx_done = false,
+        .reads_back_settings = true,
+        .sets_preamble = false,
+    },
+    .state_len = sizeof(struct driver),
+    .init = driver_init,
+    .on_open = driver_on_open,
+    .on_close = driver_on_close,
+    .on_bytes = driver_on_bytes,
+    .on_time = driver_on_time,
+    .poll_output = driver_poll_output,
+    .poll_event = driver_poll_event,
+    .send = driver_send,
+    .can_send = driver_can_send,
+    .next_deadline = driver_next_deadline,
+    .airtime_us = driver_airtime_us,
+    .air = driver_air,
+    .stats = driver_stats,
+};
