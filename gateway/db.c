@@ -915,6 +915,67 @@ int db_outbox_refused(struct db *db, int64_t target, db_outbox_refused_fn fn, vo
     return result;
 }
 
+/* ---- the way down ---- */
+
+int db_down_list(struct db *db, int64_t commune, int64_t after_arrival, uint16_t source,
+                 db_record_fn fn, void *ctx)
+{
+    struct db_query q = query_many(db, DB_OP_DOWN_LIST);
+    bind_int(&q, commune);
+    bind_int(&q, after_arrival);
+    bind_int(&q, source);
+    return each_record(&q, read_record, fn, ctx);
+}
+
+int db_brought_put(struct db *db, int64_t arrival, uint16_t source)
+{
+    struct db_query q = query_start(db, DB_OP_BROUGHT_PUT);
+    bind_int(&q, arrival);
+    bind_int(&q, source);
+    return query_run(&q);
+}
+
+int db_down_mark(struct db *db, int64_t target, uint16_t source, int64_t after_arrival)
+{
+    struct db_query q = query_start(db, DB_OP_DOWN_MARK);
+    bind_int(&q, target);
+    bind_int(&q, source);
+    bind_int(&q, after_arrival);
+    return query_run(&q);
+}
+
+int db_down_get(struct db *db, int64_t target, char place_out[static DB_DOWN_LEN])
+{
+    struct db_query q = query_start(db, DB_OP_DOWN_GET);
+    bind_int(&q, target);
+    int result = query_step(&q);
+    if (result < 0)
+        return result;
+    const char *place = result == 1 ? column_text(&q, 0) : "";
+    snprintf(place_out, DB_DOWN_LEN, "%s", place);
+    if (result == 1)
+        query_stop(&q);
+    return 0;
+}
+
+int db_down_set(struct db *db, int64_t target, const char *place)
+{
+    struct db_query q = query_start(db, DB_OP_DOWN_SET);
+    bind_int(&q, target);
+    bind_text(&q, place);
+    return query_run(&q);
+}
+
+int db_record_for_node(struct db *db, int64_t commune, int64_t after_arrival, uint32_t limit,
+                       db_record_fn fn, void *ctx)
+{
+    struct db_query q = query_start(db, DB_OP_RECORD_FOR_NODE);
+    bind_int(&q, commune);
+    bind_int(&q, after_arrival);
+    bind_int(&q, limit);
+    return each_record(&q, read_record, fn, ctx);
+}
+
 /* ---- reviews on their way to the node ---- */
 
 int db_outgoing_add(struct db *db, const struct db_outgoing *outgoing, int64_t *id_out)

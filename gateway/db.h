@@ -279,6 +279,21 @@ int db_outbox_held(struct db *db, int64_t target, db_record_fn fn, void *ctx);
 typedef int (*db_outbox_refused_fn)(void *ctx, const struct db_record *record, const char *reason);
 int db_outbox_refused(struct db *db, int64_t target, db_outbox_refused_fn fn, void *ctx);
 
+/* The way down.  list: what a source lacks behind an arrival, as far as is known here, in order of
+ * arrival: everything but reports and what he brought.  brought: whose batch a record came in. */
+int db_down_list(struct db *db, int64_t commune, int64_t after_arrival, uint16_t source,
+                 db_record_fn fn, void *ctx);
+int db_brought_put(struct db *db, int64_t arrival, uint16_t source);
+/* What source brought behind an arrival is held by the target it came from. */
+int db_down_mark(struct db *db, int64_t target, uint16_t source, int64_t after_arrival);
+/* How far the target's records were taken; "" at first. */
+enum { DB_DOWN_LEN = 64 };
+int db_down_get(struct db *db, int64_t target, char place_out[static DB_DOWN_LEN]);
+int db_down_set(struct db *db, int64_t target, const char *place);
+/* What came by wire or file behind an arrival, in order of arrival. */
+int db_record_for_node(struct db *db, int64_t commune, int64_t after_arrival, uint32_t limit,
+                       db_record_fn fn, void *ctx);
+
 /* Reviews and directives written at the console and not yet in the node's log: durable first, then
  * submitted. */
 struct db_outgoing {

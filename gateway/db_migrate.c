@@ -114,6 +114,10 @@ static const struct {
     { 8, "INSERT INTO heard (commune, author, received_ms, seq, count)"
       " SELECT commune, author, max(received_ms), max(seq), count(*) FROM record"
       " WHERE lane = 0 AND variant = 0 GROUP BY commune, author", NULL },
+    /* Which source's batch brought a record that is no report: it does not go down to him again. */
+    { 9, "CREATE TABLE brought (arrival $INT PRIMARY KEY, source $INT NOT NULL)$BY_KEY", NULL },
+    /* How far a receiver's records were taken, in its own words. */
+    { 9, "ALTER TABLE target ADD COLUMN down $TEXT NOT NULL DEFAULT ''", NULL },
 };
 enum { MIGRATION_COUNT = sizeof MIGRATIONS / sizeof MIGRATIONS[0], MIGRATION_LEN_MAX = 8192 };
 

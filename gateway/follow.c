@@ -8,6 +8,7 @@
 
 static const char CURSOR_KEY[] = "follow_arrival";
 static const char INSTANCE_KEY[] = "instance";
+static const char FED_KEY[] = "node_fed_arrival";
 
 void follow_init(struct follow *f, struct ledger *l, const char *socket_path)
 {
@@ -20,6 +21,7 @@ void follow_init(struct follow *f, struct ledger *l, const char *socket_path)
                   .airtime_used_ms = -1, .airtime_allowed_ms = -1 },
         .backoff_ms = FOLLOW_BACKOFF_MS_MIN,
         .reviewer = AUTHOR_NONE,
+        .fed_arrival = -1,
     };
 }
 
@@ -143,7 +145,7 @@ static int on_last(struct follow *f, const json_t *answer, int64_t now_ms)
         return result;
     }
     if (number_of(answer, "last", 0) < cursor)
-        cursor = 0;
+        cursor = f->fed_arrival = 0;
     if (client_open(&f->log, f->socket_path) != 0 ||
         client_send(&f->log, json_pack("{s:s,s:I}", "do", "follow", "after",
                                        (json_int_t)cursor)) != 0) {
@@ -213,6 +215,76 @@ static int on_submitted(struct follow *f, const json_t *answer, int64_t now_ms)
     return db_outgoing_error(f->ledger->db, f->outgoing_id, text_of(answer, "error"));
 }
 
+/* ---- what came by wire or file, for the node ---- */
+
+struct feed {
+    struct follow *follow;
+    json_t *list;
+};
+
+static int append_feed(void *ctx, const struct db_record *record)
+{
+    struct feed *feed = ctx;
+    struct follow *f = feed->follow;
+    char hex[2 * RECORD_LEN_MAX + 1];
+    sodium_bin2hex(hex, sizeof hex, record->bytes, record->len);
+    if (json_array_append_new(feed->list, json_string(hex)) != 0)
+        return DB_ENOMEM;
+    f->feed_arrivals[f->feed_count] = record->arrival;
+    f->feed_must[f->feed_count] = !record_is_report(record->kind);
+    f->feed_count++;
+    return 0;
+}
+
+static int feed_node(struct follow *f, int64_t now_ms)
+{
+    struct db *db = f->ledger->db;
+    struct feed feed = { .follow = f, .list = json_array() };
+    int64_t last = 0;
+    int result = feed.list ? 0 : DB_ENOMEM;
+    f->feed_count = 0;
+    if (result == 0 && f->fed_arrival < 0)
+        result = db_meta_get(db, FED_KEY, &f->fed_arrival);
+    if (result == 0)
+        result = db_record_last_arrival(db, &last);
+    if (result == 0)
+        result = db_record_for_node(db, f->commune, f->fed_arrival, FOLLOW_FEED_COUNT,
+                                    append_feed, &feed);
+    if (result == 0 && f->feed_count > 0) {
+        (void)ask(f, FOLLOW_ADD, json_pack("{s:s,s:O}", "do", "add", "records", feed.list),
+                  now_ms);
+    } else if (result == 0) {
+        f->fed_arrival = last;
+        f->feed_ms = INT64_MAX;
+    }
+    json_decref(feed.list);
+    if (result < 0)
+        f->feed_ms = now_ms + FOLLOW_FEED_RETRY_MS;
+    return result;
+}
+
+/* The node's word comes when a record is durable there.  One without room for a report has it not,
+ * as any full node; the ledger has. */
+static int on_added(struct follow *f, const json_t *answer, int64_t now_ms)
+{
+    const json_t *verdicts = json_object_get(answer, "verdicts");
+    size_t done = 0;
+    if (json_array_size(verdicts) != f->feed_count) {
+        give_up(f, now_ms, "kengd does not say what became of records: do the versions match?");
+        return 0;
+    }
+    for (; done < f->feed_count; done++) {
+        const char *verdict = json_string_value(json_array_get(verdicts, done));
+        if (f->feed_must[done] && (!verdict || strcmp(verdict, "full") == 0))
+            break;
+    }
+    f->feed_ms = done == f->feed_count ? now_ms : now_ms + FOLLOW_FEED_RETRY_MS;
+    if (done == 0)
+        return 0;
+    f->fed_arrival = f->feed_arrivals[done - 1];
+    return db_meta_set(f->ledger->db, FED_KEY, f->fed_arrival);
+}
+
 static int on_answer(struct follow *f, const json_t *answer, int64_t now_ms)
 {
     enum follow_request asked = f->asked;
@@ -228,6 +300,7 @@ static int on_answer(struct follow *f, const json_t *answer, int64_t now_ms)
     case FOLLOW_LAST: return on_last(f, answer, now_ms);
     case FOLLOW_STATUS: on_status(f, answer); break;
     case FOLLOW_SUBMIT: return on_submitted(f, answer, now_ms);
+    case FOLLOW_ADD: return on_added(f, answer, now_ms);
     }
     return 0;
 }
@@ -402,6 +475,8 @@ int follow_run(struct follow *f, int64_t now_ms)
         f->status_ms = now_ms + FOLLOW_STATUS_MS;
         (void)ask(f, FOLLOW_STATUS, json_pack("{s:s}", "do", "status"), now_ms);
     }
+    if (result >= 0 && f->asked == FOLLOW_IDLE && f->log.fd >= 0 && now_ms >= f->feed_ms)
+        result = feed_node(f, now_ms);
     return result < 0 ? result : fresh;
 }
 
@@ -419,10 +494,17 @@ int64_t follow_deadline_ms(const struct follow *f)
         return f->retry_ms;
     if (f->asked != FOLLOW_IDLE)
         return f->deadline_ms;
-    return f->status_ms < f->submit_ms ? f->status_ms : f->submit_ms;
+    int64_t next_ms = f->status_ms < f->submit_ms ? f->status_ms : f->submit_ms;
+    return next_ms < f->feed_ms ? next_ms : f->feed_ms;
 }
 
 void follow_kick(struct follow *f)
 {
     f->submit_ms = 0;
+}
+
+void follow_news(struct follow *f)
+{
+    if (f->feed_ms == INT64_MAX) /* a full node is not asked sooner */
+        f->feed_ms = 0;
 }

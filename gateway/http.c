@@ -217,6 +217,10 @@ static void add_headers(struct MHD_Response *response, const struct http_answer 
         MHD_add_response_header(response, "Location", answer->location);
     if (answer->set_cookie[0])
         MHD_add_response_header(response, "Set-Cookie", answer->set_cookie);
+    if (answer->signature[0])
+        MHD_add_response_header(response, "Keng-Signature", answer->signature);
+    if (answer->next[0])
+        MHD_add_response_header(response, "Keng-Next", answer->next);
     if (answer->file_name[0]) {
         char disposition[sizeof answer->file_name + 32];
         snprintf(disposition, sizeof disposition, "attachment; filename=\"%s\"",

@@ -67,6 +67,8 @@ struct http_answer {
     size_t static_len;
     char location[512];   /* for 303 */
     char set_cookie[256];
+    char signature[160];  /* of a receiver: who signs this, and where its records go on */
+    char next[64];
     char file_name[64];   /* "": a page; else saved under this name, ASCII without quotes */
     bool stream;          /* an event stream begins here; body is its first event */
 };

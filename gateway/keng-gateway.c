@@ -28,6 +28,7 @@
 #include "gateway/outbox.h"
 #include "gateway/people.h"
 #include "gateway/receiver.h"
+#include "gateway/units.h"
 
 enum {
     EXIT_USAGE = 2,
@@ -39,16 +40,14 @@ enum {
     PEM_LEN_MAX = 64 * 1024,
 };
 
-static const char BATCH_PATH[] = "/v1/batch/";
-static const char HAVE_PATH[] = "/v1/have";
-
 struct options {
     const char *home, *socket, *db, *listen, *cert, *key, *push, *ca, *data, *villages;
-    const char *out, *role, *name, *people;
+    const char *out, *role, *name, *people, *code, *village;
     const char *trust[TRUST_COUNT_MAX];
+    const char *as[TRUST_COUNT_MAX];
     const char *hosts[HOST_COUNT_MAX];
     const char *maps[MAP_COUNT_MAX];
-    size_t trust_count, host_count, map_count;
+    size_t trust_count, as_count, host_count, map_count;
     int64_t push_interval_ms;
     const char *links[OUTBOX_LINK_COUNT_MAX];
     size_t link_count;
@@ -73,6 +72,7 @@ static const struct option_row OPTIONS[] = {
     { 'L', "link", "NAME[,interface=IF][,proxy=URL]", "a way upward; may be repeated, best first" },
     { 'i', "push-interval-s", "N", "first wait after a failed push (default: 15)" },
     { 't', "trust", "FILE.keng", "receive this commune's records (may be repeated)" },
+    { 'A', "as", "DIR", "answer communes with the keys of this home, or of all homes in it" },
     { 'n', "host", "NAME", "a name this server is reached by (may be repeated)" },
     { 'r', "no-console", NULL, "only receive batches, show no pages" },
     { 'D', "data", "DIR", "data files (default: $KENG_DATA, ./seeds, /usr/share/keng)" },
@@ -82,6 +82,8 @@ static const struct option_row OPTIONS[] = {
     { 'O', "people", "DIR", "operators and audit trail (default: HOME, or by the ledger)" },
     { 'R', "role", "ROLE", "for operator: view, review, sign or admin" },
     { 'N', "name", "NAME", "for operator: the person's name" },
+    { 'C', "commune", "CODE", "for direct: the commune's code" },
+    { 'V', "village", "N", "for direct: only this village (default: all)" },
     { 'h', "help", NULL, "this list" },
 };
 enum { OPTION_COUNT = sizeof OPTIONS / sizeof OPTIONS[0] };
@@ -89,7 +91,8 @@ enum { OPTION_COUNT = sizeof OPTIONS / sizeof OPTIONS[0] };
 static void print_help(void)
 {
     printf("usage: keng-gateway --home DIR [OPTION]...          console of a commune's node\n"
-           "       keng-gateway --db FILE --trust FILE.keng ... receiver without a node\n"
+           "       keng-gateway --db FILE --as DIR ...          receiver above communes\n"
+           "       keng-gateway direct --db FILE --as DIR --commune CODE TEXT\n"
            "       keng-gateway export --home DIR --out FILE    all records as one batch file\n"
            "       keng-gateway alerts --home DIR --out DIR     directives as CAP 1.2 alerts\n"
            "       keng-gateway demo-data --db FILE            a training event, all drills\n"
@@ -140,6 +143,8 @@ static const char **option_slot(struct options *o, int key)
     case 'O': return &o->people;
     case 'R': return &o->role;
     case 'N': return &o->name;
+    case 'C': return &o->code;
+    case 'V': return &o->village;
     default: return NULL;
     }
 }
@@ -167,6 +172,8 @@ static int parse_options(int argc, char **argv, struct options *o)
             o->no_console = true;
         } else if (key == 't' && o->trust_count < TRUST_COUNT_MAX) {
             o->trust[o->trust_count++] = optarg;
+        } else if (key == 'A' && o->as_count < TRUST_COUNT_MAX) {
+            o->as[o->as_count++] = optarg;
         } else if (key == 'n' && o->host_count < HOST_COUNT_MAX) {
             o->hosts[o->host_count++] = optarg;
         } else if (key == 'i') {
@@ -178,8 +185,8 @@ static int parse_options(int argc, char **argv, struct options *o)
             o->links[o->link_count++] = optarg;
         } else if (key == 'M' && o->map_count < MAP_COUNT_MAX) {
             o->maps[o->map_count++] = optarg;
-        } else if (key == 't' || key == 'n' || key == 'L' || key == 'M') {
-            return fail_usage("too many --trust, --host, --link or --map; see keng-gateway "
+        } else if (key == 't' || key == 'A' || key == 'n' || key == 'L' || key == 'M') {
+            return fail_usage("too many --trust, --as, --host, --link or --map; see keng-gateway "
                               "--help");
         } else {
             return fail_usage("see keng-gateway --help");
@@ -238,6 +245,7 @@ struct gateway {
     struct options options;
     struct db *db;
     struct ledger ledger;
+    struct receiver receiver;
     struct people people;
     struct catalogue *catalogue;
     struct villages *villages;
@@ -260,31 +268,11 @@ struct gateway {
     bool stopping;
 };
 
-static bool answer_receiver(struct gateway *g, const struct http_request *request,
-                            struct http_answer *answer)
-{
-    bool is_batch = strncmp(request->path, BATCH_PATH, sizeof BATCH_PATH - 1) == 0;
-    bool is_have = strcmp(request->path, HAVE_PATH) == 0;
-    if (!is_batch && !is_have)
-        return false;
-    answer->content_type = "application/json";
-    if (is_batch && request->method == HTTP_PUT)
-        answer->status = receiver_put(&g->ledger, request->path + sizeof BATCH_PATH - 1,
-                                      request->body, request->body_len, wall_ms(), &answer->body);
-    else if (is_have && request->method == HTTP_GET)
-        answer->status = receiver_have(&g->ledger, http_query(request, "network"),
-                                       http_query(request, "batch"), &answer->body);
-    else
-        answer->status = receiver_error(405, "bad-request", "this path takes PUT (batch) or GET "
-                                        "(have)", &answer->body);
-    return true;
-}
-
 static void handle_request(void *ctx, const struct http_request *request,
                            struct http_answer *answer)
 {
     struct gateway *g = ctx;
-    if (answer_receiver(g, request, answer))
+    if (receiver_handle(&g->receiver, request, wall_ms(), answer))
         return;
     /* A receiver may have learned of more communes since; the page's own one stays. */
     g->console.own_commune = g->has_node ? g->follow.commune : 0;
@@ -294,7 +282,7 @@ static void handle_request(void *ctx, const struct http_request *request,
 static size_t put_len_max(void *ctx, const char *path)
 {
     (void)ctx;
-    return strncmp(path, BATCH_PATH, sizeof BATCH_PATH - 1) == 0 ? BATCH_LEN_MAX : 0;
+    return receiver_put_len_max(path);
 }
 
 static void on_outgoing_added(void *ctx)
@@ -375,7 +363,27 @@ static int open_ledger(struct gateway *g, char err[static BUNDLE_ERR_LEN])
         if (bundle_trust(&g->ledger, path, wall_ms(), &g->own_commune, err) != 0)
             return -1;
     }
+    g->receiver.ledger = &g->ledger;
+    for (size_t i = 0; i < o->as_count; i++)
+        if (keys_add_homes(&g->receiver.keys, &g->ledger, o->as[i], wall_ms(), err) != 0)
+            return -1;
     return 0;
+}
+
+/* The box's own keys answer those below. */
+static void add_own_keys(struct gateway *g)
+{
+    char err[BUNDLE_ERR_LEN];
+    const struct ledger_commune *own = ledger_get(&g->ledger, g->own_commune);
+    if (own && keys_add(&g->receiver.keys, g->options.home, own->info.network_id, err) != 0)
+        fprintf(stderr, "<4>keng-gateway: %s\n", err);
+    /* Without a key it takes records and cannot say so: whoever sends goes on sending. */
+    for (size_t i = 0; i < g->ledger.commune_count && g->options.trust_count > 0; i++) {
+        const struct ledger_commune *c = &g->ledger.communes[i];
+        if (!c->is_province && !keys_find(&g->receiver.keys, c))
+            fprintf(stderr, "<4>keng-gateway: no key to answer %s with: the commune must enroll "
+                            "one, and --as name it\n", units_name(c));
+    }
 }
 
 /* Reads the identities of the home and picks the one that signs batches. */
@@ -479,6 +487,8 @@ static int tell_of_news(struct gateway *g)
         http_server_broadcast(g->server, event.text);
     strbuf_free(&event);
     g->told_arrival = last;
+    if (g->has_node)
+        follow_news(&g->follow);
     return g->has_outbox ? outbox_kick(&g->outbox, now_ms()) : 0;
 }
 
@@ -604,6 +614,7 @@ static int start_all(struct gateway *g, char err[static BUNDLE_ERR_LEN])
     }
     if (open_ledger(g, err) != 0 || load_data(g, err) != 0)
         return -1;
+    add_own_keys(g);
     for (size_t i = 0; i < g->options.map_count; i++)
         if (map_add(&g->map, g->options.maps[i], err) != 0)
             return -1;
@@ -635,6 +646,7 @@ static void stop_all(struct gateway *g)
         curl_multi_cleanup(g->multi);
     curl_global_cleanup();
     people_close(&g->people);
+    keys_free(&g->receiver.keys);
     ledger_free(&g->ledger);
     db_close(g->db);
     catalogue_free(g->catalogue);
@@ -758,6 +770,52 @@ static int fill_demo(const struct options *options)
     return EXIT_SUCCESS;
 }
 
+/* The commune a code means today. */
+static const struct ledger_commune *find_commune(const struct ledger *l, const char *code)
+{
+    uint32_t today = units_day_of_ms(wall_ms());
+    for (size_t i = 0; i < l->commune_count; i++) {
+        const struct ledger_commune *c = &l->communes[i];
+        bool said = c->unit.code[0] != '\0'; /* by the province */
+        if (!c->is_province && strcmp(said ? c->unit.code : c->roster.profile.code, code) == 0 &&
+            (!said || units_stands(&c->unit, today)))
+            return c;
+    }
+    return NULL;
+}
+
+static int direct(const struct options *options, const char *text)
+{
+    static struct gateway g;
+    char err[BUNDLE_ERR_LEN] = "", *end = NULL;
+    struct directive directive = { .text_len = strlen(text) };
+    struct record_ref ref;
+    g.options = *options;
+    g.signal_fd = -1;
+    if (!options->db || options->as_count == 0 || !options->code)
+        return fail_usage("direct needs --db FILE, --as DIR and --commune CODE");
+    unsigned long village = options->village ? strtoul(options->village, &end, 10) : 0;
+    if (village > REPORT_VILLAGE_MAX || (end && (*end || end == options->village)))
+        return fail_usage("--village %s: expected a village's number", options->village);
+    if (directive.text_len == 0 || directive.text_len > REPORT_TEXT_LEN_MAX)
+        return fail_usage("the text must have 1 to %d bytes", REPORT_TEXT_LEN_MAX);
+    directive.village = (uint32_t)village;
+    memcpy(directive.text, text, directive.text_len + 1);
+    bool good = open_ledger(&g, err) == 0;
+    const struct ledger_commune *c = good ? find_commune(&g.ledger, options->code) : NULL;
+    if (good && !c)
+        snprintf(err, sizeof err, "no commune with code %.20s is known here", options->code);
+    good = c && keys_direct(&g.receiver.keys, &g.ledger, c->info.id, &directive, wall_ms(), &ref,
+                            err) == 0;
+    if (good)
+        printf("%u-%u: goes down to %s when its gateway asks next\n", (unsigned)ref.author,
+               (unsigned)ref.seq, units_name(c));
+    keys_free(&g.receiver.keys);
+    ledger_free(&g.ledger);
+    db_close(g.db);
+    return good ? EXIT_SUCCESS : fail(err);
+}
+
 static int run_people(const struct options *o, const char *verb, const char *login, bool audit)
 {
     static struct people people;
@@ -794,6 +852,8 @@ int main(int argc, char **argv)
         return export_alerts(&options);
     if (strcmp(command, "demo-data") == 0 && optind + 1 == argc)
         return fill_demo(&options);
+    if (strcmp(command, "direct") == 0 && optind + 2 == argc)
+        return direct(&options, argv[optind + 1]);
     if (strcmp(command, "operator") == 0 && optind + 3 >= argc)
         return run_people(&options, argv[optind + 1],
                           optind + 2 < argc ? argv[optind + 2] : NULL, false);

@@ -397,7 +397,9 @@ static int store_record(struct ledger *l, struct ledger_commune *c, const struct
         return result;
     if (variant != 0)
         return LEDGER_FORK;
-    if (view->ref.lane != 0)
+    if (l->source != AUTHOR_NONE && view->kind >= RECORD_ROSTER)
+        result = db_brought_put(l->db, row.arrival, l->source);
+    if (result >= 0 && view->ref.lane != 0)
         result = db_record_supersede(l->db, c->info.id, &view->ref);
     if (result >= 0 && view->kind == RECORD_REVIEW && row.readable)
         result = note_review(l, c, view, row.arrival);
@@ -618,7 +620,7 @@ int ledger_index(struct ledger *l)
 
 int ledger_init(struct ledger *l, struct db *db)
 {
-    *l = (struct ledger){ .db = db };
+    *l = (struct ledger){ .db = db, .source = AUTHOR_NONE };
     int result = ledger_reload(l);
     if (result >= 0)
         result = units_apply(l); /* another program may have ended between both */
@@ -712,8 +714,10 @@ int ledger_put_batch(struct ledger *l, const uint8_t *bytes, size_t len, int64_t
     uint64_t counts[LEDGER_VERDICT_COUNT];
     memcpy(counts, l->counts, sizeof counts);
     int put = db_begin(l->db);
+    l->source = require_sig && l->via == DB_VIA_WIRE ? batch.header.source : AUTHOR_NONE;
     if (put == 0)
         put = put_opened(l, c, &batch, require_sig, received_ms, &result, sig_ok_out);
+    l->source = AUTHOR_NONE;
     if (put == 0)
         put = db_commit(l->db);
     if (put < 0) {

@@ -55,6 +55,7 @@ struct ledger {
     uint64_t counts[LEDGER_VERDICT_COUNT]; /* since start */
     bool write_failed; /* the last batch could not be stored */
     enum db_via via; /* by which way what is put comes; whoever puts says so */
+    uint16_t source; /* whose batch is being taken in from the network; else AUTHOR_NONE */
 };
 
 /* Loads every trusted commune's roster.  db is borrowed. */

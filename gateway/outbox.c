@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "gateway/bundle.h"
+#include "gateway/keys.h"
 #include "gateway/totals.h"
 
 static const char BATCH_NUMBER_KEY[] = "batch_number";
@@ -50,7 +51,8 @@ int outbox_init(struct outbox *o, struct ledger *l, CURLM *multi, const char *ur
     o->backoff_ms = o->interval_ms;
     o->sync = (struct console_sync){ .configured = true, .url = o->base };
     if (db_outbox_target(l->db, o->base, commune, &o->sync.target) < 0 ||
-        db_outbox_count(l->db, o->sync.target, &o->sync.waiting_count) < 0) {
+        db_outbox_count(l->db, o->sync.target, &o->sync.waiting_count) < 0 ||
+        db_down_get(l->db, o->sync.target, o->down) < 0) {
         snprintf(err, OUTBOX_ERR_LEN, "%.200s", db_error(l->db));
         return -1;
     }
@@ -134,6 +136,36 @@ static size_t take_answer(char *data, size_t size, size_t count, void *ctx)
     return o->answer.failed ? 0 : len;
 }
 
+/* The value of a header line of that name, or NULL. */
+static const char *header_value(const char *line, const char *name)
+{
+    size_t len = strlen(name);
+    if (strncasecmp(line, name, len) != 0 || line[len] != ':')
+        return NULL;
+    return line + len + 1 + strspn(line + len + 1, " ");
+}
+
+static size_t take_header(char *data, size_t size, size_t count, void *ctx)
+{
+    struct outbox *o = ctx;
+    char line[OUTBOX_QUESTION_LEN];
+    size_t len = size * count;
+    if (len >= sizeof line) /* none of ours is so long */
+        return len;
+    memcpy(line, data, len);
+    line[len] = '\0';
+    line[strcspn(line, "\r\n")] = '\0';
+    const char *signature = header_value(line, "Keng-Signature");
+    const char *next = header_value(line, "Keng-Next");
+    if (has_prefix(line, "HTTP/")) /* what stood before was a proxy's */
+        o->signature[0] = o->next[0] = '\0';
+    if (signature)
+        snprintf(o->signature, sizeof o->signature, "%s", signature);
+    if (next)
+        snprintf(o->next, sizeof o->next, "%s", next);
+    return len;
+}
+
 static void set_error(struct outbox *o, const char *what, const char *why)
 {
     const char *link = o->link_count > 0 ? o->links[o->link].name : "";
@@ -151,6 +183,7 @@ static void back_off(struct outbox *o, int64_t now_ms)
         o->backoff_ms = o->interval_ms * OUTBOX_INTERVAL_FACTOR_MAX;
     o->link = 0;
     o->asked = false;
+    o->resting = false;
 }
 
 /* The next link, or, after the last, a wait. */
@@ -173,9 +206,26 @@ static void wait_after_refusal(struct outbox *o, int64_t now_ms)
     back_off(o, now_ms);
 }
 
-static void start(struct outbox *o, enum outbox_transfer what, const char *url, int64_t now_ms)
+/* Sends o->question, with a nonce of its own. */
+static void start(struct outbox *o, enum outbox_transfer what, int64_t now_ms)
 {
+    char url[DB_URL_LEN + OUTBOX_QUESTION_LEN + EXCHANGE_SIGNED_LEN + 64];
+    char nonce[2 * EXCHANGE_NONCE_LEN + 1], from[EXCHANGE_SIGNED_LEN] = "";
+    const struct ledger_commune *c = ledger_get(o->ledger, o->commune);
     CURL *e = o->easy;
+    if (!c) {
+        wait_after_refusal(o, now_ms);
+        return;
+    }
+    memcpy(o->exchange.network_id, c->info.network_id, sizeof o->exchange.network_id);
+    randombytes_buf(o->exchange.nonce, sizeof o->exchange.nonce);
+    o->exchange.question = o->question;
+    sodium_bin2hex(nonce, sizeof nonce, o->exchange.nonce, sizeof o->exchange.nonce);
+    if (what == OUTBOX_FETCHING)
+        exchange_sign_question(&o->exchange, o->identity.number, o->identity.secret_key, from);
+    snprintf(url, sizeof url, "%s%s&nonce=%s%s%s", o->base, o->question, nonce,
+             *from ? "&from=" : "", from);
+    o->signature[0] = o->next[0] = '\0';
     const struct outbox_link *link = &o->links[o->link]; /* the first is empty if there are none */
     curl_easy_reset(e); /* keeps connections and TLS sessions */
     strbuf_free(&o->answer);
@@ -185,6 +235,8 @@ static void start(struct outbox *o, enum outbox_transfer what, const char *url, 
         curl_easy_setopt(e, CURLOPT_ERRORBUFFER, o->curl_err),
         curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, take_answer),
         curl_easy_setopt(e, CURLOPT_WRITEDATA, o),
+        curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, take_header),
+        curl_easy_setopt(e, CURLOPT_HEADERDATA, o),
         curl_easy_setopt(e, CURLOPT_HTTPHEADER, o->headers),
         curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https"),
         curl_easy_setopt(e, CURLOPT_PROXY, link->proxy),
@@ -216,30 +268,47 @@ static void start(struct outbox *o, enum outbox_transfer what, const char *url, 
     o->transfer = what;
 }
 
-static void start_asking(struct outbox *o, int64_t now_ms)
+/* Writes path and network, and what more is asked, as proto/exchange.h has it. */
+static void put_question(struct outbox *o, const char *path, const char *more, const char *value)
 {
     const struct ledger_commune *c = ledger_get(o->ledger, o->commune);
-    char url[DB_URL_LEN + 256], hex[2 * KENG_NETWORK_ID_LEN + 1];
-    if (!c)
-        return;
-    sodium_bin2hex(hex, sizeof hex, c->info.network_id, sizeof c->info.network_id);
-    snprintf(url, sizeof url, "%s/v1/have?network=%s%s%s", o->base, hex,
-             o->batch_len > 0 ? "&batch=" : "", o->batch_len > 0 ? o->batch_hex : "");
-    start(o, OUTBOX_ASKING, url, now_ms);
+    char hex[2 * KENG_NETWORK_ID_LEN + 1] = "";
+    if (c)
+        sodium_bin2hex(hex, sizeof hex, c->info.network_id, sizeof c->info.network_id);
+    snprintf(o->question, sizeof o->question, "%s?network=%s%s%s", path, hex, more, value);
+}
+
+static void start_asking(struct outbox *o, int64_t now_ms)
+{
+    bool unsure = o->batch_len > 0;
+    put_question(o, "/v1/have", unsure ? "&batch=" : "", unsure ? o->batch_hex : "");
+    start(o, OUTBOX_ASKING, now_ms);
+}
+
+static void start_fetching(struct outbox *o, int64_t now_ms)
+{
+    put_question(o, "/v1/down", "&since=", o->down);
+    start(o, OUTBOX_FETCHING, now_ms);
 }
 
 struct filling {
     struct outbox *outbox;
     struct batch_builder builder;
+    bool urgent; /* a call for rescue is in it */
 };
 
 static int fill_batch(void *ctx, const struct db_record *record)
 {
     struct filling *filling = ctx;
     struct outbox *o = filling->outbox;
-    if (o->arrival_count == OUTBOX_RECORD_COUNT_MAX ||
+    bool root = record->ref.author == AUTHOR_ROOT;
+    bool urgent = !root && record->priority == PRIORITY_RESCUE;
+    /* What is urgent goes in a batch of its own: a short one gets through where a long one is
+     * cut. */
+    if ((filling->urgent && !urgent && !root) || o->arrival_count == OUTBOX_RECORD_COUNT_MAX ||
         batch_add(&filling->builder, record->bytes, record->len) != BATCH_OK)
         return 1;
+    filling->urgent = filling->urgent || urgent;
     o->arrivals[o->arrival_count++] = record->arrival;
     return 0;
 }
@@ -274,19 +343,27 @@ static int build_batch(struct outbox *o, int64_t wall_ms)
     return 0;
 }
 
+static void rest(struct outbox *o, int64_t now_ms)
+{
+    int64_t soon_ms = now_ms + OUTBOX_GATHER_MS;
+    o->resting = true;
+    o->next_ms = o->down_ms > soon_ms ? o->down_ms : soon_ms;
+}
+
 static int start_putting(struct outbox *o, int64_t now_ms, int64_t wall_ms)
 {
     int result = build_batch(o, wall_ms);
     if (result < 0 || o->batch_len == 0) {
-        o->next_ms = INT64_MAX;
+        rest(o, now_ms);
         return result;
     }
     uint8_t hash[KENG_HASH_LEN];
-    char url[DB_URL_LEN + 128];
+    char path[sizeof o->batch_hex + 16];
     crypto_generichash(hash, sizeof hash, o->batch, o->batch_len, NULL, 0);
     sodium_bin2hex(o->batch_hex, sizeof o->batch_hex, hash, sizeof hash);
-    snprintf(url, sizeof url, "%s/v1/batch/%s", o->base, o->batch_hex);
-    start(o, OUTBOX_PUTTING, url, now_ms);
+    snprintf(path, sizeof path, "/v1/batch/%s", o->batch_hex);
+    put_question(o, path, "", "");
+    start(o, OUTBOX_PUTTING, now_ms);
     return 0;
 }
 
@@ -295,13 +372,19 @@ int outbox_run(struct outbox *o, int64_t now_ms, int64_t wall_ms)
     if (o->transfer != OUTBOX_NONE || now_ms < o->next_ms)
         return 0;
     o->next_ms = INT64_MAX;
+    o->resting = false;
     if (o->link > 0 && o->asked && now_ms >= o->prefer_ms)
         o->link = 0; /* the better one may be back; if not, the next attempt is on this one again */
     int result = db_outbox_count(o->ledger->db, o->sync.target, &o->sync.waiting_count);
+    bool waiting = o->sync.waiting_count > 0;
     if (result == 0 && !o->asked)
         start_asking(o, now_ms);
-    else if (result == 0 && o->sync.waiting_count > 0)
+    else if (result == 0 && now_ms >= o->down_ms && (!waiting || o->before == OUTBOX_PUTTING))
+        start_fetching(o, now_ms); /* neither way waits for the other's backlog */
+    else if (result == 0 && waiting)
         result = start_putting(o, now_ms, wall_ms);
+    else
+        rest(o, now_ms);
     if (result < 0) {
         set_error(o, "", db_error(o->ledger->db));
         wait_after_failure(o, now_ms);
@@ -312,14 +395,14 @@ int outbox_run(struct outbox *o, int64_t now_ms, int64_t wall_ms)
 int outbox_kick(struct outbox *o, int64_t now_ms)
 {
     /* While the link is known to be down, new records do not shorten the waiting. */
-    if (o->next_ms == INT64_MAX)
+    if (o->resting && o->next_ms > now_ms + OUTBOX_GATHER_MS)
         o->next_ms = now_ms + OUTBOX_GATHER_MS;
     return db_outbox_count(o->ledger->db, o->sync.target, &o->sync.waiting_count);
 }
 
 void outbox_send_now(struct outbox *o, int64_t now_ms)
 {
-    o->next_ms = now_ms;
+    o->next_ms = o->down_ms = now_ms;
     o->backoff_ms = o->interval_ms;
 }
 
@@ -495,6 +578,94 @@ static int on_refusal(struct outbox *o, long status, const json_t *answer, int64
     return 0;
 }
 
+/* What came down is in the ledger; notes how far, and that it need not go up again. */
+static int note_down(struct outbox *o, const struct batch_reader *batch, int64_t before_arrival)
+{
+    struct db *db = o->ledger->db;
+    int result = db_begin(db);
+    if (result == 0)
+        result = db_down_mark(db, o->sync.target, batch->header.source, before_arrival);
+    if (result == 0)
+        result = db_outbox_settle(db, o->sync.target);
+    if (result == 0)
+        result = db_down_set(db, o->sync.target, o->next);
+    if (result == 0)
+        result = db_commit(db);
+    if (result < 0)
+        db_rollback(db);
+    else
+        memcpy(o->down, o->next, sizeof o->down);
+    return result;
+}
+
+/* The way down does not work; the way up goes on. */
+static void on_down_refused(struct outbox *o, const char *why, int64_t now_ms)
+{
+    set_error(o, "what comes down: ", why);
+    o->next_ms = now_ms;
+    o->down_ms = now_ms + o->interval_ms * OUTBOX_INTERVAL_FACTOR_MAX;
+}
+
+static int on_down(struct outbox *o, int64_t now_ms, int64_t wall_ms)
+{
+    struct ledger *l = o->ledger;
+    const uint8_t *bytes = (const uint8_t *)o->answer.text;
+    struct batch_reader batch;
+    struct ledger_batch_result taken;
+    bool sig_ok, more = strcmp(o->next, o->down) != 0;
+    int64_t before = 0;
+    o->next_ms = now_ms;
+    if (!more)
+        o->down_ms = now_ms + o->interval_ms * OUTBOX_DOWN_FACTOR;
+    if (o->answer.len == 0)
+        return 0;
+    int result = db_record_last_arrival(l->db, &before);
+    if (result < 0)
+        return result;
+    l->via = DB_VIA_WIRE;
+    result = ledger_put_batch(l, bytes, o->answer.len, wall_ms, true, &taken, &sig_ok);
+    if (result <= LEDGER_BATCH_EFORM) {
+        on_down_refused(o, ledger_batch_strerror(result), now_ms);
+        return 0;
+    }
+    if (result < 0)
+        return result;
+    bool full = taken.counts[LEDGER_PENDING_FULL] > 0;
+    ledger_batch_result_free(&taken);
+    if (full) {
+        on_down_refused(o, "too many records of unknown authors", now_ms);
+        return 0;
+    }
+    return batch_open(&batch, bytes, o->answer.len) == BATCH_OK ? note_down(o, &batch, before) : 0;
+}
+
+/* Did somebody say this who may, to just this question?  Not we ourselves: our own receiver would
+ * confirm what we hold anyway. */
+static bool is_signed(const struct outbox *o, long status)
+{
+    const struct ledger_commune *c = ledger_get(o->ledger, o->commune);
+    struct exchange_answer answer = { .status = (unsigned)status, .next = o->next,
+                                      .body = o->answer.text, .body_len = o->answer.len };
+    uint8_t sig[KENG_SIG_LEN];
+    uint16_t number;
+    if (!c || !exchange_parse(o->signature, &number, sig) || number == o->identity.number)
+        return false;
+    const struct roster_author *author = roster_find(&c->roster, number);
+    return keys_may_answer(author) &&
+           exchange_verify_answer(&o->exchange, &answer, number, author->entry.key, sig);
+}
+
+/* Whatever it says, it is not from the receiver; a page of the mobile operator, for example. */
+static void on_unsigned(struct outbox *o, long status, const json_t *answer, int64_t now_ms)
+{
+    const char *why = json_string_value(json_object_get(answer, "error"));
+    char words[128];
+    snprintf(words, sizeof words, "HTTP %ld, signed by nobody who may receive%s%.60s", status,
+             why ? ": " : "", why ? why : "");
+    set_error(o, "", words);
+    wait_after_failure(o, now_ms);
+}
+
 int outbox_on_done(struct outbox *o, CURLcode code, int64_t now_ms, int64_t wall_ms)
 {
     enum outbox_transfer transfer = o->transfer;
@@ -502,20 +673,29 @@ int outbox_on_done(struct outbox *o, CURLcode code, int64_t now_ms, int64_t wall
     curl_easy_getinfo(o->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_multi_remove_handle(o->multi, o->easy);
     o->transfer = OUTBOX_NONE;
+    o->before = transfer;
     if (code != CURLE_OK) {
         set_error(o, "", o->curl_err[0] ? o->curl_err : curl_easy_strerror(code));
         wait_after_failure(o, now_ms);
         return 0;
     }
     json_t *answer = o->answer.text ? json_loadb(o->answer.text, o->answer.len, 0, NULL) : NULL;
+    bool batch = transfer == OUTBOX_FETCHING && status == 200;
     int result = 0;
-    if (status != 200 || !json_is_true(json_object_get(answer, "ok"))) {
+    if (!is_signed(o, status)) {
+        on_unsigned(o, status, answer, now_ms);
+    } else if (transfer == OUTBOX_FETCHING && status >= 400 && status < 500) {
+        const char *why = json_string_value(json_object_get(answer, "error"));
+        on_down_refused(o, why ? why : "refused", now_ms);
+    } else if (status != 200 || (!batch && !json_is_true(json_object_get(answer, "ok")))) {
         result = on_refusal(o, status, answer, now_ms);
     } else {
         o->sync.error[0] = '\0';
         o->sync.last_ok_ms = wall_ms;
         o->backoff_ms = o->interval_ms;
-        if (transfer == OUTBOX_ASKING) {
+        if (transfer == OUTBOX_FETCHING) {
+            result = on_down(o, now_ms, wall_ms);
+        } else if (transfer == OUTBOX_ASKING) {
             result = on_have(o, answer);
             o->asked = true;
             o->next_ms = now_ms;

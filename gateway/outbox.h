@@ -2,10 +2,18 @@
  *
  * What was confirmed is rows in the database, written only from the receiver's answer; so a cut
  * link, a killed program on either side or an answer that got lost costs a repetition, never a
- * record.  The root's log goes first, then urgent records, then the rest in order of arrival.
+ * record.  The root's log goes first, then calls for rescue in a batch of their own, then the rest
+ * by urgency and arrival.
  * At each start and after each failure the receiver is asked how far it holds each log, and what a
  * restored receiver lost is sent again.  The same question tells whether a batch arrived whose
  * answer did not; if not, the next is made anew, so that what became urgent meanwhile overtakes.
+ *
+ * After that, and now and then in quiet times, what the receiver holds for this commune and we do
+ * not comes down: directives, answers, the roster (receiver.h).  Each record is judged here by the
+ * roster like any other; how far was taken is stored after the records are durable.
+ *
+ * Only an answer that a gateway or an operator of the commune's roster signed, other than we, says
+ * anything.  Whatever else answers in the receiver's place is a link that does not work.
  *
  * Several links to the same receiver are tried in order of preference, one after the other without
  * a wait; only when none of them worked it backs off, with jitter.  After a while on a lesser link
@@ -24,6 +32,7 @@
 #include "gateway/ledger.h"
 #include "node/home.h"
 #include "proto/batch.h"
+#include "proto/exchange.h"
 
 enum {
     OUTBOX_RECORD_COUNT_MAX = BATCH_LEN_TARGET / RECORD_LEN_MIN + 1,
@@ -32,6 +41,7 @@ enum {
     /* 15 s to 2 min: a link that comes back for minutes must not be slept through, and asking costs
      * some hundred bytes. */
     OUTBOX_INTERVAL_FACTOR_MAX = 8,
+    OUTBOX_DOWN_FACTOR = 4, /* in quiet times the way down is asked every minute */
     OUTBOX_LINK_COUNT_MAX = 4,
     OUTBOX_LINK_NAME_LEN = 16,
     OUTBOX_INTERFACE_LEN = 32,
@@ -39,9 +49,10 @@ enum {
     OUTBOX_CONNECT_TIMEOUT_S = 15,
     OUTBOX_STALL_TIMEOUT_S = 60,
     OUTBOX_ERR_LEN = 256,
+    OUTBOX_QUESTION_LEN = 256,
 };
 
-enum outbox_transfer { OUTBOX_NONE, OUTBOX_ASKING, OUTBOX_PUTTING };
+enum outbox_transfer { OUTBOX_NONE, OUTBOX_ASKING, OUTBOX_PUTTING, OUTBOX_FETCHING };
 
 /* One way to the receiver.  Empty: as the system routes; no proxy. */
 struct outbox_link {
@@ -64,10 +75,15 @@ struct outbox {
     struct outbox_link links[OUTBOX_LINK_COUNT_MAX];
     unsigned link_count, link; /* the one in use */
     int64_t prefer_ms;         /* when the first link is tried again; while on another */
-    enum outbox_transfer transfer;
+    enum outbox_transfer transfer, before; /* before: the one that ended last */
+    int64_t down_ms;      /* when the way down is asked again */
+    bool resting;         /* nothing to do until then, unless something new comes */
     bool asked;           /* the receiver's holdings were compared since the last failure */
     bool root_sent_again; /* the receiver lacked the roster, and got everything again */
     struct strbuf answer;
+    char question[OUTBOX_QUESTION_LEN]; /* that is under way, as both ends sign it */
+    struct exchange exchange;
+    char signature[EXCHANGE_SIGNED_LEN], next[DB_DOWN_LEN], down[DB_DOWN_LEN];
     char curl_err[CURL_ERROR_SIZE];
     uint8_t batch[BATCH_LEN_TARGET];
     size_t batch_len; /* 0: none, or its answer came */

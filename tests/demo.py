@@ -22,6 +22,7 @@ SPEED = 20
 LIMIT_S = 175
 CHART = os.path.join(ROOT, "build", "demo-course.svg")
 HANDHELD, VILLAGE1, VILLAGE2, COMMUNE = "handheld", "na-leng", "khuoi-ma", "commune"
+PROVINCE = "province-key"
 MEMBER, OPERATOR = 101, 102
 BEGAN = time.monotonic()
 # What must stand in the province's table: kind and value; 2 is "cut" for a bridge and a network.
@@ -77,6 +78,7 @@ class Demo:
         rig = self.rig
         self.say("The commune makes its keys and enrols boxes and people (keng init, keng enroll).")
         rig.init("Xã Cao Minh", "01879")
+        rig.enroll(PROVINCE, 60, "BCH PCTT tỉnh", "operator", 0)
         rig.enroll(COMMUNE, 1, "UBND xã Cao Minh", "gateway", 0)
         rig.enroll(VILLAGE1, 11, "Trạm Nà Lẹng", "node", 1)
         rig.enroll(VILLAGE2, 12, "Trạm Khuổi Mạ", "node", 2)
@@ -167,8 +169,7 @@ class Demo:
         rig.start("province", os.path.join(BIN, "keng-gateway"), "--db", rig.path("province.db"),
                   "--listen", f"127.0.0.1:{self.province_port}",
                   "--tls-cert", os.path.join(tls, "server.crt"),
-                  "--tls-key", os.path.join(tls, "server.key"),
-                  "--trust", os.path.join(rig.desk, "commune.keng"))
+                  "--tls-key", os.path.join(tls, "server.key"), "--as", rig.homes[PROVINCE])
         context = ssl.create_default_context(cafile=os.path.join(rig.desk, "tls", "ca.crt"))
         network = rig.ask(COMMUNE, {"do": "roster"})["commune"]["network_id"]
         self.wait("the outbox went up: the province's receiver holds all five",
@@ -259,6 +260,7 @@ class Demo:
     def receiver_holds(self, context, network):
         """Up to which number the province's receiver holds Mai's log."""
         url = f"https://127.0.0.1:{self.province_port}/v1/have?network={network}"
+        url += "&nonce=" + os.urandom(16).hex()
         with urllib.request.urlopen(url, timeout=10, context=context) as answer:
             have = json.load(answer)["have"]
         return {h["author"]: h["seq"] for h in have}.get(MEMBER, 0)

@@ -61,6 +61,8 @@ state_is() { "$programs/keng" --home "$dir/home" status --json | grep -q "\"stat
 echo "1..12"
 {
     "$programs/keng" init --name "Xã Thử" --code 01879 --dir "$dir/desk" &&
+        "$programs/keng" enroll --dir "$dir/desk" --number 60 --name "Tỉnh" --role operator \
+            --out "$dir/province" &&
         "$programs/keng" enroll --dir "$dir/desk" --number 9 --name "Trạm xã" --role gateway \
             --village 1 --out "$dir/home" &&
         "$programs/keng" enroll --dir "$dir/desk" --number 10 --name "Trực ban" --role operator \
@@ -100,7 +102,7 @@ kill -9 "$kengd" "$gateway_pid"
 start kengd "$programs/kengd" --home "$dir/home"
 wait_until 10 "$programs/keng" --home "$dir/home" node
 : >"$dir/receiver.log"
-start receiver "$programs/keng-gateway" --db "$dir/province.db" --trust "$dir/desk/commune.keng" \
+start receiver "$programs/keng-gateway" --db "$dir/province.db" --as "$dir/province" \
     --listen 127.0.0.1:0 --no-console --tls-cert "$dir/tls/server.crt" --tls-key \
     "$dir/tls/server.key"
 listening receiver

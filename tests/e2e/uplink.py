@@ -156,6 +156,7 @@ class Uplink:
         rig.init()
         for number in range(101, 109):
             rig.enroll("people", number, f"Người {number}", "member", 1)
+        rig.enroll("province", 60, "Tỉnh", "operator", 0)
         rig.enroll(COMMUNE, 1, "UBND xã", "gateway", 0)
         rig.start_air([COMMUNE])
         rig.write_conf(COMMUNE, 1, "gateway")
@@ -173,9 +174,8 @@ class Uplink:
 
     def start_receiver(self):
         self.rig.start("receiver", os.path.join(BIN, "keng-gateway"), "--db", self.dbs["receiver"],
-                       "--no-console", "--listen", f"127.0.0.1:{self.receiver_port}", "--trust",
-                       os.path.join(self.rig.desk, "commune.keng"),
-                       before=ignore_file_limit_signal)
+                       "--no-console", "--listen", f"127.0.0.1:{self.receiver_port}", "--as",
+                       self.rig.homes["province"], before=ignore_file_limit_signal)
 
     def kill(self, name):
         self.kills[name] += 1

@@ -250,6 +250,55 @@ static void test_db_targets_do_not_mix(void **state)
     assert_waiting(p, b, (const uint32_t[]){ 1201 }, 1);
 }
 
+static int64_t add_kind(struct place *p, uint8_t kind, uint32_t seq, enum db_via via)
+{
+    uint8_t bytes[4] = { kind, (uint8_t)seq, 9, 9 };
+    struct db_record record = {
+        .commune = p->commune, .ref = { .author = 10, .seq = seq, .lane = record_lane(kind) },
+        .kind = kind, .readable = true, .via = (uint8_t)via, .bytes = bytes, .len = sizeof bytes,
+    };
+    assert_int_equal(db_record_insert(p->db, &record), 0);
+    return record.arrival;
+}
+
+static void assert_down(struct place *p, int64_t after, uint16_t source, size_t count)
+{
+    struct order order = { .count = 0 };
+    assert_int_equal(db_down_list(p->db, p->commune, after, source, note_order, &order), 0);
+    assert_int_equal(order.count, count);
+}
+
+static void test_db_goes_down_to_all_but_who_brought_it(void **state)
+{
+    struct place *p = *state;
+    int64_t target, waiting;
+    char place[DB_DOWN_LEN];
+    struct order order = { .count = 0 };
+    int64_t first = add_kind(p, RECORD_REVIEW, 1, DB_VIA_NODE);
+    add(p, 12, 1, PRIORITY_RESCUE);
+    int64_t second = add_kind(p, RECORD_ACK_LAST, 7, DB_VIA_WIRE);
+    assert_int_equal(db_brought_put(p->db, second, 60), 0);
+    assert_down(p, 0, 11, 2);
+    assert_down(p, 0, 60, 1);
+    assert_down(p, first, 11, 1);
+    assert_down(p, second, 11, 0);
+
+    assert_int_equal(db_outbox_target(p->db, "https://a", p->commune, &target), 0);
+    assert_int_equal(db_down_get(p->db, target, place), 0);
+    assert_string_equal(place, "");
+    assert_int_equal(db_down_set(p->db, target, "12-ab"), 0);
+    assert_int_equal(db_down_get(p->db, target, place), 0);
+    assert_string_equal(place, "12-ab");
+    assert_int_equal(db_down_mark(p->db, target, 60, first), 0);
+    assert_int_equal(db_down_mark(p->db, target, 60, first), 0);
+    assert_int_equal(db_outbox_count(p->db, target, &waiting), 0);
+    assert_int_equal(waiting, 2);
+
+    assert_int_equal(db_record_for_node(p->db, p->commune, 0, 5, note_order, &order), 0);
+    assert_int_equal(order.count, 1);
+    assert_int_equal(order.seqs[0], 1007);
+}
+
 int main(void)
 {
 #define DB_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -261,6 +310,7 @@ int main(void)
         DB_TEST(test_db_lets_one_writer_in),
         DB_TEST(test_db_outbox_sends_the_root_then_the_urgent),
         DB_TEST(test_db_targets_do_not_mix),
+        DB_TEST(test_db_goes_down_to_all_but_who_brought_it),
     };
     const struct CMUnitTest sqlite[] = {
         DB_TEST(test_db_refuses_a_file_that_is_none),

@@ -1,273 +1,23 @@
-/* The receiver and the console over a real server on loopback, spoken to by libcurl, and the outbox
- * that pushes into it. */
-#include "tests/unit/test_gateway_kit.h"
+/* The console over a real server on loopback, spoken to by libcurl. */
+#include "tests/unit/test_http_kit.h"
 
 #include <arpa/inet.h>
-#include <curl/curl.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <time.h>
 
-#include "gateway/console.h"
-#include "gateway/http.h"
-#include "gateway/outbox.h"
-#include "gateway/receiver.h"
+enum { LONG_LEN = 3 * BATCH_LEN_MAX };
 
-enum { LONG_LEN = 3 * BATCH_LEN_MAX, DEADLINE_MS = 10000 };
+/* ---- the console ---- */
 
-struct place {
-    char dir[KIT_PATH_LEN];
-    struct kit kit;
-    struct db *db;
-    struct ledger ledger;
-    struct people people;
-    struct console console;
-    struct console_node node;
-    struct console_sync sync;
-    struct http_server *server;
-    CURLM *multi;
-    unsigned reviews_added, receiver_calls, receiver_fails; /* fails: the next n answers are cut */
-};
-
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static void handle(void *ctx, const struct http_request *request, struct http_answer *answer)
-{
-    struct place *p = ctx;
-    if (strncmp(request->path, "/v1/batch/", 10) == 0 && request->method == HTTP_PUT) {
-        p->receiver_calls++;
-        answer->content_type = "application/json";
-        answer->status = receiver_put(&p->ledger, request->path + 10, request->body,
-                                      request->body_len, KIT_NOW_MS, &answer->body);
-        if (p->receiver_fails > 0) { /* stored, but nobody hears so */
-            p->receiver_fails--;
-            strbuf_free(&answer->body);
-            answer->status = 503;
-        }
-    } else if (strcmp(request->path, "/v1/have") == 0) {
-        answer->content_type = "application/json";
-        answer->status = receiver_have(&p->ledger, http_query(request, "network"),
-                                       http_query(request, "batch"), &answer->body);
-    } else {
-        console_handle(&p->console, request, now_ms(), answer);
-    }
-}
-
-static size_t put_len_max(void *ctx, const char *path)
-{
-    (void)ctx;
-    return strncmp(path, "/v1/batch/", 10) == 0 ? BATCH_LEN_MAX : 0;
-}
-
-static void count_review(void *ctx)
-{
-    ((struct place *)ctx)->reviews_added++;
-}
-
-static void start_server(struct place *p, const char *listen)
-{
-    char err[HTTP_ERR_LEN];
-    struct http_config config = { .listen = listen };
-    struct http_handler handler = { .ctx = p, .handle = handle, .put_len_max = put_len_max };
-    if (http_server_start(&config, &handler, &p->server, err) != 0)
-        fail_msg("%s", err);
-}
-
-static int set_up(void **state)
-{
-    struct place *p = calloc(1, sizeof *p);
-    char err[AUDIT_ERR_LEN];
-    assert_non_null(p);
-    kit_make_dir(p->dir);
-    kit_init(&p->kit, 1);
-    p->db = kit_open_db(p->dir, "a.db");
-    kit_open_ledger(&p->kit, p->db, &p->ledger);
-    assert_int_equal(people_open(&p->people, NULL, p->dir, NULL, err), 0);
-    p->console = (struct console){ .ledger = &p->ledger, .people = &p->people, .node = &p->node,
-                                   .sync = &p->sync, .enabled = true, .ctx = p, .own_commune = 1,
-                                   .outgoing_added = count_review, .send_now = count_review };
-    p->multi = curl_multi_init();
-    start_server(p, "127.0.0.1:0");
-    *state = p;
-    return 0;
-}
-
-static int tear_down(void **state)
+static void test_http_server_stands_hostile_requests(void **state)
 {
     struct place *p = *state;
-    http_server_stop(p->server);
-    curl_multi_cleanup(p->multi);
-    people_close(&p->people);
-    ledger_free(&p->ledger);
-    db_close(p->db);
-    kit_remove_dir(p->dir);
-    free(p);
-    return 0;
-}
-
-/* ---- a client ---- */
-
-struct reply {
-    long status;
-    char text[256 * 1024];
-    size_t len;
-    char headers[4096];
-    size_t header_len;
-};
-
-static size_t take_text(char *data, size_t size, size_t count, void *ctx)
-{
-    struct reply *r = ctx;
-    size_t len = size * count, room = sizeof r->text - 1 - r->len;
-    memcpy(r->text + r->len, data, len < room ? len : room);
-    r->len += len < room ? len : room;
-    return len;
-}
-
-static size_t take_header(char *data, size_t size, size_t count, void *ctx)
-{
-    struct reply *r = ctx;
-    size_t len = size * count, room = sizeof r->headers - 1 - r->header_len;
-    memcpy(r->headers + r->header_len, data, len < room ? len : room);
-    r->header_len += len < room ? len : room;
-    return len;
-}
-
-struct ask {
-    const char *method, *path, *header;
-    const void *body;
-    size_t body_len;
-};
-
-static void pump(struct place *p)
-{
-    int running;
-    curl_multi_perform(p->multi, &running);
-    http_server_run(p->server, now_ms());
-    curl_multi_perform(p->multi, &running);
-    struct timespec pause = { .tv_nsec = 200000 };
-    nanosleep(&pause, NULL);
-}
-
-/* One request; the library and the server take turns in this thread. */
-static struct reply *ask(struct place *p, const struct ask *a)
-{
-    static struct reply reply;
-    char url[512];
-    CURL *easy = curl_easy_init();
-    struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
-    memset(&reply, 0, sizeof reply);
-    if (a->header)
-        headers = curl_slist_append(headers, a->header);
-    snprintf(url, sizeof url, "http://127.0.0.1:%u%s", (unsigned)http_server_port(p->server),
-             a->path);
-    curl_easy_setopt(easy, CURLOPT_URL, url);
-    curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_text);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, &reply);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, &reply);
-    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, a->method);
-    if (a->body) {
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, a->body);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)a->body_len);
-    }
-    curl_multi_add_handle(p->multi, easy);
-    int64_t end_ms = now_ms() + DEADLINE_MS;
-    int left;
-    CURLMsg *done = NULL;
-    while (!done && now_ms() < end_ms) {
-        pump(p);
-        done = curl_multi_info_read(p->multi, &left);
-    }
-    if (!done)
-        fail_msg("%s %s: no answer", a->method, a->path);
-    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &reply.status);
-    curl_multi_remove_handle(p->multi, easy);
-    curl_easy_cleanup(easy);
-    curl_slist_free_all(headers);
-    return &reply;
-}
-
-static struct reply *put_batch(struct place *p, const uint8_t *bytes, size_t len)
-{
-    uint8_t hash[KENG_HASH_LEN];
-    char path[128], hex[2 * KENG_HASH_LEN + 1];
-    crypto_generichash(hash, sizeof hash, bytes, len, NULL, 0);
-    sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
-    snprintf(path, sizeof path, "/v1/batch/%s", hex);
-    struct ask a = { .method = "PUT", .path = path, .body = bytes, .body_len = len };
-    return ask(p, &a);
-}
-
-static void assert_reply(const char *name, const struct reply *r, long status, const char *words)
-{
-    if (r->status != status || !strstr(r->text, words))
-        fail_msg("%s: %ld %s", name, r->status, r->text);
-}
-
-/* ---- the receiver ---- */
-
-static void test_http_receiver_answers_each_batch(void **state)
-{
-    struct place *p = *state;
-    struct kit *k = &p->kit;
-    struct kit foreign;
-    struct kit_record records[16];
-    size_t len;
-    kit_init(&foreign, 2);
-    size_t count = kit_root_log(k, records);
-    struct kit_record report = kit_damage(k, KIT_ANNA, 1, 1, 3);
-    uint8_t *early = kit_batch(k, KIT_GATEWAY, &report, 1, &len);
-    assert_reply("no roster yet", put_batch(p, early, len), 403, "\"unknown-source\"");
-    free(early);
-    records[count++] = report;
-    records[count] = kit_damage(k, KIT_ANNA, 3, 1, 4);
-    records[count].bytes[12] ^= 1;
-    count++;
-    uint8_t *good = kit_batch(k, KIT_GATEWAY, records, count, &len);
-    assert_reply("first time", put_batch(p, good, len), 200,
-                 "\"verdicts\":{\"new\":6,\"bad-signature\":1},"
-                 "\"refused\":[{\"index\":6,\"reason\":\"bad-signature\"}]");
-    assert_reply("second time", put_batch(p, good, len), 200, "\"duplicate\":6");
-    assert_reply("how far", put_batch(p, good, len), 200, "{\"author\":12,\"seq\":1,\"count\":1}");
-    good[len - 70] ^= 1;
-    assert_reply("changed on the way", put_batch(p, good, len), 403, "\"bad-signature\"");
-    free(good);
-    uint8_t *stranger = kit_batch(&foreign, AUTHOR_ROOT, &report, 1, &len);
-    assert_reply("another commune", put_batch(p, stranger, len), 403, "\"not-trusted\"");
-    free(stranger);
-}
-
-static void test_http_receiver_stands_hostile_requests(void **state)
-{
-    struct place *p = *state;
-    char hash[65], path[128], bad_hex[128], query[128];
     uint8_t *junk = calloc(1, LONG_LEN);
     assert_non_null(junk);
     randombytes_buf_deterministic(junk, LONG_LEN, (const uint8_t[32]){ 5 });
-    memset(hash, 'a', 64);
-    hash[64] = '\0';
-    snprintf(path, sizeof path, "/v1/batch/%s", hash);
-    snprintf(bad_hex, sizeof bad_hex, "/v1/batch/%.63sg", hash);
-    snprintf(query, sizeof query, "/v1/have?network=%s", hash);
     const struct { const char *name; struct ask ask; long status; const char *words; } CASES[] = {
-        { "another hash", { "PUT", path, NULL, junk, 100 }, 400, "\"bad-hash\"" },
-        { "no hex", { "PUT", bad_hex, NULL, junk, 100 }, 400, "\"bad-hash\"" },
-        { "no name", { "PUT", "/v1/batch/", NULL, junk, 100 }, 400, "\"bad-hash\"" },
-        { "too long", { "PUT", path, NULL, junk, BATCH_LEN_MAX + 1 }, 413, "\"too-big\"" },
-        { "much too long", { "PUT", path, NULL, junk, LONG_LEN }, 413, "\"too-big\"" },
         { "put to a page", { "PUT", "/", NULL, junk, 10 }, 413, "too-big" },
-        { "have of nobody", { "GET", query, NULL, NULL, 0 }, 403, "\"not-trusted\"" },
-        { "have of nothing", { "GET", "/v1/have", NULL, NULL, 0 }, 400, "\"bad-request\"" },
         { "climbing out", { "GET", "/../../etc/passwd", NULL, NULL, 0 }, 404, "" },
         { "a long form", { "POST", "/review", NULL, junk, HTTP_FORM_LEN_MAX + 1 }, 413, "" },
         { "no form", { "POST", "/review", NULL, "a=%zz", 5 }, 400, "" },
@@ -277,12 +27,8 @@ static void test_http_receiver_stands_hostile_requests(void **state)
     };
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++)
         assert_reply(CASES[i].name, ask(p, &CASES[i].ask), CASES[i].status, CASES[i].words);
-    for (size_t len = 0; len < 400; len += 7)
-        assert_int_equal(put_batch(p, junk, len ? len : 1)->status, 400);
     free(junk);
 }
-
-/* ---- the console ---- */
 
 /* Without a stated length a body could last for ever, and its connection with it. */
 static void test_http_server_cuts_off_a_body_without_an_end(void **state)
@@ -669,194 +415,6 @@ static void test_http_streams_carry_events_and_end_cleanly(void **state)
     free(replies);
 }
 
-/* ---- the outbox ---- */
-
-struct sender {
-    struct db *db;
-    struct ledger ledger;
-    struct outbox outbox;
-};
-
-static void start_sender(struct place *p, struct sender *s, uint16_t port)
-{
-    struct home_identity identity = { .number = KIT_GATEWAY };
-    char url[64], err[OUTBOX_ERR_LEN];
-    memcpy(identity.public_key, p->kit.public_keys[KIT_GATEWAY], KENG_KEY_LEN);
-    memcpy(identity.secret_key, p->kit.secret_keys[KIT_GATEWAY], KENG_SIG_LEN);
-    snprintf(url, sizeof url, "http://127.0.0.1:%u/", (unsigned)port);
-    if (outbox_init(&s->outbox, &s->ledger, p->multi, url, NULL, &identity, 1, 1000, err) != 0)
-        fail_msg("%s", err);
-}
-
-static void pump_sender(struct place *p, struct sender *s, int64_t *skew_ms)
-{
-    int left;
-    CURLMsg *done;
-    *skew_ms += 20; /* back-off passes quicker than real time */
-    assert_int_equal(outbox_run(&s->outbox, now_ms() + *skew_ms, KIT_NOW_MS), 0);
-    if (p->server) {
-        pump(p);
-    } else {
-        int running;
-        curl_multi_perform(p->multi, &running);
-        struct timespec pause = { .tv_nsec = 200000 };
-        nanosleep(&pause, NULL);
-    }
-    while ((done = curl_multi_info_read(p->multi, &left)) != NULL)
-        assert_int_equal(outbox_on_done(&s->outbox, done->data.result, now_ms() + *skew_ms,
-                                        KIT_NOW_MS), 0);
-}
-
-static int compare_with_receiver(void *ctx, const struct db_record *record)
-{
-    struct place *p = ctx;
-    struct kit_record r = { .len = record->len };
-    memcpy(r.bytes, record->bytes, record->len);
-    assert_int_equal(kit_put(&p->kit, &p->ledger, &r), LEDGER_DUPLICATE);
-    return 0;
-}
-
-static void test_http_outbox_brings_everything_up_through_cut_links(void **state)
-{
-    struct place *p = *state;
-    struct kit *k = &p->kit;
-    struct sender s = { .db = kit_open_db(p->dir, "b.db") };
-    char listen[32];
-    kit_open_ledger(k, s.db, &s.ledger);
-    kit_put_root_log(k, &s.ledger);
-    for (uint32_t seq = 1; seq <= 700; seq++) {
-        struct kit_record r = kit_damage(k, seq % 2 ? KIT_ANNA : KIT_BINH, (seq + 1) / 2, 1, seq);
-        assert_int_equal(kit_put(k, &s.ledger, &r), LEDGER_NEW);
-    }
-    uint16_t port = http_server_port(p->server);
-    start_sender(p, &s, port);
-    int64_t skew_ms = 0, waiting = -1;
-    p->receiver_fails = 1; /* the first answer is lost after the batch was stored */
-    bool cut = false;
-    for (int i = 0; i < 20000 && waiting != 0; i++) {
-        pump_sender(p, &s, &skew_ms);
-        assert_int_equal(db_outbox_count(s.db, s.outbox.sync.target, &waiting), 0);
-        if (!cut && p->receiver_calls == 2) { /* then the receiver goes away for a while */
-            cut = true;
-            http_server_stop(p->server);
-            p->server = NULL;
-            for (int j = 0; j < 200; j++)
-                pump_sender(p, &s, &skew_ms);
-            assert_true(s.outbox.sync.error[0] != '\0');
-            snprintf(listen, sizeof listen, "127.0.0.1:%u", (unsigned)port);
-            start_server(p, listen);
-        }
-    }
-    assert_true(cut);
-    assert_int_equal(waiting, 0);
-    assert_string_equal(s.outbox.sync.error, "");
-    int64_t everything;
-    assert_int_equal(db_outbox_target(s.db, "test:", 1, &everything), 0);
-    assert_int_equal(db_outbox_waiting(s.db, everything, compare_with_receiver, p), 0);
-    int64_t last = 0;
-    assert_int_equal(db_record_last_arrival(p->db, &last), 0);
-    assert_int_equal(last, 705); /* none twice */
-    outbox_close(&s.outbox);
-    ledger_free(&s.ledger);
-    db_close(s.db);
-}
-
-static void test_http_outbox_fills_a_receiver_that_was_restored(void **state)
-{
-    struct place *p = *state;
-    struct kit *k = &p->kit;
-    struct sender s = { .db = kit_open_db(p->dir, "b.db") };
-    kit_open_ledger(k, s.db, &s.ledger);
-    kit_put_root_log(k, &s.ledger);
-    struct kit_record r = kit_damage(k, KIT_ANNA, 1, 1, 1);
-    assert_int_equal(kit_put(k, &s.ledger, &r), LEDGER_NEW);
-    start_sender(p, &s, http_server_port(p->server));
-    /* The sender believes that all was confirmed long ago, but this receiver is empty. */
-    for (int64_t arrival = 1; arrival <= 6; arrival++)
-        assert_int_equal(db_outbox_answered(s.db, s.outbox.sync.target, arrival, NULL), 0);
-    assert_int_equal(db_outbox_settle(s.db, s.outbox.sync.target), 0);
-    int64_t skew_ms = 0, last = 0;
-    for (int i = 0; i < 2000 && last < 6; i++) {
-        pump_sender(p, &s, &skew_ms);
-        assert_int_equal(db_record_last_arrival(p->db, &last), 0);
-    }
-    assert_int_equal(last, 6);
-    outbox_close(&s.outbox);
-    ledger_free(&s.ledger);
-    db_close(s.db);
-}
-
-/* Gaps are normal in a mesh.  They must not be taken for a receiver's loss: on a line that is often
- * cut everything behind the gap would be sent again and again. */
-static void test_http_outbox_does_not_take_a_gap_for_a_loss(void **state)
-{
-    static const uint32_t SEQS[] = { 1, 3, 4, 7 };
-    struct place *p = *state;
-    struct kit *k = &p->kit;
-    struct sender s = { .db = kit_open_db(p->dir, "b.db") };
-    kit_open_ledger(k, s.db, &s.ledger);
-    kit_put_root_log(k, &s.ledger);
-    for (size_t i = 0; i < sizeof SEQS / sizeof SEQS[0]; i++) {
-        struct kit_record r = kit_damage(k, KIT_ANNA, SEQS[i], 1, 1);
-        assert_int_equal(kit_put(k, &s.ledger, &r), LEDGER_NEW);
-    }
-    start_sender(p, &s, http_server_port(p->server));
-    int64_t skew_ms = 0, waiting = -1;
-    for (int i = 0; i < 2000 && waiting != 0; i++) {
-        pump_sender(p, &s, &skew_ms);
-        assert_int_equal(db_outbox_count(s.db, s.outbox.sync.target, &waiting), 0);
-    }
-    assert_int_equal(waiting, 0);
-    s.outbox.asked = false; /* as after a cut: the receiver is asked again */
-    outbox_send_now(&s.outbox, now_ms() + skew_ms);
-    for (int i = 0; i < 2000 && !s.outbox.asked; i++)
-        pump_sender(p, &s, &skew_ms);
-    assert_true(s.outbox.asked);
-    assert_int_equal(db_outbox_count(s.db, s.outbox.sync.target, &waiting), 0);
-    assert_int_equal(waiting, 0);
-    outbox_close(&s.outbox);
-    ledger_free(&s.ledger);
-    db_close(s.db);
-}
-
-static void test_http_outbox_refuses_addresses_in_the_clear(void **state)
-{
-    struct place *p = *state;
-    struct home_identity identity = { .number = KIT_GATEWAY };
-    char err[OUTBOX_ERR_LEN];
-    static const char *const BAD[] = {
-        "http://province.example", "http://127.0.0.1.example/", "ftp://127.0.0.1", "province",
-        "https://user@host", "https://host/?a=b", "http://localhost.evil",
-    };
-    for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++) {
-        struct outbox o;
-        assert_int_equal(outbox_init(&o, &p->ledger, p->multi, BAD[i], NULL, &identity, 1, 1000,
-                                     err), -1);
-    }
-}
-
-static void test_http_outbox_reads_links_strictly(void **state)
-{
-    (void)state;
-    char err[OUTBOX_ERR_LEN];
-    static struct outbox o;
-    static const char *const BAD[] = {
-        "", ",interface=x", "a,", "a,interface=", "a,speed=3", "a,proxy=ftp://x", "interface=x",
-        "a-name-that-is-too-long",
-    };
-    for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++)
-        assert_int_equal(outbox_add_link(&o, BAD[i], err), -1);
-    assert_int_equal(o.link_count, 0);
-    assert_int_equal(outbox_add_link(&o, "cable", err), 0);
-    assert_int_equal(outbox_add_link(&o, "sat,proxy=http://10.0.0.1:3128,interface=eth1", err), 0);
-    assert_string_equal(o.links[1].name, "sat");
-    assert_string_equal(o.links[1].interface, "eth1");
-    assert_string_equal(o.links[1].proxy, "http://10.0.0.1:3128");
-    assert_int_equal(outbox_add_link(&o, "c", err), 0);
-    assert_int_equal(outbox_add_link(&o, "d", err), 0);
-    assert_int_equal(outbox_add_link(&o, "e", err), -1);
-}
-
 /* ---- pure parts ---- */
 
 static void test_http_parses_forms_strictly(void **state)
@@ -901,8 +459,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_http_parses_forms_strictly),
         cmocka_unit_test(test_http_knows_whose_host_it_is),
-        HTTP_TEST(test_http_receiver_answers_each_batch),
-        HTTP_TEST(test_http_receiver_stands_hostile_requests),
+        HTTP_TEST(test_http_server_stands_hostile_requests),
         HTTP_TEST(test_http_server_cuts_off_a_body_without_an_end),
         HTTP_TEST(test_http_console_escapes_what_people_wrote),
         HTTP_TEST(test_http_console_queues_a_review_once_asked_properly),
@@ -912,11 +469,6 @@ int main(void)
         HTTP_TEST(test_http_console_asks_who_one_is),
         HTTP_TEST(test_http_console_holds_everybody_to_his_role),
         HTTP_TEST(test_http_streams_carry_events_and_end_cleanly),
-        HTTP_TEST(test_http_outbox_brings_everything_up_through_cut_links),
-        HTTP_TEST(test_http_outbox_fills_a_receiver_that_was_restored),
-        HTTP_TEST(test_http_outbox_does_not_take_a_gap_for_a_loss),
-        HTTP_TEST(test_http_outbox_refuses_addresses_in_the_clear),
-        HTTP_TEST(test_http_outbox_reads_links_strictly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

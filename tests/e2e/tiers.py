@@ -1,0 +1,145 @@
+"""tiers.py - village, commune and province one above the other, each judging for itself (TAP).
+
+A village box on a cable pushes to its commune, which pushes to the province; beside it a second
+village hears the commune by radio only.  Reports and a sign-off go up, and down come the commune's
+acknowledgement, the province's directive and a new member, over the cable and through the mesh.
+"""
+import os
+import shutil
+import signal
+import sqlite3
+import time
+
+from rig import BIN, Failure, Rig, free_port, tap_main, wait_for
+
+COMMUNE, CABLE, FAR, PROVINCE = "commune", "cable", "far", "province"
+SIGNOFF, DIRECTIVE = 21, 18
+
+
+class Tiers:
+    def __init__(self, rig):
+        self.rig = rig
+        self.ports = {name: free_port() for name in (PROVINCE, COMMUNE, CABLE)}
+        rig.init()
+        rig.enroll(PROVINCE, 60, "BCH PCTT tỉnh", "operator", 0)
+        rig.enroll(COMMUNE, 1, "UBND xã", "gateway", 0)
+        rig.enroll(CABLE, 11, "Trạm Nà Lẹng", "node", 1)
+        rig.enroll(CABLE, 101, "Lý Thị Mai", "member", 1)
+        rig.enroll(FAR, 12, "Trạm Khuổi Mạ", "node", 2)
+        self.give_roster(PROVINCE, COMMUNE, CABLE, FAR)
+        rig.start_air([COMMUNE, FAR])
+        for name, number in ((COMMUNE, 1), (FAR, 12)):
+            rig.write_conf(name, number, "gateway" if name == COMMUNE else "village")
+        for name in (COMMUNE, CABLE, FAR):  # enroll wrote one without a modem for the cable
+            rig.start_node(name)
+
+    def give_roster(self, *names):
+        for name in names:
+            shutil.copy(os.path.join(self.rig.desk, "commune.keng"), self.rig.homes[name])
+
+    def database(self, name):
+        return self.rig.path(name + ".db")
+
+    def gateway(self, name, *options):
+        self.rig.start("gateway of " + name, os.path.join(BIN, "keng-gateway"), "--no-console",
+                       "--db", self.database(name), "--push-interval-s", "0.5",
+                       "--listen", f"127.0.0.1:{self.ports[name]}", *options)
+        wait_for(f"{name}: the gateway listens",
+                 lambda: "listening on" in self.rig.log_tail("gateway of " + name), 15)
+
+    def start_commune(self):
+        self.gateway(COMMUNE, "--home", self.rig.homes[COMMUNE],
+                     "--push", f"http://127.0.0.1:{self.ports[PROVINCE]}")
+
+    def start_province(self):
+        self.gateway(PROVINCE, "--as", self.rig.homes[PROVINCE])
+
+    def start_cable(self):
+        self.gateway(CABLE, "--home", self.rig.homes[CABLE],
+                     "--push", f"http://127.0.0.1:{self.ports[COMMUNE]}")
+
+    def direct(self, text):
+        return self.rig.run("keng-gateway", "direct", "--db", self.database(PROVINCE), "--as",
+                            self.rig.homes[PROVINCE], "--commune", "01879", text).stdout
+
+    def held(self, name):
+        """(author, number, kind) of each record in a gateway's ledger."""
+        return self.query(name, "SELECT author, seq, kind FROM record")
+
+    def query(self, name, sql):
+        try:
+            with sqlite3.connect(f"file:{self.database(name)}?mode=ro", uri=True,
+                                 timeout=5) as db:
+                return db.execute(sql).fetchall()
+        except sqlite3.Error as error:
+            raise Failure(f"{name}: {error}") from error
+
+    def node_holds(self, name, author, seq):
+        return any(r["author"] == author and r["seq"] == seq and r["lane"] == 0
+                   for r in self.rig.records(name))
+
+
+def reports_go_up(tap, rig, tiers):
+    rig.keng(CABLE, "report", "rescue", "mac_ket=3", "--as", 101)
+    wait_for("the province has it", lambda: (101, 1, 4) in tiers.held(PROVINCE), 20)
+    tap.ok(True, "a call goes from the village over the commune to the province")
+    wait_for("its author knows", lambda: rig.mine(CABLE)[0]["state"] == "received", 20)
+    tap.ok(True, "and the commune's acknowledgement comes down the same cable")
+    body = b"\x0a\x20" + bytes(range(1, 33)) + b"\x20\x88\x27"
+    answer = rig.ask(COMMUNE, {"do": "submit", "kind": "signoff", "author": 1, "body": body.hex()})
+    wait_for("the sign-off is at the province",
+             lambda: (1, answer["seq"], SIGNOFF) in tiers.held(PROVINCE), 20)
+    tap.ok(answer["ok"], "a signed quick report goes up", answer)
+
+
+def directives_go_down(tap, rig, tiers):
+    said = tiers.direct("Sơ tán thôn Khuổi Mạ trước 18 giờ")
+    tap.ok(said.startswith("60-1:"), "the province writes a directive into its own log", said)
+    for name in (CABLE, FAR):
+        wait_for(f"{name} has the directive", lambda n=name: tiers.node_holds(n, 60, 1), 40)
+    tap.ok(all("Sơ tán thôn Khuổi Mạ" in rig.keng(name, "inbox").stdout for name in (CABLE, FAR)),
+           "it is read in the village at the cable and in the one that has only radio")
+    rig.stop("gateway of " + PROVINCE, signal.SIGKILL)
+    tiers.direct("Thủy điện xả lũ lúc 20 giờ")  # while nobody can ask
+    tiers.start_province()
+    wait_for("the second comes", lambda: tiers.node_holds(FAR, 60, 2), 40)
+    tap.ok(True, "the next comes after the receiver was killed")
+
+
+def rosters_go_down(tap, rig, tiers):
+    rig.enroll("spare", 103, "Triệu Văn Sơn", "member", 1)
+    tiers.give_roster(COMMUNE)
+    rig.stop("gateway of " + COMMUNE)
+    tiers.start_commune()
+    for name in (CABLE, FAR):
+        wait_for(f"{name} knows the new member", lambda n=name: any(
+            a["number"] == 103 for a in rig.ask(n, {"do": "roster"})["authors"]), 40)
+    tap.ok(True, "a new member is known in both villages")
+
+
+def nothing_goes_in_circles(tap, tiers):
+    """Once all is even, no ledger grows, and none holds a record twice."""
+    def all_held():
+        return [sorted(r for r in tiers.held(n) if r[2] < 25) for n in tiers.ports]
+    wait_for("all ledgers are even",
+             lambda: all(held == all_held()[0] for held in all_held()), 30)
+    before = all_held()
+    time.sleep(3)
+    tap.ok(all_held() == before and all(len(h) == len(set(h)) for h in before),
+           "then all three ledgers hold the same, each record once", before)
+
+
+def tiers_stand(tap):
+    with Rig(speed=20) as rig:
+        tiers = Tiers(rig)
+        tiers.start_province()
+        tiers.start_commune()
+        tiers.start_cable()
+        reports_go_up(tap, rig, tiers)
+        directives_go_down(tap, rig, tiers)
+        rosters_go_down(tap, rig, tiers)
+        nothing_goes_in_circles(tap, tiers)
+
+
+if __name__ == "__main__":
+    tap_main(tiers_stand)
