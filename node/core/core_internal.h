@@ -311,6 +311,7 @@ struct mesh {
     uint64_t links_ms;     /* when we last stated our links */
     uint64_t links_changed_ms; /* since when they differ from that; 0: they do not */
     uint8_t frame_count, links_left;
+    uint64_t answered_ms;  /* when we last heard somebody well who hears us, or nobody at all */
     bool unanswered;       /* we last stated that nobody whom we hear well hears us */
     uint64_t reset_digest; /* our digest when the trickle was last reset */
     bool want_summary;
@@ -393,7 +394,7 @@ void neigh_on_links(struct mesh *m, struct neighbour *n, struct frame_view *fram
 /* Whom we hear, by rising number; returns the count. */
 size_t neigh_links(struct mesh *m, struct frame_link out[FRAME_LINK_COUNT_MAX]);
 /* Those among whom we hear differ from what we last stated? */
-bool neigh_links_changed(const struct mesh *m);
+bool neigh_links_changed(struct mesh *m);
 void neigh_links_stated(struct mesh *m);
 void neigh_on_summary(struct mesh *m, struct neighbour *n, struct frame_view *frame);
 /* These heard a frame with our digest. */

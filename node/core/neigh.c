@@ -115,7 +115,7 @@ static uint8_t stated_quality(const struct neighbour *n)
 }
 
 /* Do we hear somebody, and nobody well who hears us? */
-static bool unanswered(const struct mesh *m)
+static bool no_answer(const struct mesh *m)
 {
     bool any = false;
     for (int i = 0; i < MESH_NEIGHBOUR_COUNT_MAX; i++) {
@@ -129,14 +129,22 @@ static bool unanswered(const struct mesh *m)
     return any;
 }
 
+/* For so long that it is no list yet to come, nor one that was lost? */
+static bool unanswered(const struct mesh *m)
+{
+    return m->now_ms - m->answered_ms > LINKS_RENEW_MS && no_answer(m);
+}
+
 /* Who is unanswered counts on whomever he hears at all. */
 static bool is_link(const struct mesh *m, const struct neighbour *n, bool alone)
 {
     return heard_lately(m, n) && (alone || n->quality >= QUALITY_LISTED);
 }
 
-bool neigh_links_changed(const struct mesh *m)
+bool neigh_links_changed(struct mesh *m)
 {
+    if (!no_answer(m))
+        m->answered_ms = m->now_ms;
     bool alone = unanswered(m);
     if (alone != m->unanswered)
         return true;
