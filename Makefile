@@ -139,8 +139,8 @@ $(GEN)/%.mo: gateway/po/%.po
 	@mkdir -p $(GEN)
 	msgfmt --check-format --endianness=little -o $@ $<
 .PHONY: po
-po: ## merge new texts of gateway/lang.h into the translations in gateway/po/
-	@xgettext --language=C --from-code=UTF-8 --keyword=X:2 --no-location --omit-header -o $(GEN)/keng.pot gateway/lang.h
+po: ## merge new texts of gateway/lang*.h into the translations in gateway/po/
+	@xgettext --language=C --from-code=UTF-8 --keyword=X:2 --no-location --omit-header -o $(GEN)/keng.pot gateway/lang.h gateway/lang_province.h
 	@for po in gateway/po/*.po; do msgmerge --quiet --update --backup=none --no-fuzzy-matching --no-wrap $$po $(GEN)/keng.pot; done
 # Generated code is not ours to lint.
 $(OUT)/gen/keng.pb-c.o: $(GEN)/keng.pb-c.c

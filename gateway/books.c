@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/province_missing.h"
+#include "gateway/books_findings.h"
 #include "gateway/units.h"
 #include "proto/csv.h"
 
@@ -42,11 +42,17 @@ struct totals_filter books_filter(const struct books_query *q, const struct tota
     return filter;
 }
 
+const struct ledger_commune *books_today(const struct books_query *q,
+                                         const struct ledger_commune *c)
+{
+    return units_now(q->ledger, c, today(q));
+}
+
 static int64_t group_of(void *ctx, int64_t commune)
 {
     const struct books_query *q = ctx;
     const struct ledger_commune *c = ledger_get(q->ledger, commune);
-    return c ? units_now(q->ledger, c, today(q))->info.id : commune;
+    return c ? books_today(q, c)->info.id : commune;
 }
 
 int books_collect(const struct books_query *q, struct books *books_out)
@@ -104,7 +110,7 @@ static void put_commune(const struct books_query *q, int64_t commune, char *name
         snprintf(name, cap, "%s (%s)", commune_name(q, now), commune_name(q, commune));
 }
 
-static void village_name(const struct books_query *q, uint32_t number, char *name, size_t cap)
+void books_village_name(const struct books_query *q, uint32_t number, char *name, size_t cap)
 {
     const struct village *village = q->villages && q->ledger->commune_count == 1
                                         ? villages_get(q->villages, number) : NULL;
@@ -120,6 +126,13 @@ static const struct catalogue_item *find_item(const struct books_query *q,
                                               const struct totals_key *key)
 {
     return q->catalogue ? catalogue_get(q->catalogue, key->kind, key->code) : NULL;
+}
+
+void books_value(const struct books_query *q, const struct totals_key *key, int64_t value,
+                 char words_out[static CATALOGUE_VALUE_LEN])
+{
+    catalogue_value_format(find_item(q, key), value, lang_catalogue(q->language), false, words_out,
+                           CATALOGUE_VALUE_LEN);
 }
 
 const char *books_unit(const struct books_query *q, const struct totals_key *key)
@@ -158,18 +171,18 @@ static void put_event(const struct books_query *q, uint32_t event, char *cell)
 static void fill_line(const struct books_query *q, const struct totals_row *row, struct line *line)
 {
     const struct catalogue_item *item = find_item(q, &row->key);
-    enum catalogue_language language = lang_catalogue(q->language);
     char low[CATALOGUE_VALUE_LEN], high[CATALOGUE_VALUE_LEN];
     put_commune(q, row->key.commune, line->cells[0], CELL_LEN);
-    village_name(q, row->key.village, line->cells[1], CELL_LEN);
+    books_village_name(q, row->key.village, line->cells[1], CELL_LEN);
     put_event(q, row->key.event, line->cells[1]);
     books_item_name(q, &row->key, line->cells[2], CELL_LEN);
-    catalogue_value_format(item, row->value, language, true, line->cells[3], CELL_LEN);
+    catalogue_value_format(item, row->value, lang_catalogue(q->language), true, line->cells[3],
+                           CELL_LEN);
     int len = snprintf(line->cells[4], CELL_LEN, "%u-%u", (unsigned)row->author,
                        (unsigned)row->seq);
     if (row->low != row->high) {
-        catalogue_value_format(item, row->low, language, false, low, sizeof low);
-        catalogue_value_format(item, row->high, language, false, high, sizeof high);
+        books_value(q, &row->key, row->low, low);
+        books_value(q, &row->key, row->high, high);
         snprintf(line->cells[4] + len, CELL_LEN - (size_t)len, " (%s: %.50s - %.50s)",
                  text(q, LANG_DIFFER), low, high);
     }
@@ -185,7 +198,7 @@ static bool fill_sum(const struct books_query *q, const struct totals_sum *sum, 
     fill_line(q, &row, line);
     snprintf(line->cells[0], CELL_LEN, "%s", commune_name(q, sum->key.commune));
     snprintf(line->cells[1], CELL_LEN, "= %u %s", (unsigned)sum->village_count,
-             q->language == LANG_EN ? "villages" : "thôn");
+             text(q, LANG_VILLAGES));
     put_event(q, sum->key.event, line->cells[1]);
     line->cells[4][0] = '\0';
     return true;
@@ -263,108 +276,43 @@ static void html_line(void *ctx, size_t index, const struct line *line)
     strbuf_put(out, index == 0 ? "</tr></thead><tbody>\n" : "</tr>\n");
 }
 
-/* ---- below the table ---- */
+/* ---- all of it ---- */
 
-static void text_gaps(const struct books_query *q, const struct gaps *gaps, struct strbuf *out)
+/* What needs a look stands in the first line, and in full at the end, where a terminal stops. */
+int books_text(const struct books_query *q, const struct books *b, struct strbuf *out)
 {
-    const char *end = q->language == LANG_EN ? " missing\n" : "\n";
-    for (size_t i = 0; i < gaps->count; i++) {
-        const struct gap *gap = &gaps->list[i];
-        const struct gap *last = i ? &gaps->list[i - 1] : NULL;
-        bool again = last && last->author == gap->author && last->commune == gap->commune;
-        if (!again && last)
-            strbuf_put(out, end);
-        if (!again)
-            strbuf_putf(out, q->language == LANG_EN ? "%s, author %u: "
-                                                    : "%s, người báo %u: thiếu ",
-                        commune_name(q, gap->commune), (unsigned)gap->author);
-        strbuf_putf(out, "%s%u", again ? ", " : "", (unsigned)gap->first);
-        if (gap->last != gap->first)
-            strbuf_putf(out, "-%u", (unsigned)gap->last);
+    struct strbuf details = { .text = NULL };
+    struct findings found;
+    int result = findings_text(q, b, &details, &found);
+    if (result >= 0) {
+        findings_line(q, &found, out);
+        strbuf_put(out, "\n");
+        text_table(q, &b->totals, out);
+        strbuf_put(out, "\n");
+        strbuf_put(out, details.text ? details.text : "");
     }
-    strbuf_put(out, gaps->count > 0 ? end : text(q, LANG_MISSING_NONE));
-    strbuf_put(out, gaps->count > 0 ? "" : "\n");
-}
-
-struct telling {
-    const struct books_query *query;
-    struct strbuf *out;
-    bool json;
-};
-
-static int tell_fork(void *ctx, const struct db_record *r)
-{
-    const struct telling *t = ctx;
-    const struct books_query *q = t->query;
-    if (r->variant == 0 || (q->as_of_ms && r->received_ms > q->as_of_ms))
-        return 0;
-    if (t->json)
-        strbuf_put_comma(t->out);
-    if (t->json)
-        strbuf_putf(t->out, "{\"commune\":%" PRId64 ",\"author\":%u,\"lane\":%u,\"seq\":%u}",
-                    r->commune, (unsigned)r->ref.author, (unsigned)r->ref.lane,
-                    (unsigned)r->ref.seq);
-    else
-        strbuf_putf(t->out, "%s: %s %u-%u\n", text(q, LANG_FORKS), commune_name(q, r->commune),
-                    (unsigned)r->ref.author, (unsigned)r->ref.seq);
-    return 0;
-}
-
-static int tell_refused(void *ctx, int64_t commune, const char *reason, int64_t count,
-                        int64_t last_ms)
-{
-    const struct telling *t = ctx;
-    (void)last_ms;
-    strbuf_putf(t->out, "%s: %s %s %" PRId64 "\n", text(t->query, LANG_REFUSED),
-                commune_name(t->query, commune), reason, count);
-    return 0;
-}
-
-/* A village is silent when it has no figure at all, which a part of the figures cannot tell. */
-static bool tells_silent(const struct books_query *q)
-{
-    return !q->village && !q->kind;
-}
-
-static int text_missing(const struct books_query *q, const struct books *b, struct strbuf *out)
-{
-    struct telling telling = { .query = q, .out = out };
-    int result = 0;
-    text_gaps(q, &b->gaps, out);
-    for (size_t i = 0; i < q->ledger->commune_count && result >= 0; i++) {
-        const struct ledger_commune *c = &q->ledger->communes[i];
-        if (!books_is_wanted(q, c))
-            continue;
-        if (tells_silent(q))
-            missing_silent_text(c, &b->totals, q->language, out);
-        result = missing_checkpoints_text(q->ledger->db, c, q->as_of_ms, q->language, out);
-        if (result >= 0)
-            result = db_record_forks(q->ledger->db, c->info.id, tell_fork, &telling);
-    }
-    /* Refusals are counted, not kept: what they were at a moment is not known. */
-    if (result >= 0 && !q->as_of_ms)
-        result = db_refused_list(q->ledger->db, tell_refused, &telling);
+    strbuf_free(&details);
     return result < 0 ? result : out->failed ? DB_ENOMEM : 0;
 }
 
-int books_text(const struct books_query *q, const struct books *b, struct strbuf *out)
-{
-    text_table(q, &b->totals, out);
-    strbuf_put(out, "\n");
-    return text_missing(q, b, out);
-}
-
+/* On a page all of it stands before the table, where it opens. */
 int books_html(const struct books_query *q, const struct books *b, struct strbuf *out)
 {
-    struct strbuf missing = { .text = NULL };
-    strbuf_put(out, "<table>");
-    each_line(q, &b->totals, html_line, out);
-    strbuf_put(out, "</tbody></table>\n<pre>");
-    int result = text_missing(q, b, &missing);
-    if (missing.text)
-        strbuf_put_html(out, missing.text);
-    strbuf_put(out, "</pre>\n");
-    strbuf_free(&missing);
+    struct strbuf details = { .text = NULL }, line = { .text = NULL };
+    struct findings found;
+    int result = findings_text(q, b, &details, &found);
+    if (result >= 0) {
+        findings_line(q, &found, &line);
+        strbuf_put(out, "<p><strong>");
+        strbuf_put_html(out, line.text ? line.text : "");
+        strbuf_put(out, "</strong></p>\n<pre>");
+        strbuf_put_html(out, details.text ? details.text : "");
+        strbuf_put(out, "</pre>\n<table>");
+        each_line(q, &b->totals, html_line, out);
+        strbuf_put(out, "</tbody></table>\n");
+    }
+    strbuf_free(&line);
+    strbuf_free(&details);
     return result < 0 ? result : out->failed ? DB_ENOMEM : 0;
 }
 
@@ -392,7 +340,7 @@ static void json_rows(const struct books_query *q, const struct totals *t, struc
         const char *kind = record_kind_name(row->key.kind);
         strbuf_putf(out, "%s\n{\"commune\":%" PRId64 ",\"village\":%u,\"village_name\":",
                     i ? "," : "", row->key.commune, (unsigned)row->key.village);
-        village_name(q, row->key.village, name, sizeof name);
+        books_village_name(q, row->key.village, name, sizeof name);
         strbuf_put_json(out, name);
         strbuf_putf(out, ",\"event\":%u,\"kind\":", (unsigned)row->key.event);
         strbuf_put_json(out, kind ? kind : "");
@@ -411,31 +359,13 @@ static void json_rows(const struct books_query *q, const struct totals *t, struc
 
 int books_json(const struct books_query *q, const struct books *b, struct strbuf *out)
 {
-    struct telling telling = { .query = q, .out = out, .json = true };
-    const struct ledger *l = q->ledger;
-    int result = 0;
     strbuf_put(out, "{\"communes\":[");
     json_communes(q, out);
     strbuf_put(out, "],\n\"totals\":[");
     json_rows(q, &b->totals, out);
-    strbuf_put(out, "],\n\"missing\":[");
-    for (size_t i = 0; i < b->gaps.count; i++)
-        strbuf_putf(out, "%s{\"commune\":%" PRId64 ",\"author\":%u,\"first\":%u,\"last\":%u}",
-                    i ? "," : "", b->gaps.list[i].commune, (unsigned)b->gaps.list[i].author,
-                    (unsigned)b->gaps.list[i].first, (unsigned)b->gaps.list[i].last);
-    strbuf_put(out, "],\n\"forks\":[");
-    for (size_t i = 0; i < l->commune_count && result >= 0 && !out->failed; i++)
-        if (books_is_wanted(q, &l->communes[i]))
-            result = db_record_forks(l->db, l->communes[i].info.id, tell_fork, &telling);
-    strbuf_put(out, "],\n\"silent\":[");
-    for (size_t i = 0; i < l->commune_count && !out->failed; i++)
-        if (books_is_wanted(q, &l->communes[i]) && tells_silent(q))
-            missing_silent_json(&l->communes[i], &b->totals, out);
-    strbuf_put(out, "],\n\"checkpoints\":[");
-    for (size_t i = 0; i < l->commune_count && result >= 0 && !out->failed; i++)
-        if (books_is_wanted(q, &l->communes[i]))
-            result = missing_checkpoints_json(l->db, &l->communes[i], q->as_of_ms, out);
-    strbuf_put(out, "]}\n");
+    strbuf_put(out, "],\n");
+    int result = findings_json(q, b, out);
+    strbuf_put(out, "}\n");
     return result < 0 ? result : out->failed ? DB_ENOMEM : 0;
 }
 
@@ -462,7 +392,7 @@ static void csv_row(const struct books_query *q, const struct totals_row *row,
     csv_text(w, commune_name(q, row->key.commune));
     csv_text(w, network);
     csv_write_number(w, row->key.village, 0);
-    village_name(q, row->key.village, cell, sizeof cell);
+    books_village_name(q, row->key.village, cell, sizeof cell);
     csv_text(w, cell);
     csv_write_number(w, row->key.event, 0);
     csv_text(w, kind ? kind : "");
@@ -527,7 +457,7 @@ int books_quick(const struct books_query *q, const struct books *b, struct quick
         if (q->ledger->commune_count == 1)
             break;
         put_commune(q, key->commune, commune, sizeof commune);
-        village_name(q, key->village, village, sizeof village);
+        books_village_name(q, key->village, village, sizeof village);
         snprintf(quick.lines[i].village_name, sizeof quick.lines[i].village_name, "%.90s – %.90s",
                  commune, village);
         quick.lines[i].lat_e5 = quick.lines[i].lon_e5 = 0;

@@ -49,6 +49,13 @@ int books_quick(const struct books_query *q, const struct books *b,
 struct totals_filter books_filter(const struct books_query *q, const struct totals_indicator *only);
 /* Is a commune among those asked for? */
 bool books_is_wanted(const struct books_query *q, const struct ledger_commune *c);
+/* The commune whose figures this one's are part of on the question's day. */
+const struct ledger_commune *books_today(const struct books_query *q,
+                                         const struct ledger_commune *c);
+void books_village_name(const struct books_query *q, uint32_t number, char *name, size_t cap);
+/* A value in words, without its unit. */
+void books_value(const struct books_query *q, const struct totals_key *key, int64_t value,
+                 char words_out[static CATALOGUE_VALUE_LEN]);
 /* What an indicator is called, and its unit. */
 void books_item_name(const struct books_query *q, const struct totals_key *key, char *name,
                       size_t cap);

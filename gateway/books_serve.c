@@ -279,8 +279,7 @@ int books_serve(const struct books_query *base, const char *listen)
     int signals = signalfd(-1, &set, SFD_CLOEXEC);
     int result = signals < 0 ? -1 : http_parse_listen(listen, &address, &loopback, err);
     if (result == 0 && !loopback) {
-        snprintf(err, sizeof err, "--listen %.100s: everybody there could read the books; only "
-                 "this machine may", listen);
+        lang_fill(base->language, LANG_P_ONLY_HERE, err, sizeof err, LANG_WORD(listen));
         result = -1;
     }
     if (result == 0)

@@ -10,13 +10,14 @@
 
 enum { BUNDLE_PATH_LEN = 4096 };
 
-int bundle_read(const char *path, uint8_t **bytes_out, size_t *len_out,
+int bundle_read(enum language language, const char *path, uint8_t **bytes_out, size_t *len_out,
                 char err[static BUNDLE_ERR_LEN])
 {
     FILE *file = fopen(path, "rbe");
     uint8_t *bytes = NULL;
     if (!file) {
-        snprintf(err, BUNDLE_ERR_LEN, "%s: %s", path, strerror(errno));
+        lang_fill(language, LANG_P_FILE_ERROR, err, BUNDLE_ERR_LEN, LANG_WORD(path),
+                  LANG_WORD(strerror(errno)));
         return -1;
     }
     int result = -1;
@@ -24,22 +25,24 @@ int bundle_read(const char *path, uint8_t **bytes_out, size_t *len_out,
     while (len <= BATCH_FILE_LEN_MAX) {
         uint8_t *grown = realloc(bytes, cap);
         if (!grown) {
-            snprintf(err, BUNDLE_ERR_LEN, "%s: out of memory", path);
+            lang_fill(language, LANG_P_FILE_ERROR, err, BUNDLE_ERR_LEN, LANG_WORD(path),
+                      LANG_WORD(lang_text(language, LANG_P_NO_MEMORY)));
             goto out;
         }
         bytes = grown;
         len += fread(bytes + len, 1, cap - len, file);
         if (len < cap) {
             if (ferror(file))
-                snprintf(err, BUNDLE_ERR_LEN, "%s: cannot be read: %s", path, strerror(errno));
+                lang_fill(language, LANG_P_FILE_ERROR, err, BUNDLE_ERR_LEN, LANG_WORD(path),
+                          LANG_WORD(strerror(errno)));
             else
                 result = 0;
             goto out;
         }
         cap *= 2;
     }
-    snprintf(err, BUNDLE_ERR_LEN, "%s: longer than %d MB, this is no batch file", path,
-             BATCH_FILE_LEN_MAX >> 20);
+    lang_fill(language, LANG_P_FILE_LONG, err, BUNDLE_ERR_LEN, LANG_WORD(path),
+              LANG_NUMBER(BATCH_FILE_LEN_MAX >> 20));
 out:
     fclose(file);
     if (result == 0) {
@@ -68,14 +71,14 @@ uint32_t bundle_created_min(int64_t now_ms)
     return minutes > CREATED_MINUTES_MAX ? CREATED_MINUTES_MAX : (uint32_t)minutes;
 }
 
-int bundle_trust(struct ledger *l, const char *path, int64_t now_ms, int64_t *commune_out,
-                 char err[static BUNDLE_ERR_LEN])
+int bundle_trust(struct ledger *l, enum language language, const char *path, int64_t now_ms,
+                 int64_t *commune_out, char err[static BUNDLE_ERR_LEN])
 {
     uint8_t *bytes;
     size_t len;
     struct batch_reader batch;
     bool known, sig_ok = false;
-    if (bundle_read(path, &bytes, &len, err) != 0)
+    if (bundle_read(language, path, &bytes, &len, err) != 0)
         return -1;
     int result = batch_open(&batch, bytes, len);
     /* Only what the root itself signed is a reason to trust that root. */
@@ -83,8 +86,8 @@ int bundle_trust(struct ledger *l, const char *path, int64_t now_ms, int64_t *co
                                batch_verify(&batch, batch.header.root_key) != BATCH_OK))
         result = BATCH_ESIG;
     if (result != BATCH_OK) {
-        snprintf(err, BUNDLE_ERR_LEN, "%s: %s; expected a commune.keng as `keng init` writes it",
-                 path, batch_strerror(result));
+        lang_fill(language, LANG_P_EXPECTED_COMMUNE, err, BUNDLE_ERR_LEN, LANG_WORD(path),
+                  LANG_WORD(lang_batch_error(language, result)));
         free(bytes);
         return -1;
     }
@@ -102,10 +105,11 @@ int bundle_trust(struct ledger *l, const char *path, int64_t now_ms, int64_t *co
         *commune_out = c ? c->info.id : 0;
         ledger_batch_result_free(&put);
     } else {
-        snprintf(err, BUNDLE_ERR_LEN, "%s: %s%s%s", path,
-                 result <= LEDGER_BATCH_EFORM ? ledger_batch_strerror(result) : "",
-                 result <= LEDGER_BATCH_EFORM ? "" : "cannot be stored: ",
-                 result <= LEDGER_BATCH_EFORM ? "" : db_error(l->db));
+        lang_fill(language, result <= LEDGER_BATCH_EFORM ? LANG_P_FILE_ERROR
+                                                         : LANG_P_NOT_STORED_WHY,
+                  err, BUNDLE_ERR_LEN, LANG_WORD(path),
+                  LANG_WORD(result <= LEDGER_BATCH_EFORM ? lang_batch_error(language, result)
+                                                         : db_error(l->db)));
         db_rollback(l->db);
     }
     free(bytes);

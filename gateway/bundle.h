@@ -6,12 +6,14 @@
 #ifndef KENG_GATEWAY_BUNDLE_H
 #define KENG_GATEWAY_BUNDLE_H
 
+#include "gateway/lang.h"
 #include "gateway/ledger.h"
 #include "node/home.h"
 
 enum { BUNDLE_ERR_LEN = 512, BUNDLE_FINGERPRINT_LEN = 40 };
 
-int bundle_read(const char *path, uint8_t **bytes_out, size_t *len_out,
+/* language: of err. */
+int bundle_read(enum language language, const char *path, uint8_t **bytes_out, size_t *len_out,
                 char err[static BUNDLE_ERR_LEN]);
 
 /* First 16 bytes of the network id in groups, for reading aloud. */
@@ -20,8 +22,8 @@ void bundle_fingerprint(const uint8_t network_id[static KENG_NETWORK_ID_LEN],
 
 /* Trusts the root of a commune file and takes in its records.  The file's own signature must hold:
  * a file cut or changed on its way is not what somebody meant to trust. */
-int bundle_trust(struct ledger *l, const char *path, int64_t now_ms, int64_t *commune_out,
-                 char err[static BUNDLE_ERR_LEN]);
+int bundle_trust(struct ledger *l, enum language language, const char *path, int64_t now_ms,
+                 int64_t *commune_out, char err[static BUNDLE_ERR_LEN]);
 
 /* Everything the ledger holds of a commune as a batch file (proto/batch_file.h), in order of
  * arrival, with a checkpoint at its end that is signed by identity and proves that the checkpoints

@@ -18,16 +18,15 @@ enum {
     TRANSACTION_RECORD_COUNT = 16384,
 };
 
-void import_notice(struct import *im, bool fault, const char *format, ...)
+void import_notice_args(struct import *im, bool fault, enum lang_text text,
+                        const struct lang_arg *args, size_t count)
 {
-    char text[IMPORT_NOTICE_LEN];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
+    char line[IMPORT_NOTICE_LEN];
     im->result.fault_count += fault;
     if (im->options->notice)
-        im->options->notice(im->options->ctx, fault, text);
+        im->options->notice(im->options->ctx, fault,
+                            lang_fill_args(im->options->language, text, args, count, line,
+                                           sizeof line));
 }
 
 /* ---- the file ---- */
@@ -47,8 +46,8 @@ static void fill_window(struct import *im, uint64_t at)
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0) {
-            import_notice(im, true, "byte %" PRIu64 ": cannot be read: %s", at + im->window_len,
-                          strerror(errno));
+            import_notice(im, true, LANG_P_AT_CANNOT_READ, LANG_NUMBER(at + im->window_len),
+                          LANG_WORD(strerror(errno)));
             im->at_end = true;
             return;
         }
@@ -86,9 +85,8 @@ static int next_section(struct import *im, bool tell, uint64_t *at, struct secti
     }
     bool found = *at < im->window_at + im->window_len;
     if (damaged && tell)
-        import_notice(im, true, "byte %" PRIu64 ": %" PRIu64 " bytes are %s: changed or cut",
-                      damaged_at, *at - damaged_at,
-                      found ? "no whole section" : "no whole section, up to the end");
+        import_notice(im, true, found ? LANG_P_AT_DAMAGED : LANG_P_AT_DAMAGED_END,
+                      LANG_NUMBER(damaged_at), LANG_NUMBER(*at - damaged_at));
     return found;
 }
 
@@ -98,9 +96,10 @@ static void tell_refusal(struct import *im, uint64_t offset, const struct ledger
                          enum ledger_verdict verdict)
 {
     bool formed = k->verdict != LEDGER_MALFORMED;
-    import_notice(im, true, "byte %" PRIu64 ": record %u-%u: %s", offset,
-                  formed ? (unsigned)k->view.ref.author : 0u,
-                  formed ? (unsigned)k->view.ref.seq : 0u, ledger_verdict_name(verdict));
+    import_notice(im, true, LANG_P_AT_RECORD, LANG_NUMBER(offset),
+                  LANG_NUMBER(formed ? k->view.ref.author : 0u),
+                  LANG_NUMBER(formed ? k->view.ref.seq : 0u),
+                  LANG_WORD(lang_verdict(im->options->language, verdict)));
 }
 
 static int begin(struct import *im)
@@ -184,30 +183,20 @@ struct group {
     unsigned count;
 };
 
-static const char *block_error(const struct import_block *b)
-{
-    if (b->err <= LEDGER_BATCH_EFORM)
-        return ledger_batch_strerror(b->err);
-    return batch_strerror(b->err);
-}
-
 /* What stands in the way of the block itself. */
 static void judge_block(struct import *im, const struct import_block *b, bool *clean)
 {
+    struct lang_arg at = LANG_NUMBER(b->offset), number = LANG_NUMBER(b->number);
     *clean = b->err == 0 && b->sig_ok && !b->truncated && b->short_count == 0;
     if (b->err != 0)
-        import_notice(im, true, "byte %" PRIu64 ": block %" PRIu64 ": %s", b->offset, b->number,
-                      block_error(b));
+        import_notice(im, true, LANG_P_AT_BLOCK, at, number,
+                      LANG_WORD(lang_batch_error(im->options->language, b->err)));
     else if (!b->sig_ok)
-        import_notice(im, true, "byte %" PRIu64 ": block %" PRIu64 ": its signature is not that of "
-                      "author %u; its records are judged one by one", b->offset, b->number,
-                      (unsigned)b->source);
+        import_notice(im, true, LANG_P_AT_BLOCK_SIG, at, number, LANG_NUMBER(b->source));
     if (b->truncated)
-        import_notice(im, true, "byte %" PRIu64 ": block %" PRIu64 ": not all of its records can "
-                      "be read", b->offset, b->number);
+        import_notice(im, true, LANG_P_AT_BLOCK_CUT, at, number);
     if (b->short_count > 0)
-        import_notice(im, true, "byte %" PRIu64 ": block %" PRIu64 ": %u records are too short to "
-                      "be any", b->offset, b->number, (unsigned)b->short_count);
+        import_notice(im, true, LANG_P_AT_BLOCK_SHORT, at, number, LANG_NUMBER(b->short_count));
     im->result.counts[LEDGER_MALFORMED] += b->short_count;
     im->result.record_count += b->count + b->short_count;
 }
@@ -379,8 +368,7 @@ static int block_pass(struct import *im, struct import_ring *ring)
             if (result == 0)
                 result = import_checkpoint(im, &section, at);
         } else {
-            import_notice(im, true, "byte %" PRIu64 ": a section of a later version (type %u)", at,
-                          (unsigned)section.type);
+            import_notice(im, true, LANG_P_AT_LATER, LANG_NUMBER(at), LANG_NUMBER(section.type));
         }
     }
     if (result == 0)

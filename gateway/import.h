@@ -15,6 +15,7 @@
 #ifndef KENG_GATEWAY_IMPORT_H
 #define KENG_GATEWAY_IMPORT_H
 
+#include "gateway/lang.h"
 #include "gateway/ledger.h"
 
 enum { IMPORT_NOTICE_LEN = 256, IMPORT_THREAD_COUNT_MAX = 64 };
@@ -23,6 +24,7 @@ struct import_options {
     unsigned thread_count; /* 0: as many as processors */
     int64_t now_ms;        /* received_ms of what is new */
     bool verify_only;      /* store nothing but the root's records */
+    enum language language; /* of the notices */
     void *ctx;
     /* What is wrong with the file or a record of it; !fault: only worth knowing. */
     void (*notice)(void *ctx, bool fault, const char *text);

@@ -10,6 +10,7 @@
 #include <threads.h>
 
 #include "gateway/import.h"
+#include "gateway/lang.h"
 #include "gateway/pack.h"
 
 enum {
@@ -93,8 +94,10 @@ struct import {
     bool in_transaction;
 };
 
-__attribute__((format(printf, 3, 4)))
-void import_notice(struct import *im, bool fault, const char *format, ...);
+#define import_notice(im, fault, text, ...)                                                        \
+    import_notice_args(im, fault, text, LANG_ARGS(__VA_ARGS__))
+void import_notice_args(struct import *im, bool fault, enum lang_text text,
+                        const struct lang_arg *args, size_t count);
 
 /* 0 or a negative enum db_err. */
 int import_place_block(struct import *im, const struct import_block *block);

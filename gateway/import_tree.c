@@ -63,9 +63,8 @@ static void compare_known(struct import *im)
         tree_root(&t->tree, root);
         if (memcmp(root, t->known[t->known_next].root, sizeof root) == 0)
             continue;
-        import_notice(im, true, "rewritten: the first %" PRIu64 " records of author %u are not "
-                      "those of his checkpoint taken in before", t->tree.size,
-                      (unsigned)t->source);
+        import_notice(im, true, LANG_P_REWRITTEN, LANG_NUMBER(t->tree.size),
+                      LANG_NUMBER(t->source));
         t->broken = true;
     }
 }
@@ -81,14 +80,12 @@ int import_place_block(struct import *im, const struct import_block *block)
         return result;
     t->ended = false;
     if (first > t->expected) {
-        import_notice(im, true, "byte %" PRIu64 ": records %" PRIu64 " to %" PRIu64
-                      " of the file are missing before this block", block->offset,
-                      t->expected + 1, first);
+        import_notice(im, true, LANG_P_AT_MISSING, LANG_NUMBER(block->offset),
+                      LANG_NUMBER(t->expected + 1), LANG_NUMBER(first));
         t->broken = true;
     } else if (first < t->expected) {
-        import_notice(im, true, "byte %" PRIu64 ": block out of its place: begins with record %"
-                      PRIu64 ", %" PRIu64 " was expected", block->offset, first + 1,
-                      t->expected + 1);
+        import_notice(im, true, LANG_P_AT_PLACE, LANG_NUMBER(block->offset), LANG_NUMBER(first + 1),
+                      LANG_NUMBER(t->expected + 1));
         t->broken = true;
     }
     t->expected = first + block->leaf_count;
@@ -109,14 +106,13 @@ static void judge_uncovered(struct import *im, const struct checkpoint *c, const
     const struct import_tree *t = &im->tree;
     const struct db_checkpoint *old = newest_covered(t);
     struct checkpoint_proof proof;
-    const char *more = "nothing proves that it continues the ones before";
+    enum lang_text more = LANG_P_CONTINUES_NOT;
     if (old && checkpoint_find_proof(bytes, len, old->size, &proof))
         more = tree_check(proof.hashes, proof.count, old->size, old->root, c->size, c->root)
-                   ? "what was taken in before is in it unchanged"
-                   : "REWRITTEN: its own proof does not hold for what was taken in before";
-    import_notice(im, true, "checkpoint of author %u over %" PRIu64 " records is not covered: %"
-                  PRIu64 " of them were seen in their place; %s", (unsigned)c->source, c->size,
-                  old && old->size > t->placed_count ? old->size : t->placed_count, more);
+                   ? LANG_P_CONTINUES : LANG_P_CONTINUES_OTHER;
+    import_notice(im, true, LANG_P_NOT_COVERED, LANG_NUMBER(c->source), LANG_NUMBER(c->size),
+                  LANG_NUMBER(old && old->size > t->placed_count ? old->size : t->placed_count),
+                  LANG_WORD(lang_text(im->options->language, more)));
 }
 
 /* Sets covered and tree of *row if the records add up to the root. */
@@ -133,12 +129,11 @@ static void judge_checkpoint(struct import *im, const struct checkpoint *c, cons
         if (memcmp(t->known[i].root, c->root, sizeof c->root) == 0)
             held = t->known[i].covered;
         else
-            import_notice(im, true, "FORK: author %u signed two different checkpoints over %"
-                          PRIu64 " records", (unsigned)c->source, c->size);
+            import_notice(im, true, LANG_P_FORK, LANG_NUMBER(c->source), LANG_NUMBER(c->size));
     }
     if (newest && newest->size > c->size)
-        import_notice(im, false, "an older checkpoint: over %" PRIu64 " records of author %u, %"
-                      PRIu64 " are known", c->size, (unsigned)c->source, newest->size);
+        import_notice(im, false, LANG_P_OLDER, LANG_NUMBER(c->size), LANG_NUMBER(c->source),
+                      LANG_NUMBER(newest->size));
     tree_root(&t->tree, root);
     row->covered = !t->broken && t->tree.size == c->size && memcmp(root, c->root, sizeof root) == 0;
     if (row->covered)
@@ -146,8 +141,7 @@ static void judge_checkpoint(struct import *im, const struct checkpoint *c, cons
     else if (held)
         return;
     else if (!t->broken && t->tree.size == c->size)
-        import_notice(im, true, "the records are not those that author %u signed his checkpoint "
-                      "over", (unsigned)c->source);
+        import_notice(im, true, LANG_P_OTHER_RECORDS, LANG_NUMBER(c->source));
     else
         judge_uncovered(im, c, bytes, len);
 }
@@ -163,11 +157,12 @@ int import_checkpoint(struct import *im, const struct section *section, uint64_t
         result == BATCH_OK ? ledger_find(im->ledger, c.network_id) : NULL;
     const uint8_t *key = commune ? roster_key(&commune->roster, c.source) : NULL;
     if (!key || checkpoint_verify(bytes, key) != BATCH_OK) {
-        const char *why = result != BATCH_OK ? "cannot be read"
-                          : !commune         ? "its commune is not trusted"
-                          : !key             ? "its author is not in the roster"
-                                             : "its signature does not hold";
-        import_notice(im, true, "byte %" PRIu64 ": checkpoint: %s", offset, why);
+        enum lang_text why = result != BATCH_OK ? LANG_P_CHECKPOINT_UNREADABLE
+                             : !commune         ? LANG_P_CHECKPOINT_COMMUNE
+                             : !key             ? LANG_P_CHECKPOINT_AUTHOR
+                                                : LANG_P_CHECKPOINT_SIG;
+        import_notice(im, true, LANG_P_AT_CHECKPOINT, LANG_NUMBER(offset),
+                      LANG_WORD(lang_text(im->options->language, why)));
         return 0;
     }
     result = turn_to(im, commune->info.id, c.source, 0);
@@ -179,8 +174,8 @@ int import_checkpoint(struct import *im, const struct section *section, uint64_t
     memcpy(row.root, c.root, sizeof row.root);
     judge_checkpoint(im, &c, bytes, section->plain_len, &row);
     if (c.size > im->tree.expected)
-        import_notice(im, true, "records %" PRIu64 " to %" PRIu64 " of the file are missing at its "
-                      "end", im->tree.expected + 1, c.size);
+        import_notice(im, true, LANG_P_END_MISSING, LANG_NUMBER(im->tree.expected + 1),
+                      LANG_NUMBER(c.size));
     im->tree.ended = true;
     if (row.covered && row.size > im->result.checkpoint_size)
         im->result.checkpoint_size = row.size;
@@ -195,7 +190,6 @@ void import_tree_end(struct import *im)
     const struct import_tree *t = &im->tree;
     im->result.place_count += t->placed_count;
     if (t->commune != 0 && !t->ended)
-        import_notice(im, true, "no checkpoint at the end: whether something is missing behind "
-                      "record %" PRIu64 " of author %u cannot be told", t->expected,
-                      (unsigned)t->source);
+        import_notice(im, true, LANG_P_NO_CHECKPOINT, LANG_NUMBER(t->expected),
+                      LANG_NUMBER(t->source));
 }

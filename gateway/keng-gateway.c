@@ -219,7 +219,7 @@ static char *read_pem(const char *path, char err[static BUNDLE_ERR_LEN])
 {
     uint8_t *bytes;
     size_t len;
-    if (bundle_read(path, &bytes, &len, err) != 0)
+    if (bundle_read(LANG_EN, path, &bytes, &len, err) != 0)
         return NULL;
     char *text = len > 0 && len < PEM_LEN_MAX ? malloc(len + 1) : NULL;
     if (text) {
@@ -355,12 +355,12 @@ static int open_ledger(struct gateway *g, char err[static BUNDLE_ERR_LEN])
     }
     int64_t commune;
     for (size_t i = 0; i < o->trust_count; i++)
-        if (bundle_trust(&g->ledger, o->trust[i], wall_ms(), &commune, err) != 0)
+        if (bundle_trust(&g->ledger, LANG_EN, o->trust[i], wall_ms(), &commune, err) != 0)
             return -1;
     char path[PATH_LEN_MAX];
     if (o->home) {
         snprintf(path, sizeof path, "%s/commune.keng", o->home);
-        if (bundle_trust(&g->ledger, path, wall_ms(), &g->own_commune, err) != 0)
+        if (bundle_trust(&g->ledger, LANG_EN, path, wall_ms(), &g->own_commune, err) != 0)
             return -1;
     }
     g->receiver.ledger = &g->ledger;

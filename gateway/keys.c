@@ -75,7 +75,7 @@ static int add_home(struct keys *k, struct ledger *l, const char *home, int64_t 
     char path[PATH_LEN_MAX];
     int64_t commune;
     snprintf(path, sizeof path, "%s/commune.keng", home);
-    if (bundle_trust(l, path, now_ms, &commune, err) != 0)
+    if (bundle_trust(l, LANG_EN, path, now_ms, &commune, err) != 0)
         return -1;
     const struct ledger_commune *c = ledger_get(l, commune);
     return c ? keys_add(k, home, c->info.network_id, err) : -1;

@@ -1,11 +1,17 @@
 #include "gateway/lang.h"
 
+#include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <utf8proc.h>
 
 #include "gateway/assets.h"
+#include "gateway/ledger.h"
+#include "proto/batch.h"
+#include "node/keng_text.h"
 #include "proto/report.h"
 
 enum { VIETNAM_OFFSET_S = 7 * 3600 };
@@ -13,6 +19,7 @@ enum { VIETNAM_OFFSET_S = 7 * 3600 };
 static const char *const ENGLISH[LANG_TEXT_COUNT] = {
 #define LANG_ROW(id, english) [LANG_##id] = english,
     LANG_TEXTS(LANG_ROW)
+    LANG_PROVINCE_TEXTS(LANG_ROW)
 #undef LANG_ROW
 };
 
@@ -46,6 +53,31 @@ static const char *mo_find(const char *mo, const char *english)
 const char *lang_text(enum language language, enum lang_text text)
 {
     return language == LANG_VI ? mo_find(asset_vi_mo, ENGLISH[text]) : ENGLISH[text];
+}
+
+const char *lang_fill_args(enum language language, enum lang_text text,
+                           const struct lang_arg *args, size_t count, char *buf, size_t cap)
+{
+    enum { NUMBER_LEN = 24 };
+    char numbers[LANG_ARG_COUNT_MAX][NUMBER_LEN];
+    const char *words[LANG_ARG_COUNT_MAX + 1] = { NULL };
+    for (size_t i = 0; i < count && i < LANG_ARG_COUNT_MAX; i++) {
+        snprintf(numbers[i], NUMBER_LEN, "%" PRIu64, args[i].number);
+        words[i] = args[i].word ? args[i].word : numbers[i];
+    }
+    text_fill(lang_text(language, text), words, buf, cap);
+    return buf;
+}
+
+static const char *get_variable(void *ctx, const char *name)
+{
+    (void)ctx;
+    return getenv(name);
+}
+
+enum language lang_of_environment(void)
+{
+    return text_lang_find(get_variable, NULL) == KENG_VI ? LANG_VI : LANG_EN;
 }
 
 const char *lang_code(enum language language)
@@ -95,6 +127,40 @@ const char *lang_role(enum language language, unsigned role)
     if (role > ROSTER_OPERATOR)
         role = 0;
     return lang_text(language, (enum lang_text)(LANG_ROLE_ROOT + (int)role));
+}
+
+static_assert(LANG_P_VERDICT_BAD_ROLE - LANG_P_VERDICT_NEW == LEDGER_VERDICT_COUNT - 1,
+              "in the order of enum ledger_verdict");
+
+const char *lang_verdict(enum language language, unsigned verdict)
+{
+    return verdict < LEDGER_VERDICT_COUNT
+               ? lang_text(language, (enum lang_text)(LANG_P_VERDICT_NEW + (int)verdict))
+               : ledger_verdict_name((enum ledger_verdict)verdict);
+}
+
+const char *lang_batch_error(enum language language, int err)
+{
+    switch (err) {
+    case LEDGER_BATCH_EROOT:
+    case BATCH_EROOT:
+        return lang_text(language, LANG_P_BATCH_ROOT);
+    case LEDGER_BATCH_ETRUST:
+        return lang_text(language, LANG_P_BATCH_TRUST);
+    case LEDGER_BATCH_ESOURCE:
+        return lang_text(language, LANG_P_BATCH_SOURCE);
+    case LEDGER_BATCH_ESIG:
+    case BATCH_ESIG:
+        return lang_text(language, LANG_P_BATCH_SIG);
+    default:
+        return lang_text(language, LANG_P_BATCH_FORM);
+    }
+}
+
+const char *lang_verdict_named(enum language language, const char *name)
+{
+    enum ledger_verdict verdict = ledger_verdict_find(name);
+    return verdict < LEDGER_VERDICT_COUNT ? lang_verdict(language, verdict) : name;
 }
 
 void lang_time(int64_t unix_ms, char text_out[static LANG_TIME_LEN])

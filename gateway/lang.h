@@ -4,7 +4,8 @@
  * compiled by msgfmt and linked in.  They are looked up here and not by libintl, because its
  * locale belongs to the process and two readers are served at once, and because it needs the
  * locale to be installed.  `make po` merges new texts into the catalogues.  Texts hold no markup
- * and no conversion specifications.  What a catalogue lacks is shown in English.
+ * and no conversion specifications; {1} to {9} stand for names and numbers, so that a language may
+ * order them as it needs.  What a catalogue lacks is shown in English.
  *
  * Source    GNU gettext manual, "The Format of GNU MO Files".
  */
@@ -15,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gateway/lang_province.h"
 #include "proto/catalogue.h"
 
 enum language { LANG_VI, LANG_EN, LANG_COUNT };
@@ -282,11 +284,30 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
 enum lang_text {
 #define LANG_ENUM(id, english) LANG_##id,
     LANG_TEXTS(LANG_ENUM)
+    LANG_PROVINCE_TEXTS(LANG_ENUM)
 #undef LANG_ENUM
     LANG_TEXT_COUNT,
 };
 
 const char *lang_text(enum language language, enum lang_text text);
+/* With what stands for {1}, {2}, ...: lang_fill(LANG_EN, LANG_P_FROM, buf, sizeof buf,
+ * LANG_WORD("2026")).  Returns buf; what does not fit is cut at a whole character. */
+struct lang_arg {
+    const char *word; /* NULL: the number */
+    uint64_t number;
+};
+enum { LANG_ARG_COUNT_MAX = 9 };
+#define LANG_WORD(text) ((struct lang_arg){ .word = (text) })
+#define LANG_NUMBER(value) ((struct lang_arg){ .number = (uint64_t)(value) })
+#define LANG_ARGS(...)                                                                             \
+    (const struct lang_arg[]){ __VA_ARGS__ },                                                      \
+        sizeof((const struct lang_arg[]){ __VA_ARGS__ }) / sizeof(struct lang_arg)
+#define lang_fill(language, text, buf, cap, ...)                                                   \
+    lang_fill_args(language, text, LANG_ARGS(__VA_ARGS__), buf, cap)
+const char *lang_fill_args(enum language language, enum lang_text text,
+                           const struct lang_arg *args, size_t count, char *buf, size_t cap);
+/* The language that the environment asks for, see keng(1). */
+enum language lang_of_environment(void);
 /* "vi" or "en"; false if it is neither. */
 bool lang_find(const char *code, enum language *language_out);
 const char *lang_code(enum language language);
@@ -297,6 +318,12 @@ const char *lang_kind(enum language language, uint8_t kind);
 const char *lang_priority(enum language language, uint8_t priority);
 const char *lang_review(enum language language, uint8_t state);
 const char *lang_role(enum language language, unsigned role);
+/* A verdict on a record (gateway/ledger.h) by its number, and by its name: an unknown name is given
+ * back as it is. */
+const char *lang_verdict(enum language language, unsigned verdict);
+const char *lang_verdict_named(enum language language, const char *name);
+/* Why a batch was not taken: enum ledger_batch_err or enum batch_err. */
+const char *lang_batch_error(enum language language, int err);
 
 /* Local time in Vietnam (+07, no daylight saving): "14:05 22/11". */
 enum { LANG_TIME_LEN = 32 };

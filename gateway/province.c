@@ -4,7 +4,6 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <sodium.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +20,7 @@
 #include "gateway/ledger.h"
 #include "gateway/province_import.h"
 #include "gateway/province_root.h"
+#include "gateway/province_say.h"
 #include "gateway/units.h"
 #include "node/home.h"
 #include "proto/catalogue.h"
@@ -46,28 +46,30 @@ struct options {
 
 struct option_row {
     int key;
-    const char *name, *argument, *help;
+    const char *name;
+    enum lang_text argument, help; /* argument NO_TEXT: it takes none */
 };
+#define NO_TEXT LANG_TEXT_COUNT
 
 static const struct option_row OPTIONS[] = {
-    { 'd', "db", "FILE", "the ledger: a file (default: province.db) or postgresql://..." },
-    { 'c', "csv", "FILE", "report: also write the table as CSV for spreadsheets" },
-    { 's', "svg", "FILE", "report: also draw the course of the event" },
-    { 'a', "as-of", "TIME", "report, export: of what was here then: 2026-11-22T03:30 or a day" },
-    { 'j', "json", NULL, "report: JSON instead of a table" },
-    { 'l', "lang", "vi|en", "language (default: vi when the environment says so, else en)" },
-    { 'D', "data", "DIR", "data files (default: $KENG_DATA, ./seeds, /usr/share/keng)" },
-    { 'v', "villages", "FILE", "village names, when the ledger holds one commune" },
-    { 'C', "commune", "NAME", "report, export: of this commune only" },
-    { 'N', "village", "N", "report, export: of this village only" },
-    { 'e', "event", "N", "report, export: of this event only" },
-    { 'i', "indicator", "KIND:CODE", "report, export: of this indicator only, such as damage:1" },
-    { 'k', "desk", "DIR", "sign: the province's key desk (default: desk)" },
-    { 'L', "listen", "ADDRESS", "serve: where (default: 127.0.0.1:8090)" },
-    { 't', "trust", "FILE", "verify: a commune.keng whose root is believed; may be repeated" },
-    { 'V', "verdicts", "FILE", "import, verify: also append every refusal to this file" },
-    { 'T', "threads", "N", "import, verify: threads that verify (default: all processors)" },
-    { 'h', "help", NULL, "this list" },
+    { 'd', "db", LANG_P_ARGUMENT_FILE, LANG_P_OPTION_DB },
+    { 'c', "csv", LANG_P_ARGUMENT_FILE, LANG_P_OPTION_CSV },
+    { 's', "svg", LANG_P_ARGUMENT_FILE, LANG_P_OPTION_SVG },
+    { 'a', "as-of", LANG_P_ARGUMENT_TIME, LANG_P_OPTION_AS_OF },
+    { 'j', "json", NO_TEXT, LANG_P_OPTION_JSON },
+    { 'l', "lang", LANG_P_ARGUMENT_LANG, LANG_P_OPTION_LANG },
+    { 'D', "data", LANG_P_ARGUMENT_DIR, LANG_P_OPTION_DATA },
+    { 'v', "villages", LANG_P_ARGUMENT_FILE, LANG_P_OPTION_VILLAGES },
+    { 'C', "commune", LANG_P_ARGUMENT_NAME, LANG_P_OPTION_COMMUNE },
+    { 'N', "village", LANG_P_ARGUMENT_NUMBER, LANG_P_OPTION_VILLAGE },
+    { 'e', "event", LANG_P_ARGUMENT_NUMBER, LANG_P_OPTION_EVENT },
+    { 'i', "indicator", LANG_P_ARGUMENT_INDICATOR, LANG_P_OPTION_INDICATOR },
+    { 'k', "desk", LANG_P_ARGUMENT_DIR, LANG_P_OPTION_DESK },
+    { 'L', "listen", LANG_P_ARGUMENT_ADDRESS, LANG_P_OPTION_LISTEN },
+    { 't', "trust", LANG_P_ARGUMENT_FILE, LANG_P_OPTION_TRUST },
+    { 'V', "verdicts", LANG_P_ARGUMENT_FILE, LANG_P_OPTION_VERDICTS },
+    { 'T', "threads", LANG_P_ARGUMENT_NUMBER, LANG_P_OPTION_THREADS },
+    { 'h', "help", NO_TEXT, LANG_P_OPTION_HELP },
 };
 enum { OPTION_COUNT = sizeof OPTIONS / sizeof OPTIONS[0] };
 
@@ -81,22 +83,15 @@ struct province {
 };
 
 struct command {
-    const char *name, *arguments, *help;
+    const char *name;
+    enum lang_text arguments, help;
     int (*run)(struct province *p, char **arguments, int count);
     bool names; /* wants the names of indicators and villages */
 };
 
-__attribute__((format(printf, 2, 3)))
-static int complain(int status, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    fprintf(stderr, "keng-province: ");
-    vfprintf(stderr, format, args);
-    fprintf(stderr, "\n");
-    va_end(args);
-    return status;
-}
+#define complain(p, status, text) province_complain((p)->options.language, status, text)
+#define complain_of(p, status, text, ...)                                                          \
+    province_complain_of((p)->options.language, status, text, __VA_ARGS__)
 
 static int64_t wall_ms(void)
 {
@@ -117,14 +112,14 @@ static int run_trust(struct province *p, char **paths, int count)
 {
     char err[BUNDLE_ERR_LEN], fingerprint[BUNDLE_FINGERPRINT_LEN];
     if (count == 0)
-        return complain(EXIT_USAGE, "trust needs at least one commune.keng");
+        return complain(p, EXIT_USAGE, LANG_P_WANTS_TRUST);
     for (int i = 0; i < count; i++) {
         int64_t commune;
-        if (bundle_trust(&p->ledger, paths[i], wall_ms(), &commune, err) != 0)
-            return complain(EXIT_FAILURE, "%s", err);
+        if (bundle_trust(&p->ledger, p->options.language, paths[i], wall_ms(), &commune, err) != 0)
+            return province_complain_as_told(EXIT_FAILURE, err);
         const struct ledger_commune *c = ledger_get(&p->ledger, commune);
         if (!c)
-            return complain(EXIT_FAILURE, "%s: not stored", paths[i]);
+            return complain_of(p, EXIT_FAILURE, LANG_P_NOT_STORED, LANG_WORD(paths[i]));
         bundle_fingerprint(c->info.network_id, fingerprint);
         printf("%s: %s\n", c->info.name[0] ? c->info.name : paths[i], fingerprint);
     }
@@ -135,10 +130,11 @@ static int run_import(struct province *p, char **paths, int count)
 {
     struct province_import how = { .ledger = &p->ledger, .verify_only = p->verify_only,
                                    .thread_count = p->options.thread_count,
-                                   .verdicts_path = p->options.verdicts };
+                                   .verdicts_path = p->options.verdicts,
+                                   .language = p->options.language };
     int status = EXIT_SUCCESS;
     if (count == 0)
-        return complain(EXIT_USAGE, "name at least one batch file");
+        return complain(p, EXIT_USAGE, LANG_P_WANTS_FILE);
     for (int i = 0; i < count; i++) {
         int one = province_import_file(&how, paths[i]);
         if (one == EXIT_FAILURE || (one == PROVINCE_EXIT_REFUSED && status == EXIT_SUCCESS))
@@ -153,27 +149,31 @@ static int run_root(struct province *p, char **paths, int count)
     char err[BUNDLE_ERR_LEN], fingerprint[BUNDLE_FINGERPRINT_LEN];
     int64_t commune;
     if (count != 1)
-        return complain(EXIT_USAGE, "root needs the commune.keng of the province's own desk");
-    if (bundle_trust(&p->ledger, paths[0], wall_ms(), &commune, err) != 0)
-        return complain(EXIT_FAILURE, "%s", err);
+        return complain(p, EXIT_USAGE, LANG_P_WANTS_ROOT);
+    if (bundle_trust(&p->ledger, p->options.language, paths[0], wall_ms(), &commune, err) != 0)
+        return province_complain_as_told(EXIT_FAILURE, err);
     if (units_set_province(&p->ledger, commune) < 0)
-        return complain(EXIT_FAILURE, "%s", db_error(p->db));
+        return province_complain_as_told(EXIT_FAILURE, db_error(p->db));
     size_t named = 0;
     for (size_t i = 0; i < p->ledger.commune_count; i++)
         named += p->ledger.communes[i].unit.code[0] != '\0';
     const struct ledger_commune *c = ledger_get(&p->ledger, commune);
     if (!c)
-        return complain(EXIT_FAILURE, "%s: not stored", paths[0]);
+        return complain_of(p, EXIT_FAILURE, LANG_P_NOT_STORED, LANG_WORD(paths[0]));
     bundle_fingerprint(c->info.network_id, fingerprint);
-    printf("%s: %s; names %zu roots\n", units_name(c), fingerprint, named);
+    province_say(p->options.language, LANG_P_NAMES_ROOTS, LANG_WORD(units_name(c)),
+                 LANG_WORD(fingerprint), LANG_NUMBER(named));
+    printf("\n");
     return EXIT_SUCCESS;
 }
 
 /* Every root that is believed here, and how far. */
 static int run_roots(struct province *p, char **arguments, int count)
 {
+    enum language language = p->options.language;
     if (count > 0)
-        return complain(EXIT_USAGE, "roots takes no argument: %s", arguments[0]);
+        return complain_of(p, EXIT_USAGE, LANG_P_WANTS_NONE, LANG_WORD("roots"),
+                           LANG_WORD(arguments[0]));
     for (size_t i = 0; i < p->ledger.commune_count; i++) {
         const struct ledger_commune *c = &p->ledger.communes[i];
         const struct ledger_commune *now =
@@ -182,20 +182,22 @@ static int run_roots(struct province *p, char **arguments, int count)
         bundle_fingerprint(c->info.network_id, fingerprint);
         printf("%s  %s", fingerprint, units_name(c));
         if (c->is_province)
-            printf("; names the others");
+            printf("%s", lang_text(language, LANG_P_NAMES_OTHERS));
         if (c->unit.code[0])
-            printf("; code %s", c->unit.code);
+            province_say(language, LANG_P_CODE, LANG_WORD(c->unit.code));
         if (c->unit.from_day) {
             units_day_format(c->unit.from_day, day);
-            printf(" from %s", day);
+            province_say(language, LANG_P_FROM, LANG_WORD(day));
         }
         if (c->unit.until_day) {
             units_day_format(c->unit.until_day, day);
-            printf(" until %s", day);
+            province_say(language, LANG_P_UNTIL, LANG_WORD(day));
         }
         if (c->unit.revoked_after)
-            printf("; its root counts up to number %u", (unsigned)c->unit.revoked_after - 1);
-        printf(now == c ? "\n" : "; now part of %s\n", units_name(now));
+            province_say(language, LANG_P_ROOT_BOUND, LANG_NUMBER(c->unit.revoked_after - 1));
+        if (now != c)
+            province_say(language, LANG_P_PART_OF, LANG_WORD(units_name(now)));
+        printf("\n");
     }
     return EXIT_SUCCESS;
 }
@@ -203,8 +205,8 @@ static int run_roots(struct province *p, char **arguments, int count)
 static int run_sign(struct province *p, char **paths, int count)
 {
     if (count != 1)
-        return complain(EXIT_USAGE, "sign needs one list of units");
-    return province_sign(p->options.desk, paths[0], wall_ms());
+        return complain(p, EXIT_USAGE, LANG_P_WANTS_LIST);
+    return province_sign(p->options.language, p->options.desk, paths[0], wall_ms());
 }
 
 /* Without a store: a ledger in memory that knows the communes named with --trust. */
@@ -213,10 +215,11 @@ static int run_verify(struct province *p, char **paths, int count)
     char err[BUNDLE_ERR_LEN];
     int64_t commune;
     if (p->options.trust_count == 0)
-        return complain(EXIT_USAGE, "verify needs --trust COMMUNE.keng");
+        return complain(p, EXIT_USAGE, LANG_P_WANTS_TRUSTED);
     for (unsigned i = 0; i < p->options.trust_count; i++)
-        if (bundle_trust(&p->ledger, p->options.trust[i], wall_ms(), &commune, err) != 0)
-            return complain(EXIT_FAILURE, "%s", err);
+        if (bundle_trust(&p->ledger, p->options.language, p->options.trust[i], wall_ms(), &commune,
+                         err) != 0)
+            return province_complain_as_told(EXIT_FAILURE, err);
     p->verify_only = true;
     return run_import(p, paths, count);
 }
@@ -233,18 +236,26 @@ static struct books_query make_query(struct province *p)
     };
 }
 
+/* A wrong name must not look like a commune without reports. */
+static bool knows_commune(const struct books_query *q)
+{
+    bool known = !q->commune;
+    for (size_t i = 0; i < q->ledger->commune_count && !known; i++)
+        known = books_is_wanted(q, &q->ledger->communes[i]);
+    return known;
+}
+
 static int write_file(const char *path, const struct strbuf *text)
 {
     char err[HOME_ERR_LEN];
     return home_replace_file(path, (const uint8_t *)text->text, text->len, 0644, err) == 0
-               ? EXIT_SUCCESS : complain(EXIT_FAILURE, "%s", err);
+               ? EXIT_SUCCESS : province_complain_as_told(EXIT_FAILURE, err);
 }
 
 static int cannot(const struct province *p, int result)
 {
-    return complain(EXIT_FAILURE, "%s", result == DB_ENOMEM
-                        ? "more than fits one report: ask for a commune or an event"
-                        : db_error(p->db));
+    return result == DB_ENOMEM ? complain(p, EXIT_FAILURE, LANG_P_TOO_LONG)
+                               : province_complain_as_told(EXIT_FAILURE, db_error(p->db));
 }
 
 typedef int (*books_fn)(const struct books_query *q, const struct books *b, struct strbuf *out);
@@ -256,15 +267,15 @@ static int tell(struct province *p, const struct books_query *q, const struct bo
     char err[HOME_ERR_LEN] = "";
     struct strbuf out = { .sink = path ? home_replace_begin(path, 0644, err) : stdout };
     if (!out.sink)
-        return complain(EXIT_FAILURE, "%s", err);
+        return province_complain_as_told(EXIT_FAILURE, err);
     int result = make(q, b, &out);
     bool whole = strbuf_flush(&out) && result >= 0;
     bool ended = !path || home_replace_end(out.sink, path, whole, err) == 0;
     strbuf_free(&out);
     if (!ended && err[0])
-        return complain(EXIT_FAILURE, "%s", err);
+        return province_complain_as_told(EXIT_FAILURE, err);
     if (!path && ferror(stdout))
-        return complain(EXIT_FAILURE, "the output cannot be written");
+        return complain(p, EXIT_FAILURE, LANG_P_NOT_WRITTEN);
     return whole ? EXIT_SUCCESS : cannot(p, result);
 }
 
@@ -273,7 +284,10 @@ static int run_report(struct province *p, char **arguments, int count)
     struct books_query q = make_query(p);
     struct books b;
     if (count > 0)
-        return complain(EXIT_USAGE, "report takes no argument: %s", arguments[0]);
+        return complain_of(p, EXIT_USAGE, LANG_P_WANTS_NONE, LANG_WORD("report"),
+                           LANG_WORD(arguments[0]));
+    if (!knows_commune(&q))
+        return complain_of(p, EXIT_USAGE, LANG_P_NO_SUCH_COMMUNE, LANG_WORD(q.commune));
     int result = books_collect(&q, &b);
     if (result < 0)
         return cannot(p, result);
@@ -305,11 +319,12 @@ static int run_export(struct province *p, char **paths, int count)
     struct books b;
     struct quick quick;
     if (count == 0)
-        return complain(EXIT_USAGE, "name at least one file to write");
+        return complain(p, EXIT_USAGE, LANG_P_WANTS_EXPORT);
     for (int i = 0; i < count; i++)
         if (!format_of(paths[i]))
-            return complain(EXIT_USAGE, "%s: expected a name that ends in .xlsx, .csv, .hxl.csv, "
-                            ".geojson or .txt", paths[i]);
+            return complain_of(p, EXIT_USAGE, LANG_P_WANTS_FORMAT, LANG_WORD(paths[i]));
+    if (!knows_commune(&q))
+        return complain_of(p, EXIT_USAGE, LANG_P_NO_SUCH_COMMUNE, LANG_WORD(q.commune));
     int result = books_collect(&q, &b);
     if (result < 0)
         return cannot(p, result);
@@ -332,55 +347,45 @@ static int run_serve(struct province *p, char **arguments, int count)
 {
     struct books_query q = make_query(p);
     if (count > 0)
-        return complain(EXIT_USAGE, "serve takes no argument: %s", arguments[0]);
+        return complain_of(p, EXIT_USAGE, LANG_P_WANTS_NONE, LANG_WORD("serve"),
+                           LANG_WORD(arguments[0]));
     return books_serve(&q, p->options.listen);
 }
 
 /* ---- start ---- */
 
 static const struct command COMMANDS[] = {
-    { "trust", "COMMUNE.keng...", "accept these communes' records", run_trust, false },
-    { "import", "FILE...", "verify and take in batch files", run_import, false },
-    { "verify", "FILE...", "the same without a ledger: nothing is kept", run_verify, false },
-    { "report", "", "totals, missing numbers, forks", run_report, true },
-    { "export", "FILE...", "the totals as .xlsx, .csv, .hxl.csv, .geojson or .txt", run_export,
-      true },
-    { "serve", "", "the books as pages for this machine's browser", run_serve, true },
-    { "root", "PROVINCE.keng", "trust the roots that this one names, and so far as it says",
-      run_root, false },
-    { "roots", "", "every root that is believed, and how far", run_roots, false },
-    { "sign", "UNITS.csv", "at the province's desk: name the communes' roots", run_sign, false },
+    { "trust", LANG_P_ARGUMENT_COMMUNES, LANG_P_COMMAND_TRUST, run_trust, false },
+    { "import", LANG_P_ARGUMENT_FILES, LANG_P_COMMAND_IMPORT, run_import, false },
+    { "verify", LANG_P_ARGUMENT_FILES, LANG_P_COMMAND_VERIFY, run_verify, false },
+    { "report", NO_TEXT, LANG_P_COMMAND_REPORT, run_report, true },
+    { "export", LANG_P_ARGUMENT_FILES, LANG_P_COMMAND_EXPORT, run_export, true },
+    { "serve", NO_TEXT, LANG_P_COMMAND_SERVE, run_serve, true },
+    { "root", LANG_P_ARGUMENT_PROVINCE, LANG_P_COMMAND_ROOT, run_root, false },
+    { "roots", NO_TEXT, LANG_P_COMMAND_ROOTS, run_roots, false },
+    { "sign", LANG_P_ARGUMENT_UNITS, LANG_P_COMMAND_SIGN, run_sign, false },
 };
 enum { COMMAND_COUNT = sizeof COMMANDS / sizeof COMMANDS[0] };
 
-static void print_help(void)
+static void print_help_row(enum language language, const char *dashes, const char *name,
+                           enum lang_text argument, enum lang_text help)
 {
-    printf("usage: keng-province [OPTION]... COMMAND [ARGUMENT]...\n\n");
-    for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        char left[64];
-        snprintf(left, sizeof left, "%s %s", COMMANDS[i].name, COMMANDS[i].arguments);
-        printf("  %-24s %s\n", left, COMMANDS[i].help);
-    }
-    printf("\n");
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        char left[64];
-        snprintf(left, sizeof left, "--%s%s%s", OPTIONS[i].name, OPTIONS[i].argument ? " " : "",
-                 OPTIONS[i].argument ? OPTIONS[i].argument : "");
-        printf("  %-24s %s\n", left, OPTIONS[i].help);
-    }
-    printf("\nexit status: 0 all good, 1 failure, 2 wrong usage, 3 some records were refused\n");
+    enum { LEFT_WIDTH = 24 };
+    const char *word = argument == NO_TEXT ? "" : lang_text(language, argument);
+    size_t used = strlen(dashes) + strlen(name) + (*word ? 1 : 0) + lang_width(word);
+    printf("  %s%s%s%s%*s %s\n", dashes, name, *word ? " " : "", word,
+           used < LEFT_WIDTH ? (int)(LEFT_WIDTH - used) : 0, "", lang_text(language, help));
 }
 
-/* Vietnamese when the first variable that is set names it. */
-static enum language language_of_environment(void)
+static void print_help(enum language language)
 {
-    static const char *const NAMES[] = { "KENG_LANG", "LC_ALL", "LC_MESSAGES", "LANG", "LANGUAGE" };
-    for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
-        const char *value = getenv(NAMES[i]);
-        if (value && strncmp(value, "vi", 2) == 0)
-            return LANG_VI;
-    }
-    return LANG_EN;
+    printf("%s\n\n", lang_text(language, LANG_P_USAGE));
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        print_help_row(language, "", COMMANDS[i].name, COMMANDS[i].arguments, COMMANDS[i].help);
+    printf("\n");
+    for (size_t i = 0; i < OPTION_COUNT; i++)
+        print_help_row(language, "--", OPTIONS[i].name, OPTIONS[i].argument, OPTIONS[i].help);
+    printf("\n%s\n", lang_text(language, LANG_P_EXIT_STATUS));
 }
 
 static bool parse_count(const char *text, unsigned max, unsigned *count_out)
@@ -406,66 +411,76 @@ static bool parse_indicator(const char *text, struct options *o)
     return record_is_report(o->kind) && parse_count(text + len + 1, REPORT_CODE_MAX, &o->code);
 }
 
-/* 0, EXIT_USAGE, or -1 when help was printed. */
-static int parse_options(int argc, char **argv, struct options *o)
+static int wrong_number(const struct province *p, const char *name, unsigned max)
 {
+    return complain_of(p, EXIT_USAGE, LANG_P_WANTS_NUMBER, LANG_WORD(name), LANG_WORD(optarg),
+                       LANG_NUMBER(max));
+}
+
+/* What has to be read; 0 or EXIT_USAGE.  word: as it was written. */
+static int parse_value(struct province *p, int key, const char *word)
+{
+    struct options *o = &p->options;
+    switch (key) {
+    case 'a':
+        return books_moment_parse(optarg, &o->as_of_ms)
+                   ? 0 : complain_of(p, EXIT_USAGE, LANG_P_WANTS_MOMENT, LANG_WORD(optarg));
+    case 'N':
+        return parse_count(optarg, REPORT_VILLAGE_MAX, &o->village)
+                   ? 0 : wrong_number(p, "village", REPORT_VILLAGE_MAX);
+    case 'e':
+        return parse_count(optarg, REPORT_EVENT_MAX, &o->event)
+                   ? 0 : wrong_number(p, "event", REPORT_EVENT_MAX);
+    case 'i':
+        return parse_indicator(optarg, o)
+                   ? 0 : complain_of(p, EXIT_USAGE, LANG_P_WANTS_INDICATOR, LANG_WORD(optarg));
+    case 't':
+        if (o->trust_count == TRUST_COUNT_MAX)
+            return complain_of(p, EXIT_USAGE, LANG_P_TOO_MANY_TRUSTS, LANG_NUMBER(TRUST_COUNT_MAX));
+        o->trust[o->trust_count++] = optarg;
+        return 0;
+    case 'T':
+        return parse_count(optarg, IMPORT_THREAD_COUNT_MAX, &o->thread_count)
+                   ? 0 : wrong_number(p, "threads", IMPORT_THREAD_COUNT_MAX);
+    case 'l':
+        return lang_find(optarg, &o->language)
+                   ? 0 : complain_of(p, EXIT_USAGE, LANG_P_WANTS_LANG, LANG_WORD(optarg));
+    default:
+        return complain_of(p, EXIT_USAGE, LANG_P_NO_OPTION, LANG_WORD(word));
+    }
+}
+
+/* 0 or EXIT_USAGE. */
+static int parse_options(int argc, char **argv, struct province *p, bool *help_out)
+{
+    struct options *o = &p->options;
     struct option longs[OPTION_COUNT + 1] = { { NULL, 0, NULL, 0 } };
     for (size_t i = 0; i < OPTION_COUNT; i++)
-        longs[i] = (struct option){ OPTIONS[i].name, OPTIONS[i].argument ? required_argument
-                                                                        : no_argument,
+        longs[i] = (struct option){ OPTIONS[i].name,
+                                    OPTIONS[i].argument == NO_TEXT ? no_argument
+                                                                   : required_argument,
                                     NULL, OPTIONS[i].key };
     *o = (struct options){ .db = "province.db", .desk = "desk", .listen = "127.0.0.1:8090",
-                           .language = language_of_environment() };
-    int key;
-    while ((key = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+                           .language = lang_of_environment() };
+    int key, status = 0;
+    opterr = 0; /* it only speaks English */
+    while (status == 0 && (key = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
         switch (key) {
         case 'd': o->db = optarg; break;
         case 'c': o->csv = optarg; break;
         case 's': o->svg = optarg; break;
         case 'k': o->desk = optarg; break;
         case 'L': o->listen = optarg; break;
-        case 'a':
-            if (!books_moment_parse(optarg, &o->as_of_ms))
-                return complain(EXIT_USAGE, "--as-of %s: expected 2026-11-22 or 2026-11-22T03:30, "
-                                "with Z at its end for UTC", optarg);
-            break;
         case 'j': o->json = true; break;
         case 'D': o->data = optarg; break;
         case 'v': o->villages = optarg; break;
         case 'V': o->verdicts = optarg; break;
         case 'C': o->commune = optarg; break;
-        case 'N':
-            if (!parse_count(optarg, REPORT_VILLAGE_MAX, &o->village))
-                return complain(EXIT_USAGE, "--village %s: expected a number", optarg);
-            break;
-        case 'e':
-            if (!parse_count(optarg, REPORT_EVENT_MAX, &o->event))
-                return complain(EXIT_USAGE, "--event %s: expected a number", optarg);
-            break;
-        case 'i':
-            if (!parse_indicator(optarg, o))
-                return complain(EXIT_USAGE, "--indicator %s: expected KIND:CODE, such as damage:1",
-                                optarg);
-            break;
-        case 't':
-            if (o->trust_count == TRUST_COUNT_MAX)
-                return complain(EXIT_USAGE, "--trust: %d files at most", (int)TRUST_COUNT_MAX);
-            o->trust[o->trust_count++] = optarg;
-            break;
-        case 'T':
-            if (!parse_count(optarg, IMPORT_THREAD_COUNT_MAX, &o->thread_count))
-                return complain(EXIT_USAGE, "--threads %s: expected 1 to %d", optarg,
-                                (int)IMPORT_THREAD_COUNT_MAX);
-            break;
-        case 'l':
-            if (!lang_find(optarg, &o->language))
-                return complain(EXIT_USAGE, "--lang %s: expected vi or en", optarg);
-            break;
-        case 'h': print_help(); return -1;
-        default: return complain(EXIT_USAGE, "see keng-province --help");
+        case 'h': *help_out = true; break;
+        default: status = parse_value(p, key, argv[optind - 1]);
         }
     }
-    return 0;
+    return status;
 }
 
 static int load_data(struct province *p)
@@ -481,13 +496,13 @@ static int load_data(struct province *p)
         if (!file_exists(path) && places[i] != p->options.data)
             continue;
         if (catalogue_load(path, &p->catalogue, err, sizeof err) != 0)
-            return complain(EXIT_FAILURE, "%s", err);
+            return province_complain_as_told(EXIT_FAILURE, err);
     }
     if (!p->catalogue)
-        complain(0, "no catalogue found: indicators are shown as numbers; name it with --data");
+        complain(p, 0, LANG_P_NO_CATALOGUE);
     if (p->options.villages &&
         villages_load(p->options.villages, &p->villages, err, sizeof err) != 0)
-        return complain(EXIT_FAILURE, "%s", err);
+        return province_complain_as_told(EXIT_FAILURE, err);
     return 0;
 }
 
@@ -495,31 +510,36 @@ int province_run(int argc, char **argv)
 {
     struct province p = { .db = NULL };
     char err[DB_ERR_LEN];
-    if (sodium_init() < 0)
-        return complain(EXIT_FAILURE, "libsodium cannot start");
-    int status = parse_options(argc, argv, &p.options);
+    bool help = false;
+    int status = parse_options(argc, argv, &p, &help);
     if (status != 0)
-        return status < 0 ? EXIT_SUCCESS : status;
+        return status;
+    if (help)
+        print_help(p.options.language); /* whatever else is asked */
+    if (help)
+        return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    if (sodium_init() < 0)
+        return complain(&p, EXIT_FAILURE, LANG_P_NO_SODIUM);
     const struct command *command = NULL;
     for (size_t i = 0; i < COMMAND_COUNT && optind < argc; i++)
         if (strcmp(argv[optind], COMMANDS[i].name) == 0)
             command = &COMMANDS[i];
+    if (optind == argc)
+        return complain(&p, EXIT_USAGE, LANG_P_NAME_A_COMMAND);
     if (!command)
-        return complain(EXIT_USAGE, "%s%sname a command; see keng-province --help",
-                        optind < argc ? argv[optind] : "",
-                        optind < argc ? ": no such command; " : "");
+        return complain_of(&p, EXIT_USAGE, LANG_P_NO_COMMAND, LANG_WORD(argv[optind]));
     if (command->run == run_sign)
         return run_sign(&p, argv + optind + 1, argc - optind - 1);
     status = command->names ? load_data(&p) : 0;
     if (status == 0 && db_open(command->run == run_verify ? ":memory:" : p.options.db, &p.db,
                                err) != 0)
-        status = complain(EXIT_FAILURE, "%s", err);
+        status = province_complain_as_told(EXIT_FAILURE, err);
     if (status == 0 && ledger_init(&p.ledger, p.db) < 0)
-        status = complain(EXIT_FAILURE, "%s", db_error(p.db));
+        status = province_complain_as_told(EXIT_FAILURE, db_error(p.db));
     if (status == 0)
         status = command->run(&p, argv + optind + 1, argc - optind - 1);
     if (fflush(stdout) != 0 && status == EXIT_SUCCESS)
-        status = complain(EXIT_FAILURE, "the output cannot be written");
+        status = complain(&p, EXIT_FAILURE, LANG_P_NOT_WRITTEN);
     ledger_free(&p.ledger);
     db_close(p.db);
     catalogue_free(p.catalogue);

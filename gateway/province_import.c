@@ -22,6 +22,7 @@ enum {
 
 struct telling {
     const char *path;
+    enum language language;
     FILE *verdicts;
     unsigned shown_count;
     char shown[SHOWN_COUNT_MAX][IMPORT_NOTICE_LEN];
@@ -36,17 +37,18 @@ static int64_t clock_ms(clockid_t clock)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static int complain(const char *path, const char *why)
+static int complain(const struct province_import *how, const char *path, const char *why)
 {
-    fprintf(stderr, "keng-province: %s: %s\n", path, why);
-    return EXIT_FAILURE;
+    return province_complain_of(how->language, EXIT_FAILURE, LANG_P_FILE_ERROR, LANG_WORD(path),
+                                LANG_WORD(why));
 }
 
 static void keep_notice(void *ctx, bool fault, const char *text)
 {
     struct telling *t = ctx;
     if (t->verdicts)
-        fprintf(t->verdicts, "%s: %s%s\n", t->path, fault ? "" : "note: ", text);
+        fprintf(t->verdicts, "%s: %s%s\n", t->path,
+                fault ? "" : lang_text(t->language, LANG_P_NOTE), text);
     if (t->shown_count < SHOWN_COUNT_MAX)
         snprintf(t->shown[t->shown_count], IMPORT_NOTICE_LEN, "%s", text);
     t->shown_count++;
@@ -57,8 +59,11 @@ static void print_shown(const struct telling *t)
     unsigned count = t->shown_count < SHOWN_COUNT_MAX ? t->shown_count : SHOWN_COUNT_MAX;
     for (unsigned i = 0; i < count; i++)
         printf("  %s\n", t->shown[i]);
-    if (t->shown_count > count)
-        printf("  ... and %u more; --verdicts FILE lists all\n", t->shown_count - count);
+    if (t->shown_count > count) {
+        printf("  ");
+        province_say(t->language, LANG_P_MORE_VERDICTS, LANG_NUMBER(t->shown_count - count));
+        printf("\n");
+    }
 }
 
 static void draw_bar(void *ctx, uint64_t done_len, uint64_t file_len, uint64_t record_count)
@@ -76,20 +81,22 @@ static void draw_bar(void *ctx, uint64_t done_len, uint64_t file_len, uint64_t r
     memset(bar, '.', BAR_LEN);
     memset(bar, '#', filled);
     bar[BAR_LEN] = '\0';
-    fprintf(stderr, "\r[%s] %3u %%  %" PRIu64 " records  %" PRIu64 "/s  %" PRIu64 ":%02u left%s",
-            bar, file_len ? (unsigned)(done_len * 100 / file_len) : 100, record_count,
-            record_count * 1000 / (uint64_t)spent_ms, left_s / 60, (unsigned)(left_s % 60),
-            ended ? "   \n" : "   ");
+    char left[32], words[128];
+    snprintf(left, sizeof left, "%" PRIu64 ":%02u", left_s / 60, (unsigned)(left_s % 60));
+    lang_fill(t->language, LANG_P_BAR, words, sizeof words, LANG_NUMBER(record_count),
+              LANG_NUMBER(record_count * 1000 / (uint64_t)spent_ms), LANG_WORD(left));
+    fprintf(stderr, "\r[%s] %3u %%  %s%s", bar,
+            file_len ? (unsigned)(done_len * 100 / file_len) : 100, words, ended ? "   \n" : "   ");
     fflush(stderr);
 }
 
-static void print_counts(const char *path, const uint64_t counts[LEDGER_VERDICT_COUNT])
+static void print_counts(const struct telling *t, const uint64_t counts[LEDGER_VERDICT_COUNT])
 {
-    printf("%s: %" PRIu64 " new, %" PRIu64 " duplicate, %" PRIu64 " superseded", path,
-           counts[LEDGER_NEW], counts[LEDGER_DUPLICATE], counts[LEDGER_SUPERSEDED]);
-    for (int v = LEDGER_BAD_BODY; v < LEDGER_VERDICT_COUNT; v++)
+    province_say(t->language, LANG_P_COUNTS, LANG_WORD(t->path), LANG_NUMBER(counts[LEDGER_NEW]),
+                 LANG_NUMBER(counts[LEDGER_DUPLICATE]), LANG_NUMBER(counts[LEDGER_SUPERSEDED]));
+    for (unsigned v = LEDGER_BAD_BODY; v < LEDGER_VERDICT_COUNT; v++)
         if (counts[v])
-            printf(", %" PRIu64 " %s", counts[v], ledger_verdict_name((enum ledger_verdict)v));
+            printf(", %" PRIu64 " %s", counts[v], lang_verdict(t->language, v));
 }
 
 /* ---- a file of sections ---- */
@@ -98,18 +105,19 @@ static int run_sections(const struct province_import *how, int fd, struct tellin
 {
     struct import_options options = {
         .thread_count = how->thread_count, .now_ms = clock_ms(CLOCK_REALTIME),
-        .verify_only = how->verify_only, .ctx = t, .notice = keep_notice, .progress = draw_bar,
+        .verify_only = how->verify_only, .language = how->language, .ctx = t,
+        .notice = keep_notice, .progress = draw_bar,
     };
     struct import_result result;
     t->bar = isatty(STDERR_FILENO);
     t->began_ms = clock_ms(CLOCK_MONOTONIC);
     if (import_run(how->ledger, fd, &options, &result) < 0)
-        return complain(t->path, db_error(how->ledger->db));
+        return complain(how, t->path, db_error(how->ledger->db));
     if (result.section_count == 0)
-        return complain(t->path, ledger_batch_strerror(LEDGER_BATCH_EFORM));
-    print_counts(t->path, result.counts);
+        return complain(how, t->path, lang_batch_error(how->language, LEDGER_BATCH_EFORM));
+    print_counts(t, result.counts);
     if (result.checkpoint_size > 0)
-        printf("; complete up to its checkpoint over %" PRIu64 " records", result.checkpoint_size);
+        province_say(how->language, LANG_P_COMPLETE, LANG_NUMBER(result.checkpoint_size));
     printf("\n");
     print_shown(t);
     return result.fault_count == 0 ? EXIT_SUCCESS : PROVINCE_EXIT_REFUSED;
@@ -124,35 +132,34 @@ static int run_batch(const struct province_import *how, struct telling *t)
     size_t len;
     struct ledger_batch_result result;
     bool sig_ok;
-    if (bundle_read(t->path, &bytes, &len, err) != 0) {
-        fprintf(stderr, "keng-province: %s\n", err);
-        return EXIT_FAILURE;
-    }
+    if (bundle_read(how->language, t->path, &bytes, &len, err) != 0)
+        return province_complain_as_told(EXIT_FAILURE, err);
     how->ledger->via = DB_VIA_FILE;
     int put = ledger_put_batch(how->ledger, bytes, len, clock_ms(CLOCK_REALTIME), false, &result,
                                &sig_ok);
     free(bytes);
     if (put == LEDGER_BATCH_ETRUST)
-        return complain(t->path, "its commune is not trusted here; trust it with: keng-province "
-                                 "trust COMMUNE.keng");
+        return province_complain_of(how->language, EXIT_FAILURE, LANG_P_NOT_TRUSTED,
+                                    LANG_WORD(t->path));
     if (put < 0)
-        return complain(t->path, put > LEDGER_BATCH_EFORM ? db_error(how->ledger->db)
-                                                          : ledger_batch_strerror(put));
+        return complain(how, t->path, put > LEDGER_BATCH_EFORM
+                                          ? db_error(how->ledger->db)
+                                          : lang_batch_error(how->language, put));
     uint64_t counts[LEDGER_VERDICT_COUNT];
     uint32_t refused = 0;
     for (int v = 0; v < LEDGER_VERDICT_COUNT; v++) {
         counts[v] = result.counts[v];
         refused += v >= LEDGER_BAD_BODY ? result.counts[v] : 0;
     }
-    print_counts(t->path, counts);
-    printf("%s%s\n", result.truncated ? "; the rest of the file cannot be read" : "",
-           sig_ok ? "" : "; the file's own signature does not hold");
+    print_counts(t, counts);
+    printf("%s%s\n", result.truncated ? lang_text(how->language, LANG_P_REST_UNREADABLE) : "",
+           sig_ok ? "" : lang_text(how->language, LANG_P_FILE_SIGNATURE));
     for (uint32_t i = 0; i < result.count; i++) {
-        char text[64];
+        char text[IMPORT_NOTICE_LEN];
         if (result.verdicts[i] < LEDGER_BAD_BODY)
             continue;
-        snprintf(text, sizeof text, "record %u: %s", (unsigned)i + 1,
-                 ledger_verdict_name((enum ledger_verdict)result.verdicts[i]));
+        lang_fill(how->language, LANG_P_RECORD, text, sizeof text, LANG_NUMBER(i + 1),
+                  LANG_WORD(lang_verdict(how->language, result.verdicts[i])));
         keep_notice(t, true, text);
     }
     print_shown(t);
@@ -175,18 +182,19 @@ int province_import_file(const struct province_import *how, const char *path)
 {
     struct telling *t = calloc(1, sizeof *t);
     if (!t)
-        return complain(path, "out of memory");
+        return complain(how, path, lang_text(how->language, LANG_P_NO_MEMORY));
     t->path = path;
+    t->language = how->language;
     int status = EXIT_SUCCESS;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        status = complain(path, strerror(errno));
+        status = complain(how, path, strerror(errno));
     if (fd >= 0 && how->verdicts_path && !(t->verdicts = fopen(how->verdicts_path, "ae")))
-        status = complain(how->verdicts_path, strerror(errno));
+        status = complain(how, how->verdicts_path, strerror(errno));
     if (status == EXIT_SUCCESS)
         status = is_one_batch(fd) ? run_batch(how, t) : run_sections(how, fd, t);
     if (t->verdicts && fclose(t->verdicts) != 0)
-        status = complain(how->verdicts_path, strerror(errno));
+        status = complain(how, how->verdicts_path, strerror(errno));
     if (fd >= 0)
         close(fd);
     free(t);

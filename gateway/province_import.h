@@ -8,15 +8,15 @@
 #define KENG_GATEWAY_PROVINCE_IMPORT_H
 
 #include "gateway/ledger.h"
+#include "gateway/province_say.h"
 
 struct province_import {
     struct ledger *ledger;
     bool verify_only;
     unsigned thread_count;    /* 0: as many as processors */
     const char *verdicts_path; /* everything that was refused, a line each; NULL: the first ones */
+    enum language language;
 };
-
-enum { PROVINCE_EXIT_USAGE = 2, PROVINCE_EXIT_REFUSED = 3 };
 
 /* One file: sections (proto/batch_file.h) or a single batch. */
 int province_import_file(const struct province_import *how, const char *path);

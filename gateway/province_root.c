@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,12 +10,13 @@
 #include <unistd.h>
 
 #include "gateway/bundle.h"
+#include "gateway/province_say.h"
 #include "gateway/strbuf.h"
 #include "gateway/units.h"
 #include "proto/csv.h"
 #include "proto/sign.h"
 
-enum { PATH_LEN_MAX = 4096, UNIT_COUNT_MAX = DB_COMMUNE_COUNT_MAX };
+enum { PATH_LEN_MAX = 4096, UNIT_COUNT_MAX = DB_COMMUNE_COUNT_MAX, LINE_WORDS_LEN = 512 };
 enum column { CODE, NAME, FROM, UNTIL, INTO, ROOT, LAST_GOOD, COLUMN_COUNT };
 static const char *const COLUMNS[COLUMN_COUNT] = { "code", "name", "from", "until", "into", "root",
                                                    "last_good" };
@@ -31,39 +31,48 @@ struct desk {
 
 struct list {
     const char *path;
+    enum language language;
     struct unit *units;
     uint32_t *lines;
     size_t count;
 };
 
-__attribute__((format(printf, 1, 2)))
-static int complain(const char *format, ...)
+/* What is wrong on a line of the list. */
+#define complain_line(list, line, text, ...)                                                       \
+    complain_line_args(list, line, text, LANG_ARGS(__VA_ARGS__))
+static int complain_line_args(const struct list *list, uint32_t line, enum lang_text text,
+                              const struct lang_arg *args, size_t count)
 {
-    va_list args;
-    va_start(args, format);
-    fprintf(stderr, "keng-province: ");
-    vfprintf(stderr, format, args);
-    fprintf(stderr, "\n");
-    va_end(args);
-    return EXIT_FAILURE;
+    char words[LINE_WORDS_LEN];
+    return province_complain_of(list->language, EXIT_FAILURE, LANG_P_LINE, LANG_WORD(list->path),
+                                LANG_NUMBER(line),
+                                LANG_WORD(lang_fill_args(list->language, text, args, count, words,
+                                                         sizeof words)));
+}
+
+static int complain_file(enum language language, const char *path, const char *why)
+{
+    return province_complain_of(language, EXIT_FAILURE, LANG_P_FILE_ERROR, LANG_WORD(path),
+                                LANG_WORD(why));
 }
 
 /* ---- the list ---- */
 
 /* 64 hex digits, or the root of a commune.keng that the root itself signed. */
-static int read_root(const char *list_path, const char *cell, uint8_t key_out[static KENG_KEY_LEN])
+static int read_root(const struct list *list, const char *cell,
+                     uint8_t key_out[static KENG_KEY_LEN])
 {
     char path[PATH_LEN_MAX], err[BUNDLE_ERR_LEN];
-    const char *slash = strrchr(list_path, '/');
+    const char *slash = strrchr(list->path, '/');
     struct batch_reader reader;
     uint8_t *bytes;
     size_t len;
     if (strbuf_parse_hex(cell, key_out, KENG_KEY_LEN))
         return EXIT_SUCCESS;
-    int dir_len = slash && cell[0] != '/' ? (int)(slash - list_path) + 1 : 0;
-    snprintf(path, sizeof path, "%.*s%s", dir_len, list_path, cell);
-    if (bundle_read(path, &bytes, &len, err) != 0)
-        return complain("%s", err);
+    int dir_len = slash && cell[0] != '/' ? (int)(slash - list->path) + 1 : 0;
+    snprintf(path, sizeof path, "%.*s%s", dir_len, list->path, cell);
+    if (bundle_read(list->language, path, &bytes, &len, err) != 0)
+        return province_complain_as_told(EXIT_FAILURE, err);
     int opened = batch_open(&reader, bytes, len);
     if (opened == BATCH_OK && (reader.header.source != AUTHOR_ROOT ||
                                batch_verify(&reader, reader.header.root_key) != BATCH_OK))
@@ -71,7 +80,9 @@ static int read_root(const char *list_path, const char *cell, uint8_t key_out[st
     if (opened == BATCH_OK)
         memcpy(key_out, reader.header.root_key, KENG_KEY_LEN);
     free(bytes);
-    return opened == BATCH_OK ? EXIT_SUCCESS : complain("%s: %s", path, batch_strerror(opened));
+    return opened == BATCH_OK ? EXIT_SUCCESS
+                              : complain_file(list->language, path,
+                                              lang_batch_error(list->language, opened));
 }
 
 static bool take_day(const char *cell, uint32_t *day_out)
@@ -89,32 +100,32 @@ static int take_row(struct list *list, const struct csv_row *row, const int at[C
     for (int c = 0; c < COLUMN_COUNT; c++)
         cells[c] = (size_t)at[c] < row->count ? row->cells[at[c]] : "";
     if (list->count == UNIT_COUNT_MAX)
-        return complain("%s:%u: more than %d units", list->path, line, (int)UNIT_COUNT_MAX);
+        return complain_line(list, line, LANG_P_LINE_MANY, LANG_NUMBER(UNIT_COUNT_MAX));
     *unit = (struct unit){ .from_day = 0 };
     if (strlen(cells[CODE]) >= sizeof unit->code || strlen(cells[NAME]) >= sizeof unit->name ||
         strlen(cells[INTO]) >= sizeof unit->into)
-        return complain("%s:%u: a code or name is too long", list->path, line);
+        return complain_line_args(list, line, LANG_P_LINE_LONG, NULL, 0);
     memcpy(unit->code, cells[CODE], strlen(cells[CODE]) + 1);
     memcpy(unit->name, cells[NAME], strlen(cells[NAME]) + 1);
     memcpy(unit->into, cells[INTO], strlen(cells[INTO]) + 1);
     if (!take_day(cells[FROM], &unit->from_day) || !take_day(cells[UNTIL], &unit->until_day))
-        return complain("%s:%u: a day is written 2026-07-01", list->path, line);
+        return complain_line_args(list, line, LANG_P_LINE_DAY, NULL, 0);
     if (*cells[UNTIL] && unit->until_day == 0)
-        return complain("%s:%u: the unit ended before there was any record", list->path, line);
+        return complain_line_args(list, line, LANG_P_LINE_ENDED, NULL, 0);
     if (*cells[LAST_GOOD]) {
         char *end;
         errno = 0;
         unsigned long number = strtoul(cells[LAST_GOOD], &end, 10);
         if (errno != 0 || *end || *cells[LAST_GOOD] < '0' || *cells[LAST_GOOD] > '9' ||
             number > RECORD_SEQ_MAX)
-            return complain("%s:%u: last_good is the number of a record", list->path, line);
+            return complain_line_args(list, line, LANG_P_LINE_LAST_GOOD, NULL, 0);
         unit->revoked_after = (uint32_t)number + 1;
     }
-    if (read_root(list->path, cells[ROOT], unit->root_key) != EXIT_SUCCESS)
+    if (read_root(list, cells[ROOT], unit->root_key) != EXIT_SUCCESS)
         return EXIT_FAILURE;
     int len = unit_encode(unit, body, sizeof body);
     if (len < 0)
-        return complain("%s:%u: %s", list->path, line, report_strerror(len));
+        return complain_line(list, line, LANG_P_LINE_UNIT, LANG_WORD(report_strerror(len)));
     list->lines[list->count++] = line;
     return EXIT_SUCCESS;
 }
@@ -138,17 +149,15 @@ static int check_list(const struct list *list)
             if (k <= i)
                 continue;
             if (memcmp(unit->root_key, other->root_key, KENG_KEY_LEN) == 0)
-                return complain("%s:%u: the same root as in line %u", list->path,
-                                (unsigned)list->lines[k], (unsigned)list->lines[i]);
+                return complain_line(list, list->lines[k], LANG_P_LINE_SAME_ROOT,
+                                     LANG_NUMBER(list->lines[i]));
             if (strcmp(unit->code, other->code) == 0 && unit->revoked_after == 0 &&
                 other->revoked_after == 0 && overlap(unit, other))
-                return complain("%s:%u: code %s stands in line %u at the same time; give the older "
-                                "one its last day, or its root's last_good number", list->path,
-                                (unsigned)list->lines[k], other->code, (unsigned)list->lines[i]);
+                return complain_line(list, list->lines[k], LANG_P_LINE_SAME_CODE,
+                                     LANG_WORD(other->code), LANG_NUMBER(list->lines[i]));
         }
         if (unit->into[0] && (unit->until_day == 0 || !found))
-            return complain("%s:%u: a unit that went into another needs its last day, and %s must "
-                            "stand on it", list->path, (unsigned)list->lines[i], unit->into);
+            return complain_line(list, list->lines[i], LANG_P_LINE_INTO, LANG_WORD(unit->into));
     }
     return EXIT_SUCCESS;
 }
@@ -160,38 +169,40 @@ static int read_list(struct list *list)
     size_t len;
     struct csv_row row;
     int at[COLUMN_COUNT] = { 0 }, got, status = EXIT_SUCCESS;
-    if (bundle_read(list->path, &text, &len, err) != 0)
-        return complain("%s", err);
+    if (bundle_read(list->language, list->path, &text, &len, err) != 0)
+        return province_complain_as_told(EXIT_FAILURE, err);
     struct csv_reader reader = csv_reader((const char *)text, len);
     got = csv_read_row(&reader, &row);
     for (int c = 0; c < COLUMN_COUNT && got == 1 && status == EXIT_SUCCESS; c++)
         if ((at[c] = csv_column(&row, COLUMNS[c])) < 0)
-            status = complain("%s: there is no column '%s'", list->path, COLUMNS[c]);
+            status = province_complain_of(list->language, EXIT_FAILURE, LANG_P_NO_COLUMN,
+                                          LANG_WORD(list->path), LANG_WORD(COLUMNS[c]));
     while (got == 1 && status == EXIT_SUCCESS && (got = csv_read_row(&reader, &row)) == 1)
         status = take_row(list, &row, at);
     if (got < 0)
-        status = complain("%s:%u: %s", list->path, (unsigned)reader.line, csv_strerror(got));
+        status = complain_line(list, reader.line, LANG_P_LINE_UNIT, LANG_WORD(csv_strerror(got)));
     free(text);
     if (status == EXIT_SUCCESS && list->count == 0)
-        status = complain("%s: names no unit", list->path);
+        status = province_complain_of(list->language, EXIT_FAILURE, LANG_P_NO_UNIT,
+                                      LANG_WORD(list->path));
     return status == EXIT_SUCCESS ? check_list(list) : status;
 }
 
 /* ---- the desk ---- */
 
 /* Locked, so that `keng enroll` at the same desk waits. */
-static int open_desk(const char *dir, struct desk *d)
+static int open_desk(enum language language, const char *dir, struct desk *d)
 {
     char path[PATH_LEN_MAX], err[HOME_ERR_LEN];
     d->lock_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (d->lock_fd < 0 || flock(d->lock_fd, LOCK_EX) != 0)
-        return complain("%s: %s", dir, strerror(errno));
+        return complain_file(language, dir, strerror(errno));
     snprintf(path, sizeof path, "%s/root.key", dir);
     if (home_read_secret(path, &d->root, err) != 0 ||
         home_read_commune(dir, &d->bytes, &d->reader, err) != 0)
-        return complain("%s", err);
+        return province_complain_as_told(EXIT_FAILURE, err);
     if (memcmp(d->reader.header.root_key, d->root.public_key, KENG_KEY_LEN) != 0)
-        return complain("%s: root.key is not that of commune.keng", dir);
+        return province_complain_of(language, EXIT_FAILURE, LANG_P_OTHER_KEY, LANG_WORD(dir));
     return EXIT_SUCCESS;
 }
 
@@ -247,7 +258,7 @@ static int write_desk(struct desk *d, const char *dir, const struct list *list, 
     size_t old_len, cap = d->reader.len + list->count * (RECORD_LEN_MAX + 2), added = 0;
     uint8_t *bytes = malloc(cap);
     if (!bytes)
-        return complain("out of memory");
+        return province_complain(list->language, EXIT_FAILURE, LANG_P_NO_MEMORY);
     header.number++;
     header.created_min = bundle_created_min(now_ms);
     int result = batch_begin(&b, bytes, cap, &header);
@@ -262,25 +273,30 @@ static int write_desk(struct desk *d, const char *dir, const struct list *list, 
     int status = EXIT_SUCCESS;
     snprintf(path, sizeof path, "%s/commune.keng", dir);
     if (result != BATCH_OK)
-        status = complain("%s: %s", path, batch_strerror(result));
+        status = complain_file(list->language, path, lang_batch_error(list->language, result));
     else if (added > 0 && home_replace_file(path, bytes, batch_finish(&b, d->root.secret_key), 0644,
                                             err) != 0)
-        status = complain("%s", err);
+        status = province_complain_as_told(EXIT_FAILURE, err);
     free(bytes);
-    if (status == EXIT_SUCCESS)
-        printf("%s: %zu units, %zu newly signed\n", path, list->count, added);
+    if (status == EXIT_SUCCESS) {
+        province_say(list->language, LANG_P_SIGNED, LANG_WORD(path), LANG_NUMBER(list->count),
+                     LANG_NUMBER(added));
+        printf("\n");
+    }
     return status;
 }
 
-int province_sign(const char *desk, const char *list_path, int64_t now_ms)
+int province_sign(enum language language, const char *desk, const char *list_path, int64_t now_ms)
 {
-    struct list list = { .path = list_path,
+    struct list list = { .path = list_path, .language = language,
                          .units = calloc(UNIT_COUNT_MAX, sizeof *list.units),
                          .lines = calloc(UNIT_COUNT_MAX, sizeof *list.lines) };
     struct desk d = { .lock_fd = -1 };
-    int status = list.units && list.lines ? read_list(&list) : complain("out of memory");
+    int status = list.units && list.lines ? read_list(&list)
+                                         : province_complain(language, EXIT_FAILURE,
+                                                             LANG_P_NO_MEMORY);
     if (status == EXIT_SUCCESS)
-        status = open_desk(desk, &d);
+        status = open_desk(language, desk, &d);
     if (status == EXIT_SUCCESS)
         status = write_desk(&d, desk, &list, now_ms);
     sodium_memzero(&d.root, sizeof d.root);

@@ -14,7 +14,9 @@
 
 #include <stdint.h>
 
+#include "gateway/lang.h"
+
 /* desk: the directory that `keng init` made for the province. */
-int province_sign(const char *desk, const char *list_path, int64_t now_ms);
+int province_sign(enum language language, const char *desk, const char *list_path, int64_t now_ms);
 
 #endif

@@ -45,7 +45,7 @@ function own_include_ok(h,    to)
     if (room == "hw") return to == "hw" || h ~ /^proto\/(bytes|airtime|region)\.h$/
     if (room == "node") return to == "proto" || to == "node" || to == "core" || to == "hw"
     if (room == "gateway")
-        return to == "proto" || to == "gateway" || h ~ /^node\/(client|home|numbers)\.h$/
+        return to == "proto" || to == "gateway" || h ~ /^node\/(client|home|keng_text|numbers)\.h$/
     return 0
 }
 

@@ -264,7 +264,7 @@ static int verify(const char *path, const char *trust_path, unsigned thread_coun
     char err[BUNDLE_ERR_LEN];
     struct batch_reader trust;
     FILE *file = fopen(path, "rbe");
-    if (!file || bundle_read(trust_path, &bytes, &len, err) != 0 ||
+    if (!file || bundle_read(LANG_EN, trust_path, &bytes, &len, err) != 0 ||
         batch_open(&trust, bytes, len) != BATCH_OK)
         die("cannot read");
     roster_init(&v.roster, trust.header.root_key);
@@ -360,9 +360,9 @@ static size_t tamper(const char *path, const char *trust_path, size_t sample_cou
     char err[BUNDLE_ERR_LEN];
     struct import_result result;
     size_t bad = 0;
-    if (bundle_read(path, &t.bytes, &t.len, err) != 0 || db_open(":memory:", &db, err) != 0 ||
-        ledger_init(&t.ledger, db) != 0 ||
-        bundle_trust(&t.ledger, trust_path, 0, &commune, err) != 0)
+    if (bundle_read(LANG_EN, path, &t.bytes, &t.len, err) != 0 ||
+        db_open(":memory:", &db, err) != 0 || ledger_init(&t.ledger, db) != 0 ||
+        bundle_trust(&t.ledger, LANG_EN, trust_path, 0, &commune, err) != 0)
         die(err);
     read_sections(&t);
     t.fd = memfd_create("changed", MFD_CLOEXEC);

@@ -95,7 +95,8 @@ class Books:
 
 QUERIES = [["--json"], [], ["--lang", "vi"], ["--lang", "vi", "--json"], ["--village", "3"],
            ["--event", "1", "--json"], ["--indicator", "damage:2"], ["--event", "9", "--json"],
-           ["--village", "7", "--indicator", "damage:5", "--json"], ["--commune", "none"]]
+           ["--village", "7", "--indicator", "damage:5", "--json"],
+           ["--lang", "vi", "--village", "2", "--event", "1"]]
 
 
 def answers(db, queries=None):

@@ -87,12 +87,12 @@ static void test_gateway_demo_records_all_verify(void **state)
     int64_t commune;
     assert_int_equal(ledger_init(&l, db), 0);
     snprintf(path, sizeof path, "%s/a.keng", dir);
-    if (bundle_trust(&l, path, KIT_NOW_MS, &commune, err) != 0)
+    if (bundle_trust(&l, LANG_EN, path, KIT_NOW_MS, &commune, err) != 0)
         fail_msg("%s", err);
     uint8_t *bytes;
     size_t len;
     snprintf(path, sizeof path, "%s/b.keng", dir);
-    assert_int_equal(bundle_read(path, &bytes, &len, err), 0);
+    assert_int_equal(bundle_read(LANG_EN, path, &bytes, &len, err), 0);
     struct ledger_batch_result result;
     bool sig_ok;
     assert_int_equal(ledger_put_batch(&l, bytes, len, KIT_NOW_MS, true, &result, &sig_ok), 0);

@@ -85,6 +85,7 @@ static uint64_t import_bytes(struct place *p, const uint8_t *bytes, size_t len)
 {
     char path[KIT_PATH_LEN + 16];
     struct import_options options = { .thread_count = 2, .now_ms = KIT_NOW_MS, .ctx = p,
+                                      .language = LANG_EN,
                                       .notice = hear };
     snprintf(path, sizeof path, "%s/b.keng", p->dir);
     kit_write_file(path, bytes, len);

@@ -21,7 +21,23 @@ static void test_lang_every_text_is_translated(void **state)
             fail_msg("gateway/po/vi.po does not know: %s", english);
         assert_null(strpbrk(english, "<>&%"));
         assert_null(strpbrk(vietnamese, "<>&%"));
+        for (char digit = '1'; digit <= '9'; digit++) {
+            const char place[] = { '{', digit, '}', '\0' };
+            if (!strstr(english, place) != !strstr(vietnamese, place))
+                fail_msg("%s stands in one language only: %s", place, english);
+        }
     }
+}
+
+static void test_lang_puts_names_and_numbers_in(void **state)
+{
+    (void)state;
+    char words[64];
+    assert_string_equal(lang_fill(LANG_EN, LANG_P_COUNTS, words, sizeof words, LANG_WORD("a"),
+                                  LANG_NUMBER(UINT64_MAX), LANG_NUMBER(0), LANG_NUMBER(3)),
+                        "a: 18446744073709551615 new, 0 duplicate, 3 superseded");
+    assert_string_equal(lang_verdict_named(LANG_VI, "bad-signature"), "chữ ký sai");
+    assert_string_equal(lang_verdict_named(LANG_VI, "of-tomorrow"), "of-tomorrow");
 }
 
 static void test_lang_finds_the_first_and_the_last_of_the_catalogue(void **state)
@@ -46,6 +62,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lang_every_text_is_translated),
+        cmocka_unit_test(test_lang_puts_names_and_numbers_in),
         cmocka_unit_test(test_lang_finds_the_first_and_the_last_of_the_catalogue),
         cmocka_unit_test(test_lang_words_for_numbers_of_the_protocol),
     };

@@ -153,7 +153,7 @@ static void test_province_reports_totals_and_missing_numbers(void **state)
     write_batch(p, "b.keng", KIT_GATEWAY, p->reports, p->report_count, 0, 0);
     assert_run(p, "import b.keng", 0, "4 new");
     assert_run(p, "report", 0, "15-1 (reports differ: 4 - 5)");
-    assert_run(p, "report", 0, "Xã Cao Minh, author 12: 3-6 missing\n");
+    assert_run(p, "report", 0, "Xã Cao Minh, author 12 (Nguyễn Thị An): 3-6\n");
     assert_run(p, "--json report", 0, "\"author\":12,\"first\":3,\"last\":6");
     assert_run(p, "--csv out.csv report", 0, "Xã Cao Minh");
     snprintf(path, sizeof path, "%s/out.csv", p->dir);
@@ -198,7 +198,66 @@ static void test_province_tells_what_it_knew_then(void **state)
     assert_run(p, "report", 0, "15-1 (reports differ: 4 - 5)");
     assert_int_equal(run(p, arguments, after, sizeof after), 0);
     assert_string_equal(after, before);
-    assert_run(p, "--as-of 2020-01-01 report", 0, "No number is missing.");
+    assert_run(p, "--as-of 2020-01-01 report", 0, "TO LOOK AT: silent villages: 1\n");
+}
+
+static void put_checkpoint(struct db *db, uint64_t size, uint8_t root, bool covered)
+{
+    struct db_checkpoint c = { .commune = 1, .source = KIT_GATEWAY, .size = size, .root = { root },
+                               .covered = covered, .tree = { .size = covered ? size : 0 } };
+    assert_int_equal(db_checkpoint_put(db, &c), 0);
+}
+
+/* All that can be wrong with the books, counted in the first line and told below it. */
+static void test_province_shows_first_what_needs_a_look(void **state)
+{
+    struct place *p = *state;
+    struct kit other;
+    struct kit_record root[8], silent = kit_enrol(&p->kit, 13, ROSTER_MEMBER, 5, "Lò Thị Cúc", 0);
+    char said[16384], path[KIT_PATH_LEN + 32], err[DB_ERR_LEN];
+    struct db *db;
+    assert_run(p, "report", 0, "TO LOOK AT: silent villages: 1; communes of which nothing has");
+    p->reports[p->report_count++] = kit_damage(&p->kit, KIT_ANNA, 2, 1, 9);
+    write_batch(p, "b.keng", KIT_GATEWAY, p->reports, p->report_count, 0, 0);
+    assert_run(p, "import b.keng", 3, "4 new, 0 duplicate, 0 superseded, 1 fork");
+    write_batch(p, "c.keng", AUTHOR_ROOT, &silent, 1, 0, 0);
+    assert_run(p, "import c.keng", 0, "1 new");
+    write_batch(p, "d.keng", KIT_GATEWAY, p->reports, 1, BATCH_HEADER_LEN + 12, 0);
+    assert_run(p, "import d.keng", 3, "1 bad-signature");
+    snprintf(path, sizeof path, "%s/a.db", p->dir);
+    assert_int_equal(db_open(path, &db, err), 0);
+    put_checkpoint(db, 4, 1, true);
+    put_checkpoint(db, 9, 2, false);
+    put_checkpoint(db, 9, 3, false);
+    db_close(db);
+    /* Another commune, of which only the root is known. */
+    kit_init(&other, 40);
+    size_t count = kit_root_log(&other, root);
+    struct kit own = p->kit;
+    p->kit = other;
+    write_batch(p, "o.keng", AUTHOR_ROOT, root, count, 0, 0);
+    p->kit = own;
+    assert_run(p, "trust o.keng", 0, "Xã Cao Minh: ");
+    assert_int_equal(run(p, "report", said, sizeof said), 0);
+    static const char *const WORDS[] = {
+        "TO LOOK AT: figures on which reports differ: 1; numbers used twice: 2; records missing: 4;"
+        " silent villages: 2; communes of which nothing has come: 1; "
+        "sources not complete up to what they signed: 1; records refused: 2\n\n",
+        "  Xã Cao Minh, Village 3, Damage 1: 4 counts; 2 authors say 4 to 5\n",
+        "  Xã Cao Minh, author 12 (Nguyễn Thị An): number 2\n",
+        "  Xã Cao Minh, author 12 (Nguyễn Thị An): 3-6\n",
+        "  Xã Cao Minh: 5\n",
+        "Nothing at all has come from:\n  Xã Cao Minh\n",
+        "  Xã Cao Minh, author 9 (Trạm xã): signed over 9 records, of which 4 are proved here\n",
+        "  Xã Cao Minh, author 9 (Trạm xã): over 9 records\n",
+        "Complete up to the newest signed checkpoint: 0 of 1 sources.\n",
+        "  Xã Cao Minh: bad-signature, 1 times, last ",
+    };
+    for (size_t i = 0; i < sizeof WORDS / sizeof WORDS[0]; i++)
+        if (!strstr(said, WORDS[i]))
+            fail_msg("not said: %s; but: %s", WORDS[i], said);
+    assert_run(p, "--lang vi report", 0, "CẦN XEM: các tin nói khác nhau về 1 số liệu");
+    assert_run(p, "--commune nowhere report", 2, "no commune of that name or code");
 }
 
 static void test_province_writes_the_forms_of_others(void **state)
@@ -319,6 +378,11 @@ static void test_province_explains_wrong_use(void **state)
         { "import a.db", 1, "this is not a whole batch file" },
         { "trust a.db", 1, "expected a commune.keng" },
         { "--help", 0, "exit status" },
+        { "--help --lang vi", 0, "cách dùng: " },
+        { "--lang vi import nowhere.keng", 1, "nowhere.keng: " },
+        { "--lang vi import b.keng", 1, "chưa được tin ở đây" },
+        { "--lang vi melt", 2, "melt: không có lệnh này" },
+        { "--lang vi --nothing", 2, "--nothing: không có tùy chọn này" },
     };
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++)
         assert_run(p, CASES[i].arguments, CASES[i].status, CASES[i].words);
@@ -334,6 +398,7 @@ int main(void)
         PROVINCE_TEST(test_province_survives_any_single_changed_byte),
         PROVINCE_TEST(test_province_reports_totals_and_missing_numbers),
         PROVINCE_TEST(test_province_tells_what_it_knew_then),
+        PROVINCE_TEST(test_province_shows_first_what_needs_a_look),
         PROVINCE_TEST(test_province_writes_the_forms_of_others),
         PROVINCE_TEST(test_province_signs_a_list_and_believes_it),
         PROVINCE_TEST(test_province_explains_wrong_use),
