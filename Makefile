@@ -228,7 +228,7 @@ bench-modems: all ## CPU and wake-ups of kengd with an idle modem of each driver
 MODEM_TESTS := $(addprefix $(OUT)/tests/unit/test_modem_,conformance faults replay)
 test-modems: all $(MODEM_TESTS) ## every driver: 1,000 frames, each fault 200 times, conversations, real daemons
 	@python3 tests/bench/modem_suite.py $(OUT)/tests/unit
-test-mixed: all ## ten boxes with every driver, 100 reports everywhere
+test-mixed: all ## twelve boxes with every driver, 100 reports everywhere
 	@python3 tests/e2e/mixed_commune.py --reports 100 --speed 20 --limit-s 900
 bench-sync: $(PROGRAM_DIR)/keng-sim ## every scenario by the core and by floods, medians of 10 seeds, into tests/bench/sync.txt
 	@python3 tests/bench/sync.py $<

@@ -9,6 +9,7 @@
 #include "hw/emu_rak3172.h"
 #include "hw/emu_reyax.h"
 #include "hw/emu_rnode.h"
+#include "hw/emu_tnc.h"
 #include "hw/emu_wio_e5.h"
 
 enum {
@@ -40,6 +41,7 @@ static const struct emu_model *const models[] = {
 
     /* mesh firmwares and amateur TNCs */
     &emu_meshtastic_model,
+    &emu_tnc_model,
 };
 
 const struct emu_model *emu_model_at(size_t index)
@@ -67,7 +69,8 @@ struct modem_settings emu_try_settings(const struct emu_model *model)
         modem_settings_default(given ? &model->try_lora : &fallback,
                                model->try_power_dbm ? model->try_power_dbm : 14);
     s.lines = model->lines;
-    s.amateur = driver && driver->caps.amateur;
+    if (driver && driver->caps.amateur)
+        memcpy(s.amateur_call, "XV9TST-1", sizeof "XV9TST-1");
     if (model->try_options) {
         assert(strlen(model->try_options) < sizeof s.options);
         memcpy(s.options, model->try_options, strlen(model->try_options) + 1);

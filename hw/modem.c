@@ -12,6 +12,7 @@
 #include "hw/modem_rak3172.h"
 #include "hw/modem_reyax.h"
 #include "hw/modem_rnode.h"
+#include "hw/modem_tnc.h"
 #include "hw/modem_wio_e5.h"
 
 /* In the order in which they are listed.  One line a driver, each under its family. */
@@ -35,6 +36,7 @@ static const struct modem_driver *const drivers[] = {
 
     /* mesh firmwares and amateur TNCs */
     &modem_meshtastic_driver,
+    &modem_tnc_driver,
 };
 
 const struct modem_driver *modem_driver_at(size_t index)
@@ -155,9 +157,14 @@ int modem_init(struct modem *m, const struct modem_driver *driver,
     assert(driver->state_len <= sizeof m->state);
     if (!memchr(settings->options, '\0', sizeof settings->options))
         return modem_bad_setting(text, "the modem's options are too long");
-    if (driver->caps.amateur && !settings->amateur)
-        return modem_bad_setting(text, "%s needs an amateur licence: say so in the settings, with "
-                                 "your call sign, if you hold one", driver->name);
+    if (!memchr(settings->amateur_call, '\0', sizeof settings->amateur_call))
+        return modem_bad_setting(text, "the amateur call sign is too long");
+    if (driver->caps.amateur && !settings->amateur_call[0])
+        return modem_bad_setting(text, "%s needs an amateur licence: who holds one says so with "
+                                 "amateur_call, their call sign", driver->name);
+    if (!driver->caps.amateur && settings->amateur_call[0])
+        return modem_bad_setting(text, "%s is no amateur modem: amateur_call has no place here",
+                                 driver->name);
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         if (driver->caps.lines_needed & ~settings->lines & lines[i].line)
             return modem_bad_setting(text, "%s needs its wire %s: the settings do not say where "

@@ -44,6 +44,7 @@ enum {
     MODEM_STATE_LEN = 8192, /* room for any driver's state */
     MODEM_OPTIONS_LEN = 128,
     MODEM_INTEROP_LEN = 64,
+    MODEM_CALL_LEN = 10,    /* a call sign with its -15 and NUL */
 };
 
 /* Wires beside the two of the serial port, as bits. */
@@ -80,7 +81,7 @@ struct modem_caps {
     bool reads_back_settings; /* false: READY means written, not verified */
     bool sets_preamble;       /* false: the modem chooses; see READY.lora */
     bool closed;              /* modulation not published: lora.sf and cr are the driver's guess */
-    bool amateur;             /* lawful only under an amateur licence: needs settings.amateur */
+    bool amateur;             /* lawful only under an amateur licence: needs amateur_call */
     uint8_t lines_needed;     /* enum modem_line: cannot work without */
     uint8_t lines_used;       /* works better with */
 };
@@ -93,7 +94,7 @@ struct modem_settings {
     uint16_t tx_delay_ms;     /* wait after winning the slot; a multiple of 10, 0..2550 */
     uint32_t ping_idle_ms;    /* ask a silent modem whether it lives; 0: default 60 s */
     uint8_t lines;            /* enum modem_line: which wires there are */
-    bool amateur;             /* the user holds an amateur licence and says so */
+    char amateur_call[MODEM_CALL_LEN]; /* whose amateur licence this is sent under; empty: none */
     char options[MODEM_OPTIONS_LEN]; /* "key=value …" of this driver only; see its header */
 };
 

@@ -49,6 +49,7 @@ static const struct {
     [OPT_PORT] = { "port", "cong", "PATH", TEXT_OPT_PORT },
     [OPT_DRIVER] = { "driver", "trinh-dieu-khien", "NAME", TEXT_OPT_DRIVER },
     [OPT_SETTINGS] = { "settings", "thong-so", "WORDS", TEXT_OPT_SETTINGS },
+    [OPT_AMATEUR] = { "amateur", "nghiep-du", "CALL", TEXT_OPT_AMATEUR },
     [OPT_GAIN] = { "gain", "do-loi", "DBI", TEXT_OPT_GAIN },
     [OPT_LOSS] = { "loss", "suy-hao", "DB", TEXT_OPT_LOSS },
     [OPT_WRITE] = { "write", "ghi", NULL, TEXT_OPT_WRITE },
@@ -92,7 +93,8 @@ static const struct keng_command commands[] = {
       BIT(OPT_DIR) | BIT(OPT_OUT), true, TEXT_CMD_CERT, keng_run_cert },
     { "modem", "bo-dam", "list | probe PORT | show | set-up [NAME] | test NODE | monitor",
       BIT(OPT_ASK) | BIT(OPT_WIRES) | BIT(OPT_RANGE) | BIT(OPT_MARGIN) | BIT(OPT_PORT) |
-      BIT(OPT_DRIVER) | BIT(OPT_SETTINGS) | BIT(OPT_GAIN) | BIT(OPT_LOSS) | BIT(OPT_WRITE) |
+      BIT(OPT_DRIVER) | BIT(OPT_SETTINGS) | BIT(OPT_AMATEUR) | BIT(OPT_GAIN) | BIT(OPT_LOSS) |
+      BIT(OPT_WRITE) |
       BIT(OPT_FRAMES) | BIT(OPT_SECONDS), 0, true, TEXT_CMD_MODEM, keng_run_modem },
     { "help", "giup huong-dan", "[COMMAND | KIND]", 0, 0, true, TEXT_CMD_HELP,
       keng_run_help },

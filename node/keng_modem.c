@@ -362,8 +362,9 @@ int keng_run_modem(struct keng *k)
         { "probe do", 2, KENG_BIT(OPT_ASK) | KENG_BIT(OPT_WIRES), run_probe },
         { "show xem", 1, 0, run_show },
         { "set-up cai-dat", 2, KENG_BIT(OPT_RANGE) | KENG_BIT(OPT_MARGIN) | KENG_BIT(OPT_PORT) |
-          KENG_BIT(OPT_DRIVER) | KENG_BIT(OPT_SETTINGS) | KENG_BIT(OPT_WIRES) | KENG_BIT(OPT_GAIN) |
-          KENG_BIT(OPT_LOSS) | KENG_BIT(OPT_WRITE), keng_modem_set_up },
+          KENG_BIT(OPT_DRIVER) | KENG_BIT(OPT_SETTINGS) | KENG_BIT(OPT_WIRES) |
+          KENG_BIT(OPT_AMATEUR) | KENG_BIT(OPT_GAIN) | KENG_BIT(OPT_LOSS) | KENG_BIT(OPT_WRITE),
+          keng_modem_set_up },
         { "test thu", 2, KENG_BIT(OPT_FRAMES) | KENG_BIT(OPT_SECONDS), run_test },
         { "monitor theo-doi", 1, KENG_BIT(OPT_SECONDS), run_monitor },
     };

@@ -164,6 +164,8 @@ static int take_options(const struct keng *k, struct setup *s)
     if (status == KENG_OK)
         status = take_text(k, s, OPT_WIRES, "lines", m->lines, sizeof m->lines);
     if (status == KENG_OK)
+        status = take_text(k, s, OPT_AMATEUR, "amateur_call", m->amateur_call, MODEM_CALL_LEN);
+    if (status == KENG_OK)
         status = take_db(k, s, OPT_GAIN, "antenna_gain_dbi", -GAIN_DBI_MAX, &m->antenna_gain_dbi);
     if (status == KENG_OK)
         status = take_db(k, s, OPT_LOSS, "cable_loss_db", 0, &m->cable_loss_db);
@@ -202,6 +204,8 @@ static bool possible(struct setup *s, const struct lora_params *p, char why[stat
     }
     snprintf(settings.options, sizeof settings.options, "%.*s", MODEM_OPTIONS_LEN - 1,
              s->modem.options);
+    snprintf(settings.amateur_call, sizeof settings.amateur_call, "%.*s", MODEM_CALL_LEN - 1,
+             s->modem.amateur_call);
     settings.lines = s->driver->caps.lines_needed;
     if (modem_init(&modem, s->driver, &settings, 0, why) != MODEM_OK)
         return false;

@@ -115,6 +115,8 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(OPT_DRIVER, "loại bộ đàm", "kind of modem") \
     X(OPT_SETTINGS, "thông số riêng của loại đó (options trong kengd.conf)", \
       "settings of that kind only (options of kengd.conf)") \
+    X(OPT_AMATEUR, "hô hiệu của người có giấy phép vô tuyến nghiệp dư", \
+      "call sign of whoever holds the amateur licence") \
     X(OPT_GAIN, "độ lợi ăng ten, dBi", "antenna gain, dBi") \
     X(OPT_LOSS, "suy hao cáp, dB", "cable loss, dB") \
     X(OPT_WRITE, "ghi vào kengd.conf", "write it to kengd.conf") \

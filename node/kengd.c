@@ -287,6 +287,16 @@ static struct region region_of(const struct profile *p, uint32_t freq_hz)
     return p->bands[0]; /* zero where there is none */
 }
 
+/* A text of kengd.conf into the room that a modem has for it. */
+static bool fits(char *to, size_t cap, const char *text, const char *key)
+{
+    int len = snprintf(to, cap, "%s", text);
+    if (len >= 0 && (size_t)len < cap)
+        return true;
+    fprintf(stderr, "<3>kengd: kengd.conf: %s is too long\n", key);
+    return false;
+}
+
 static int open_radio(struct daemon *d, size_t side)
 {
     struct radio *radio = &d->radios[side];
@@ -309,11 +319,10 @@ static int open_radio(struct daemon *d, size_t side)
                  .duty_e4 = gateway ? p->duty_gateway_e4 : p->duty_node_e4,
                  .window_s = p->duty_window_s },
     };
-    int len = snprintf(config.settings.options, sizeof config.settings.options, "%s", s->options);
-    if (len < 0 || (size_t)len >= sizeof config.settings.options) {
-        fprintf(stderr, "<3>kengd: kengd.conf: options is too long\n");
+    if (!fits(config.settings.options, sizeof config.settings.options, s->options, "options") ||
+        !fits(config.settings.amateur_call, sizeof config.settings.amateur_call, s->amateur_call,
+              "amateur_call"))
         return -1;
-    }
     if (radio_init(radio, &config, now_ms(d)) < 0) {
         fprintf(stderr, "<3>kengd: %s\n", radio->text);
         return -1;

@@ -80,7 +80,9 @@ static int take_modem(cfg_t *cfg, struct settings_modem *out, char *text)
     if (copy(out->port, sizeof out->port, cfg_getstr(cfg, "modem"), "modem", text) < 0 ||
         copy(out->driver, sizeof out->driver, cfg_getstr(cfg, "driver"), "driver", text) < 0 ||
         copy(out->options, sizeof out->options, cfg_getstr(cfg, "options"), "options", text) < 0 ||
-        copy(out->lines, sizeof out->lines, cfg_getstr(cfg, "lines"), "lines", text) < 0)
+        copy(out->lines, sizeof out->lines, cfg_getstr(cfg, "lines"), "lines", text) < 0 ||
+        copy(out->amateur_call, sizeof out->amateur_call, cfg_getstr(cfg, "amateur_call"),
+             "amateur_call", text) < 0)
         return -1;
     return take_lora(cfg, &out->lora, text);
 }
@@ -148,6 +150,7 @@ struct lora_params settings_lora(const struct settings_modem *modem,
 #define MODEM_OPTIONS \
     CFG_STR("modem", "", CFGF_NONE), CFG_STR("driver", "meshcore-kiss", CFGF_NONE), \
     CFG_STR("options", "", CFGF_NONE), CFG_STR("lines", "", CFGF_NONE), \
+    CFG_STR("amateur_call", "", CFGF_NONE), \
     CFG_INT("antenna_gain_dbi", 2, CFGF_NONE), CFG_INT("cable_loss_db", 0, CFGF_NONE), \
     CFG_INT("freq_hz", 0, CFGF_NONE), CFG_INT("bw_hz", 0, CFGF_NONE), \
     CFG_INT("sf", 0, CFGF_NONE), CFG_INT("cr", 0, CFGF_NONE), \

@@ -22,6 +22,7 @@ struct settings_modem {
     char driver[SETTINGS_NAME_LEN];
     char options[SETTINGS_PATH_LEN]; /* of that driver: "key=value …" */
     char lines[SETTINGS_PATH_LEN];  /* wires beside the port, as in hw/lines.h */
+    char amateur_call[SETTINGS_NAME_LEN]; /* whose licence an amateur modem is run under */
     int antenna_gain_dbi, cable_loss_db;
     struct lora_params lora;        /* fields of 0: as the commune's profile says */
 };

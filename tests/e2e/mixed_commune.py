@@ -1,4 +1,4 @@
-"""mixed_commune.py - eleven boxes with every driver there is, through real daemons (TAP).
+"""mixed_commune.py - twelve boxes with every driver there is, through real daemons (TAP).
 
 Two halves whose radios cannot hear each other, plain LoRa and RNode on another channel, are joined
 by one box on the pass with a modem of each.  Behind them hang the closed families, each a pair of
@@ -28,7 +28,8 @@ BOXES = {
     "pass": ["wio-e5", "rnode"],
     "mill": ["ebyte-e22", "rylr998"],
     "school": ["rylr998", "ebyte-e220"],
-    "spring": ["ebyte-e220"],
+    "spring": ["ebyte-e220", "kiss-tnc"],
+    "island": ["kiss-tnc"],
     "ridge": ["rnode", "ebyte-e32"],
     "cave": ["ebyte-e32", "rylr896"],
     "bend": ["rylr896", "rylr498"],

@@ -10,8 +10,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from rig import WIRED, Rig, drivers, tap_main, wait_for  # noqa: E402
 
 SPEED = 20
-ANSWERING = {"ebyte-e22", "ebyte-e220", "ebyte-e32", "meshcore-kiss", "rak3172", "rnode",
-             "rylr498", "rylr896", "rylr998", "wio-e5"}
+ANSWERING = {"ebyte-e22", "ebyte-e220", "ebyte-e32", "meshcore-kiss", "meshtastic",
+             "rak3172", "rnode", "rylr498", "rylr896", "rylr998", "wio-e5"}
 RANGE_KM = "6.5"
 FAR_HZ = 922300000
 REPORTS = 5

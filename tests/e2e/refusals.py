@@ -2,15 +2,16 @@
 
 Settings outside the law, a board that keeps others than were written, one that is back at its
 factory's, a signed profile that breaks its own law: each is one line in kengd's log, the same in
-`keng status`; nothing goes on the air."""
+`keng status`; nothing goes on the air.  With an amateur's modem and no licence kengd does not even
+start."""
 import os
 import subprocess
 import time
 
-from rig import ROOT, Rig, drivers, tap_main, wait_for
+from rig import BOARDS, ROOT, UNVERIFIABLE, Rig, drivers, tap_main, wait_for
 
 SPEED = 40
-OUTSIDE_HZ = {"rylr498": 435125000, "ebyte-e32": 925000000}
+OUTSIDE_HZ = {"rylr498": 435125000, "kiss-tnc": 435125000, "ebyte-e32": 925000000}
 OUTSIDE_USUAL_HZ = 924125000
 
 
@@ -32,20 +33,24 @@ class Boards:
     def __init__(self, rig):
         self.rig = rig
         self.names = drivers()
+        self.number = {name: 11 + i for i, name in enumerate(self.names)}
         rig.init()
-        for i, name in enumerate(self.names):
-            rig.enroll(name, 11 + i, name, "node", 1)
+        for name, number in self.number.items():
+            rig.enroll(name, number, name, "node", 1)
         rig.start_air(self.names, links=[], models={name: name for name in self.names})
 
     def start(self, **more):
-        for i, name in enumerate(self.names):
+        for name in self.names:
             board = {key: value[name] for key, value in more.items()}
-            self.rig.write_board_conf(name, 11 + i, "village", name, **board)
+            self.rig.write_board_conf(name, self.number[name], "village", name, **board)
             self.rig.start_node(name)
 
     def stop(self):
         for name in self.names:
             self.rig.stop(name)
+
+    def leave_out(self, names):
+        self.names = [name for name in self.names if name not in names]
 
     def modem(self, name):
         return self.rig.status(name)["modem"]
@@ -82,6 +87,7 @@ def refusals(tap):
         boards.wait_state("unlawful")
         boards.told_once(tap, "outside the law", "not sending")
         boards.stop()
+        boards.leave_out(UNVERIFIABLE)
         boards.forget()
 
         for name in boards.names:
@@ -148,5 +154,33 @@ def signed(tap):
         rig.stop_air()
 
 
+def amateur(tap):
+    """Neither a licence nor open contents are taken for granted."""
+    with Rig() as rig:
+        rig.init()
+        rig.enroll("box", 11, "box", "node", 1)
+        rig.start_air(["box"], links=[], models={"box": "kiss-tnc"})
+        for key, word in (("amateur_call", "licence"), ("options", "contents=open")):
+            board = {**BOARDS["kiss-tnc"], key: ""}
+            rig.write_conf("box", 11, "village", driver="kiss-tnc", **board)
+            done = rig.run("kengd", "--home", rig.homes["box"], check=False)
+            shown = rig.keng("box", "modem", "set-up", check=False)
+            tap.ok(done.returncode == 1 and done.stderr.count("\n") == 1 and word in done.stderr
+                   and shown.returncode != 0 and word in shown.stderr,
+                   f"kiss-tnc without {key}: kengd and keng modem set-up refuse it in one line",
+                   f"{done.returncode} {done.stderr} {shown.returncode} {shown.stderr}")
+        rig.write_conf("box", 11, "village", driver="kiss-tnc",
+                       **{**BOARDS["kiss-tnc"], "amateur_call": "", "options": ""})
+        rig.keng("box", "modem", "set-up", "--amateur", "XV9ABC-7", "--settings", "contents=open",
+                 "--write")
+        rig.start_node("box")
+        wait_for("with both it is ready", lambda: rig.status("box")["modem"]["state"] == "ready",
+                 15)
+        shown = rig.keng("box", "modem", "show").stdout
+        tap.ok("kiss-tnc" in shown and not rig.transmissions(), "with both it is ready", shown)
+        rig.stop("box")
+        rig.stop_air()
+
+
 if __name__ == "__main__":
-    tap_main(refusals, signed)
+    tap_main(refusals, signed, amateur)

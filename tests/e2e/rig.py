@@ -33,7 +33,10 @@ BOARDS = {
     "ebyte-e220": {"options": "model=E220-900T22S", "freq_hz": 921125000},
     "ebyte-e32": {"options": "model=E32-900T20S", "freq_hz": 921000000},
     "rylr498": {"freq_hz": 434000000},
+    "kiss-tnc": {"options": "contents=open", "amateur_call": "XV9TST-1", "freq_hz": 433775000,
+                 "bw_hz": 125000, "sf": 9, "cr": 5, "preamble_symbols": 8},
 }
+UNVERIFIABLE = {"kiss-tnc"}  # it has no word for what it is set to
 WIRED = {"ebyte-e22", "ebyte-e220", "ebyte-e32"}
 
 

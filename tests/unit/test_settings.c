@@ -48,12 +48,14 @@ static void test_settings_all_keys_are_read(void **state)
                                "node = 65534\nrole = \"gateway\"\nmodem = \"/dev/serial/by-id/x\"\n"
                                "driver = \"meshcore-kiss\"\nsocket = \"/run/kengd.sock\"\n"
                                "antenna_gain_dbi = -3\ncable_loss_db = 2\n"
+                               "amateur_call = \"XV9ABC-7\"\n"
                                "freq_hz = 433920000\nbw_hz = 250000\nsf = 8\n"
                                "record_count_max = 2000\n", &s), 0);
     assert_int_equal(s.node, 65534);
     assert_true(s.gateway);
     assert_string_equal(s.modems[0].port, "/dev/serial/by-id/x");
     assert_string_equal(s.modems[0].driver, "meshcore-kiss");
+    assert_string_equal(s.modems[0].amateur_call, "XV9ABC-7");
     assert_string_equal(s.socket, "/run/kengd.sock");
     assert_int_equal(s.modems[0].antenna_gain_dbi, -3);
     assert_int_equal(s.modems[0].cable_loss_db, 2);
@@ -76,6 +78,7 @@ static void test_settings_only_the_number_is_needed(void **state)
     assert_false(s.gateway);
     assert_string_equal(s.modems[0].port, "");
     assert_string_equal(s.modems[0].driver, "meshcore-kiss");
+    assert_string_equal(s.modems[0].amateur_call, "");
     assert_string_equal(s.socket, "");
     assert_int_equal(s.modems[0].antenna_gain_dbi, 2);
     assert_int_equal(s.record_count_max, 50000);
@@ -126,7 +129,7 @@ static void test_settings_mistakes_are_one_line_that_says_where(void **state)
 static void test_settings_texts_have_limits(void **state)
 {
     (void)state;
-    static const char *const keys[] = { "modem", "driver", "options", "lines",
+    static const char *const keys[] = { "modem", "driver", "options", "lines", "amateur_call",
                                         "socket" };
     char content[2048], value[1024];
     memset(value, 'x', sizeof value - 1);
