@@ -54,7 +54,8 @@ void page_put_head(const struct console_view *view, const char *title, struct st
 void page_put_language_links(const struct console_view *view, struct strbuf *out)
 {
     static const char *const NAMES[LANG_COUNT] = { "Tiếng Việt", "English" };
-    strbuf_put(out, "<nav class=\"lang\">");
+    strbuf_putf(out, "<nav class=\"lang\" aria-label=\"%s\">",
+                lang_text(view->language, LANG_LANGUAGE));
     for (int i = 0; i < LANG_COUNT; i++) {
         strbuf_put(out, "<a href=\"");
         console_put_query(view, (enum language)i, true, out);
@@ -124,7 +125,7 @@ void console_page_message(const struct console_view *view, const char *message, 
 static void put_menu(const struct page *p)
 {
     const struct console_view *view = p->view;
-    strbuf_put(p->out, "<nav class=\"menu\">");
+    strbuf_putf(p->out, "<nav class=\"menu\" aria-label=\"%s\">", page_text(p, LANG_PAGES));
     for (const struct console_route *r = console_routes; r->path; r++) {
         if (r->title < 0 || !view->who || view->who->role < r->role)
             continue;

@@ -26,6 +26,9 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(LIVE, "live")                                                                                \
     X(NOT_LIVE, "not live: press reload")                                                          \
     X(LOST, "connection lost, trying again")                                                       \
+    X(PAGES, "Pages")                                                                              \
+    X(LANGUAGE, "Language")                                                                        \
+    X(ON_THIS_PAGE, "On this page")                                                                \
     X(REPORTS, "Reports")                                                                          \
     X(WAITING, "waiting")                                                                          \
     X(IN_ALL, "in all")                                                                            \
@@ -67,7 +70,7 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(SYNC_NOW, "Send now")                                                                        \
     X(SYNC_REFUSED, "The receiver will not hold")                                                  \
     X(NODE, "Node")                                                                                \
-    X(NODE_OFF, "cannot reach kengd: NEW REPORTS DO NOT COME IN, trying again")                    \
+    X(NODE_OFF, "NEW REPORTS DO NOT COME IN: no contact with kengd, trying again")                 \
     X(NODE_ON, "connected")                                                                        \
     X(NEIGHBOURS, "neighbours")                                                                    \
     X(AIRTIME, "airtime")                                                                          \
@@ -123,7 +126,7 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(TIME, "Received within")                                                                     \
     X(ALL_TIMES, "Ever")                                                                           \
     X(HOURS, "hours")                                                                              \
-    X(MINUTES, "minutes")                                                                          \
+    X(MINUTES, "min")                                                                              \
     X(WORDS, "Words")                                                                              \
     X(OPEN, "Open")                                                                                \
     X(UNSEEN, "nobody has looked for")                                                             \
@@ -254,6 +257,7 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(ALL_EVENTS, "All events")                                                                    \
     X(DRILLS_ONLY, "Drills only")                                                                  \
     X(TOTALS_SHOW, "Show")                                                                         \
+    X(STANDING, "In the total")                                                                    \
     X(STAND_COUNTS, "counts")                                                                      \
     X(STAND_DIFFERS, "another author's came later")                                                \
     X(STAND_OLDER, "replaced by a newer one")                                                      \

@@ -336,7 +336,8 @@ static int find_rescue(const struct console_view *view, struct rescue_count *res
 
 static void put_rescue(const struct page *p, const struct rescue_count *rescue)
 {
-    strbuf_put(p->out, "<nav class=\"jump\">");
+    strbuf_putf(p->out, "<nav class=\"jump\" aria-label=\"%s\">",
+                page_text(p, LANG_ON_THIS_PAGE));
     if (rescue->count > 0) {
         /* The bare list: a filter may hide what is called for. */
         strbuf_putf(p->out, "<a class=\"rescue\" href=\"?lang=%s%s#r%" PRId64 "\">",
@@ -386,8 +387,8 @@ static void put_node(const struct page *p)
     const struct console_node *node = p->view->console->node;
     if (!node->configured)
         return;
-    strbuf_putf(p->out, "<div class=\"status%s\"><span>%s", node->connected ? "" : " alarm",
-                page_text(p, LANG_NODE));
+    strbuf_putf(p->out, "<div class=\"status%s\" role=\"region\" aria-label=\"%s\"><span>%s",
+                node->connected ? "" : " alarm", page_text(p, LANG_NODE), page_text(p, LANG_NODE));
     if (node->number >= 0)
         strbuf_putf(p->out, " <b>%" PRId64 "</b>", node->number);
     strbuf_putf(p->out, " · %s</span>",

@@ -59,8 +59,8 @@ static void put_author_row(const struct page *p, const struct ledger_commune *c,
         page_put_village(p, c->info.id, e->village);
     strbuf_put(p->out, "</td><td>");
     put_age(p, age_min);
-    strbuf_putf(p->out, "</td><td class=\"value\">%" PRId64 "</td><td class=\"value%s\">%" PRId64
-                        "</td></tr>\n", heard ? heard->count : 0, missing > 0 ? " warn" : "",
+    strbuf_putf(p->out, "</td><td class=\"value extra\">%" PRId64 "</td><td class=\"value%s\">%"
+                        PRId64 "</td></tr>\n", heard ? heard->count : 0, missing > 0 ? " warn" : "",
                 missing > 0 ? missing : 0);
 }
 
@@ -72,7 +72,7 @@ static int put_commune(const struct page *p, const struct ledger_commune *c)
     strbuf_put(p->out, "<section><h2>");
     strbuf_put_html(p->out, c->info.name);
     strbuf_putf(p->out, "</h2><p class=\"dim\">%s</p><table><thead><tr><th>%s</th><th>%s</th>"
-                        "<th class=\"extra\">%s</th><th>%s</th><th class=\"value\">%s</th>"
+                        "<th class=\"extra\">%s</th><th>%s</th><th class=\"value extra\">%s</th>"
                         "<th class=\"value\">%s"
                         "</th></tr></thead><tbody>", page_text(p, LANG_NODES_RULE),
                 page_text(p, LANG_NUMBER), page_text(p, LANG_NAME), page_text(p, LANG_ROLE),

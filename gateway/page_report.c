@@ -179,13 +179,14 @@ static void put_report_head(const struct page *p, const struct ledger_commune *c
         strbuf_putf(p->out, "<span class=\"mark drill\">%s</span> ", page_text(p, LANG_DRILL));
     strbuf_put(p->out, "<span class=\"badge\">");
     strbuf_put_html(p->out, lang_priority(language, r->priority));
-    strbuf_put(p->out, "</span> <h3>");
+    const char *heading = p->view->arrival == 0 ? "h3" : "h2"; /* in a list, or the page's subject */
+    strbuf_putf(p->out, "</span> <%s>", heading);
     page_put_village(p, r->commune, r->village);
     if (p->many_communes && commune) {
         strbuf_put(p->out, ", ");
         strbuf_put_html(p->out, commune->info.name);
     }
-    strbuf_put(p->out, "</h3> <span class=\"kind\">");
+    strbuf_putf(p->out, "</%s> <span class=\"kind\">", heading);
     const char *kind = lang_kind(language, r->kind);
     strbuf_put_html(p->out, kind ? kind : "?");
     strbuf_put(p->out, "</span>");

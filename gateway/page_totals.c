@@ -246,9 +246,10 @@ static void put_claims(const struct page *p, const struct ledger_commune *commun
     strbuf_put(p->out, " · ");
     page_put_village(p, key->commune, key->village);
     strbuf_putf(p->out, "</h2><p class=\"dim\">%s</p><table><thead><tr><th>%s</th><th>%s</th>"
-                        "<th class=\"value\">%s</th><th>%s</th><th></th></tr></thead><tbody>",
+                        "<th class=\"value\">%s</th><th>%s</th><th>%s</th></tr></thead><tbody>",
                 page_text(p, LANG_FIGURE_SOURCES), page_text(p, LANG_SOURCE),
-                page_text(p, LANG_RECEIVED), page_text(p, LANG_VALUE), page_text(p, LANG_STATE));
+                page_text(p, LANG_RECEIVED), page_text(p, LANG_VALUE), page_text(p, LANG_STATE),
+                page_text(p, LANG_STANDING));
     for (size_t i = 0; i < t->claim_count; i++)
         if (totals_compare_keys(&t->claims[i].key, key) == 0)
             put_claim(p, commune, item, &t->claims[i]);

@@ -35,13 +35,15 @@ static void number_of(const json_t *ref, char number_out[static KENG_REF_LEN])
              (long long)keng_integer_of(ref, "seq"));
 }
 
-/* What somebody of this box has confirmed to have read, as keys "author-seq". */
-static void note_receipt(const struct keng *k, const json_t *record, json_t *read)
+/* What this person, or with AUTHOR_ROOT somebody of this box, has confirmed to have read, as keys
+ * "author-seq". */
+static void note_receipt(const struct keng *k, const json_t *record, uint64_t person, json_t *read)
 {
     const json_t *refs = json_object_get(record, "refs");
+    int64_t author = keng_integer_of(record, "author");
 
-    if (!keng_is_local(k, keng_integer_of(record, "author")) ||
-        !json_is_true(json_object_get(record, "read")))
+    if (!json_is_true(json_object_get(record, "read")) ||
+        (person == AUTHOR_ROOT ? !keng_is_local(k, author) : author != (int64_t)person))
         return;
     for (size_t i = 0; i < json_array_size(refs); i++) {
         char number[KENG_REF_LEN];
@@ -51,8 +53,8 @@ static void note_receipt(const struct keng *k, const json_t *record, json_t *rea
 }
 
 /* Looks at one record of the node; what is for the inbox is appended. */
-static void collect_one(struct keng *k, json_t *record, size_t count_max, json_t *messages,
-                        json_t *read)
+static void collect_one(struct keng *k, json_t *record, size_t count_max, uint64_t person,
+                        json_t *messages, json_t *read)
 {
     uint8_t kind = record_kind_find(keng_string_of(record, "kind"));
 
@@ -61,7 +63,7 @@ static void collect_one(struct keng *k, json_t *record, size_t count_max, json_t
         return;
     keng_decode_in_place(k, record);
     if (kind == RECORD_RECEIPT)
-        note_receipt(k, record, read);
+        note_receipt(k, record, person, read);
     if (!keng_is_for_inbox(k, record))
         return;
     json_array_append(messages, record);
@@ -70,8 +72,8 @@ static void collect_one(struct keng *k, json_t *record, size_t count_max, json_t
 }
 
 /* Everything the node has, page by page; the newest count_max messages for the inbox are kept, and
- * its directives say whether they were confirmed. */
-static int collect(struct keng *k, size_t count_max, json_t *messages)
+ * its directives say whether they were confirmed, see note_receipt(). */
+static int collect(struct keng *k, size_t count_max, uint64_t person, json_t *messages)
 {
     json_t *read = json_object();
     int64_t after = 0;
@@ -90,7 +92,7 @@ static int collect(struct keng *k, size_t count_max, json_t *messages)
             if (arrival <= after) /* would ask for the same page for ever */
                 status = keng_failed(k, TEXT_FAILED_ANSWER, NULL);
             after = arrival;
-            collect_one(k, record, count_max, messages, read);
+            collect_one(k, record, count_max, person, messages, read);
         }
         json_decref(answer);
     } while (got > 0 && status == KENG_OK);
@@ -113,7 +115,8 @@ int keng_run_inbox(struct keng *k)
     int status = keng_load_names(k);
 
     if (status == KENG_OK)
-        status = collect(k, k->option[OPT_ALL] != NULL ? ALL_COUNT : SHOWN_COUNT, messages);
+        status = collect(k, k->option[OPT_ALL] != NULL ? ALL_COUNT : SHOWN_COUNT, AUTHOR_ROOT,
+                         messages);
     if (status == KENG_OK && k->option[OPT_JSON] != NULL) {
         keng_print_json(json_pack("{s:O}", "messages", messages));
     } else if (status == KENG_OK) {
@@ -209,7 +212,7 @@ int keng_run_confirm(struct keng *k)
     if (status == KENG_OK)
         status = keng_load_names(k);
     if (status == KENG_OK)
-        status = collect(k, ALL_COUNT, messages);
+        status = collect(k, ALL_COUNT, author, messages); /* two at one box both have to read */
     if (status == KENG_OK)
         status = k->operand_count > 0 ? confirm_named(k, author, messages)
                                       : confirm_new(k, author, messages);

@@ -65,6 +65,7 @@ def start(rig):
     rig.enroll("commune", 1, "UBND xã", "gateway", 0)
     rig.enroll("village", 11, "Trạm Nà Lẹng", "node", 1)
     rig.enroll("village", MEMBER, "Lý Thị Mai", "member", 1)
+    rig.enroll("village", MEMBER + 1, "Nông Văn Dũng", "member", 1)
     shutil.copy(os.path.join(rig.desk, "commune.keng"), rig.homes["commune"])
     rig.start_air(["village", "commune"])
     rig.write_conf("commune", 1, "gateway")
@@ -130,6 +131,10 @@ def review_goes_down_and_confirmation_up(tap):
         wait_for("the confirmation is up", lambda: "<dd>Lý Thị Mai</dd>" in lan.get("/directives"),
                  90)
         tap.ok(True, "who read it stands on the console by name")
+        rig.keng("village", "confirm", "--as", str(MEMBER + 1))
+        wait_for("so does the second", lambda: "<dd>Lý Thị Mai, Nông Văn Dũng</dd>"
+                 in lan.get("/directives"), 90)
+        tap.ok(True, "and everybody at one box can")
 
         done = subprocess.run([os.path.join(BIN, "keng-gateway"), "audit", "--home",
                                rig.homes["commune"]], capture_output=True, encoding="utf-8",
