@@ -16,6 +16,8 @@ PACKAGES_TEST := libcmocka-dev postgresql-15 python3 python3-nacl python3-zstand
 PACKAGES := $(PACKAGES_BUILD) $(PACKAGES_TEST)
 # Large, and for `make test-office` alone.
 PACKAGES_OFFICE := libreoffice-calc-nogui libxml2-utils
+# For `make test-console` alone.
+PACKAGES_BROWSER := nodejs npm
 
 # ---- flavours -----------------------------------------------------------------
 FLAVOUR ?= release
@@ -205,7 +207,7 @@ fuzz: ## TARGET=frame SECS=60: libFuzzer on one of tests/fuzz/, from its corpus
 	 -artifact_prefix=build/fuzz/$(TARGET)- build/fuzz/$(TARGET) seeds/fuzz/$(TARGET)
 
 # ---- seen to work ---------------------------------------------------------------
-.PHONY: demo demo-built crash-demo test-office bench-console bench-size bench-node bench-sync bench-reconcile bench-truth bench-import bench-modems test-mixed test-modems test-province test-uplink sim-campaign
+.PHONY: demo demo-built crash-demo test-console test-office bench-console bench-size bench-node bench-sync bench-reconcile bench-truth bench-import bench-modems test-mixed test-modems test-province test-uplink sim-campaign
 demo: deps ## handheld, two villages, gateway, province: a storm in three minutes (installs packages)
 	@$(MAKE) --no-print-directory demo-built
 demo-built:
@@ -217,6 +219,15 @@ test-office: all $(OUT)/tests/office/cap_judge ## exports opened by LibreOffice,
 	@$(MAKE) --no-print-directory deps PACKAGES='$(PACKAGES_OFFICE)'
 	@python3 tests/office/exports.py
 	@python3 tests/office/cap.py $(OUT)/tests/office/cap_judge
+# npm brings what tests/browser/package-lock.json names by hash, and runs nothing of it.
+BROWSER := build/browser/node_modules/.package-lock.json
+$(BROWSER): tests/browser/package.json tests/browser/package-lock.json
+	@command -v npm >/dev/null || $(MAKE) --no-print-directory deps PACKAGES='$(PACKAGES_BROWSER)'
+	@mkdir -p build/browser && cp $^ build/browser/
+	@cd build/browser && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+test-console: deps $(BROWSER) ## a storm afternoon at the desk in Chromium, axe on every page, exports, attacks; pictures into build/screens/
+	@MAKE='$(MAKE)' sh tests/run.sh console
 bench-console: $(OUT)/tests/bench/console ## the console's pages with 100,000 reports in the store
 	@$<
 bench-size: $(OUT)/tests/bench/size ## bytes on air of each reference report

@@ -90,6 +90,7 @@ void console_page_login(const struct console_view *view, enum console_login stat
     still.live = false;
     page_put_head(&still, lang_text(language, LANG_LOGIN), out);
     strbuf_put(out, "<header class=\"top\"><h1>Kẻng</h1>");
+    page_put_language_links(&still, out);
     strbuf_put(out, "</header>\n<main class=\"narrow\"><form method=\"post\" action=\"/login\" "
                     "class=\"login\">");
     page_put_token(view, out);

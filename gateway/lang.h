@@ -207,6 +207,14 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(AUDIT, "Audit trail")                                                                        \
     X(AUDIT_NONE, "Nothing yet.")                                                                  \
     X(AUDIT_BAD, "Entries that do not hold: the file was changed")                                 \
+    X(DID_LOG_IN, "logged in")                                                                     \
+    X(DID_FAIL_LOG_IN, "log-in refused")                                                           \
+    X(DID_SIGN, "signed off")                                                                      \
+    X(DID_ADD, "operator added")                                                                   \
+    X(DID_ROLE, "role changed")                                                                    \
+    X(DID_PASSWD, "passphrase changed")                                                            \
+    X(DID_OFF, "operator switched off")                                                            \
+    X(DID_ON, "operator switched on")                                                              \
     X(AUDIT_WHEN, "When")                                                                          \
     X(AUDIT_WHO, "Who")                                                                            \
     X(AUDIT_WHAT, "What")                                                                          \
@@ -278,6 +286,8 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(CAP_AS, "as an alert (CAP 1.2)")                                                             \
     X(CAP_FROM, "Alert of")                                                                        \
     X(MAP, "Map")                                                                                  \
+    X(HOUSEHOLDS, "households")                                                                    \
+    X(PERSONS, "people")                                                                           \
     X(MAP_LIST, "Everything on the map")                                                           \
     X(MAP_NO_SCRIPT, "The map needs a script; the list below has everything that is on it.")       \
     X(MAP_PLACE, "Place")                                                                          \

@@ -367,10 +367,12 @@ static void put_modem(const struct page *p, const char *modem)
         if (strlen(states[i].word) == len && strncmp(states[i].word, modem, len) == 0)
             word = page_text(p, states[i].text);
     bool bad = len != strlen("ready") || strncmp(modem, "ready", len) != 0;
+    /* What a modem that works said once is for the technician: keng node has it. */
+    const char *more = bad ? modem + len : "";
     strbuf_putf(p->out, "<span%s>%s: ", bad ? " class=\"warn\"" : "", page_text(p, LANG_MODEM));
     if (word)
         strbuf_put_html(p->out, word);
-    strbuf_put_html(p->out, word ? modem + len : modem);
+    strbuf_put_html(p->out, word ? more : modem);
     strbuf_put(p->out, "</span>");
 }
 
@@ -378,7 +380,7 @@ static void put_percent(const struct page *p, const struct console_node *node)
 {
     if (node->airtime_used_ms < 0 || node->airtime_allowed_ms <= 0)
         return;
-    strbuf_putf(p->out, "<span>%s <b>%.1f / %.0f s</b></span>", page_text(p, LANG_AIRTIME),
+    strbuf_putf(p->out, "<span>%s <b>%.0f / %.0f s</b></span>", page_text(p, LANG_AIRTIME),
                 (double)node->airtime_used_ms / 1000, (double)node->airtime_allowed_ms / 1000);
 }
 

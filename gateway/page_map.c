@@ -45,8 +45,9 @@ static void add_villages(struct points *all)
         const struct village *v = &villages->list[i];
         struct point *p = add_point(all, "village", v->lat_e5, v->lon_e5);
         if (p)
-            snprintf(p->name, sizeof p->name, "%.100s · %u / %u", v->name, (unsigned)v->households,
-                     (unsigned)v->people);
+            snprintf(p->name, sizeof p->name, "%.90s · %u %s, %u %s", v->name,
+                     (unsigned)v->households, lang_text(all->view->language, LANG_HOUSEHOLDS),
+                     (unsigned)v->people, lang_text(all->view->language, LANG_PERSONS));
     }
 }
 

@@ -45,6 +45,21 @@ static void keep(void *ctx, const struct audit_entry *entry)
     n->list[n->count++ % AUDIT_SHOWN_COUNT] = *entry;
 }
 
+/* What the trail has as a word for machines; a later version's stands as it is. */
+static void put_action(const struct page *p, const char *action)
+{
+    static const struct { const char *action; enum lang_text text; } DEEDS[] = {
+        { "login", LANG_DID_LOG_IN }, { "login-refused", LANG_DID_FAIL_LOG_IN },
+        { "sign-off", LANG_DID_SIGN }, { "operator-add", LANG_DID_ADD },
+        { "operator-role", LANG_DID_ROLE }, { "operator-passwd", LANG_DID_PASSWD },
+        { "operator-off", LANG_DID_OFF }, { "operator-on", LANG_DID_ON },
+    };
+    for (size_t i = 0; i < sizeof DEEDS / sizeof DEEDS[0]; i++)
+        if (strcmp(action, DEEDS[i].action) == 0)
+            action = page_text(p, DEEDS[i].text);
+    strbuf_put_html(p->out, action);
+}
+
 static void put_entry(const struct page *p, const struct audit_entry *e)
 {
     const struct access_operator *o =
@@ -55,8 +70,8 @@ static void put_entry(const struct page *p, const struct audit_entry *e)
     strbuf_put(p->out, "</td><td>");
     strbuf_put_html(p->out, o ? o->name : "–");
     strbuf_put(p->out, "</td><td>");
-    strbuf_put_html(p->out, e->action);
-    strbuf_put(p->out, " ");
+    put_action(p, e->action);
+    strbuf_put(p->out, ": ");
     strbuf_put_html(p->out, e->object);
     strbuf_put(p->out, "</td></tr>\n");
 }

@@ -182,16 +182,29 @@ static int64_t reported_commune(const struct console *c)
     return c->ledger->commune_count == 1 ? c->ledger->communes[0].info.id : 0;
 }
 
-/* A new draft goes on where the last report ended. */
+static int take_event(void *ctx, const struct db_record *r)
+{
+    struct quick *q = ctx;
+    q->event = r->event;
+    return 1;
+}
+
+/* A new draft goes on where the last report ended.  Nobody has to know the event's number by heart:
+ * it is that of the report on top of the board. */
 static int start_draft(const struct console_view *view, struct quick *q_out)
 {
-    struct quick last;
+    struct quick last = { .id = 0 };
     *q_out = (struct quick){ .commune = reported_commune(view->console), .approved = true,
                              .until_ms = view->wall_ms };
-    q_out->event =
-        (uint32_t)console_number(http_query(view->request, "event"), REPORT_EVENT_MAX, 0);
     q_out->drill = http_query(view->request, "drills") != NULL;
-    int result = load_last(view->console, q_out, &last);
+    int64_t event = console_number(http_query(view->request, "event"), REPORT_EVENT_MAX, -1);
+    struct db_list_filter top = db_list_all(1);
+    top.commune = q_out->commune;
+    int result = event < 0 ? db_record_list(view->console->ledger->db, &top, take_event, q_out) : 0;
+    if (event >= 0)
+        q_out->event = (uint32_t)event;
+    if (result >= 0)
+        result = load_last(view->console, q_out, &last);
     q_out->from_ms = last.id ? last.until_ms : q_out->until_ms - MS_PER_DAY;
     q_out->hazard = last.hazard;
     quick_free(&last);
@@ -333,8 +346,8 @@ static void put_sums(const struct page *p, const struct quick *q)
 {
     struct quick_sum *sums;
     int count = quick_sums(q, &sums);
-    strbuf_putf(p->out, "<table><thead><tr><th>%s</th><th class=\"value\">%s</th>"
-                        "<th class=\"value\">%s</th></tr></thead>",
+    strbuf_putf(p->out, "<table class=\"figures-of\"><thead><tr><th>%s</th>"
+                        "<th class=\"value\">%s</th><th class=\"value\">%s</th></tr></thead>",
                 page_text(p, LANG_INDICATOR), page_text(p, LANG_VALUE),
                 page_text(p, LANG_QUICK_CHANGE));
     for (int i = 0; i < count; i++) {
@@ -370,8 +383,8 @@ static void put_source(const struct page *p, const struct quick *q, const struct
 
 static void put_lines(const struct page *p, const struct quick *q)
 {
-    strbuf_putf(p->out, "<h3 class=\"field\">%s</h3><table><thead><tr><th>%s</th>"
-                        "<th class=\"value\">%s</th><th>%s</th></tr></thead>",
+    strbuf_putf(p->out, "<h3 class=\"field\">%s</h3><table class=\"figures-of\"><thead><tr>"
+                        "<th>%s</th><th class=\"value\">%s</th><th>%s</th></tr></thead>",
                 page_text(p, LANG_TOTALS), page_text(p, LANG_INDICATOR), page_text(p, LANG_VALUE),
                 page_text(p, LANG_SOURCE));
     for (size_t i = 0; i < q->line_count; i++) {

@@ -179,7 +179,7 @@ static void put_report_head(const struct page *p, const struct ledger_commune *c
         strbuf_putf(p->out, "<span class=\"mark drill\">%s</span> ", page_text(p, LANG_DRILL));
     strbuf_put(p->out, "<span class=\"badge\">");
     strbuf_put_html(p->out, lang_priority(language, r->priority));
-    const char *heading = p->view->arrival == 0 ? "h3" : "h2"; /* in a list, or the page's subject */
+    const char *heading = p->view->arrival == 0 ? "h3" : "h2"; /* in a list or alone */
     strbuf_putf(p->out, "</span> <%s>", heading);
     page_put_village(p, r->commune, r->village);
     if (p->many_communes && commune) {

@@ -121,9 +121,10 @@ int page_put_totals(const struct page *p, const struct totals_filter *filter)
         if (result == 0 && totals_finish(&t) != TOTALS_OK)
             result = DB_ENOMEM;
         if (result == 0 && t.row_count > 0) {
-            strbuf_putf(p->out, "<table><thead><tr><th>%s</th><th class=\"value\">%s</th>"
-                                "<th>%s</th></tr></thead>", page_text(p, LANG_INDICATOR),
-                        page_text(p, LANG_VALUE), page_text(p, LANG_SOURCE));
+            strbuf_putf(p->out, "<table class=\"figures-of\"><thead><tr><th>%s</th>"
+                                "<th class=\"value\">%s</th><th>%s</th></tr></thead>",
+                        page_text(p, LANG_INDICATOR), page_text(p, LANG_VALUE),
+                        page_text(p, LANG_SOURCE));
             put_sums(p, &t, commune->info.name);
             put_rows(p, &t);
             strbuf_put(p->out, "</table>");
@@ -232,7 +233,7 @@ static void put_claim(const struct page *p, const struct ledger_commune *commune
         strbuf_put(p->out, "</s> → ");
     }
     page_put_value(p, item, claim->value);
-    strbuf_putf(p->out, "</td><td>%s</td><td>%s</td></tr>\n",
+    strbuf_putf(p->out, "</td><td class=\"extra\">%s</td><td>%s</td></tr>\n",
                 lang_review(p->view->language, claim->state),
                 page_text(p, STANDINGS[claim->standing]));
 }
@@ -246,7 +247,8 @@ static void put_claims(const struct page *p, const struct ledger_commune *commun
     strbuf_put(p->out, " · ");
     page_put_village(p, key->commune, key->village);
     strbuf_putf(p->out, "</h2><p class=\"dim\">%s</p><table><thead><tr><th>%s</th><th>%s</th>"
-                        "<th class=\"value\">%s</th><th>%s</th><th>%s</th></tr></thead><tbody>",
+                        "<th class=\"value\">%s</th><th class=\"extra\">%s</th><th>%s</th></tr>"
+                        "</thead><tbody>",
                 page_text(p, LANG_FIGURE_SOURCES), page_text(p, LANG_SOURCE),
                 page_text(p, LANG_RECEIVED), page_text(p, LANG_VALUE), page_text(p, LANG_STATE),
                 page_text(p, LANG_STANDING));

@@ -63,7 +63,7 @@ static void name_indicator(struct quick_line *line, const struct catalogue *cata
     COPY(line->name_vi, item->name_vi);
     COPY(line->name_en, item->name_en);
     COPY(line->unit_vi, item->unit);
-    COPY(line->unit_en, item->unit_en && *item->unit_en ? item->unit_en : item->unit);
+    COPY(line->unit_en, item->unit_en); /* none where the name says it: "Houses flooded" */
 }
 
 static int compare_lines(const struct quick_line *a, const struct quick_line *b)

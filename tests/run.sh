@@ -4,15 +4,17 @@
 #   tests/run.sh all     everything: builds, unit tests under gcc and clang with sanitisers,
 #                        house rules, end-to-end scripts on the release build
 #   tests/run.sh quick   house rules and the unit tests of one sanitised build
+#   tests/run.sh console a storm afternoon in the browser, axe, exports and attacks; figures last
 #
 # A step either speaks TAP (unit tests, end-to-end scripts) or is judged by its exit status.
 # Saying nothing is failing: a TAP step must print its plan, as many results as planned, and
-# exit with 0 exactly when all of them are good.  The last line is "N passed, N failed, N skipped".
+# exit with 0 exactly when all of them are good.  The last line is "N passed, N failed, N skipped",
+# but for a campaign's figures.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 mode=${1:-all}
-case $mode in all | quick) ;; *)
-    echo "run.sh: unknown mode '$mode': all or quick" >&2
+case $mode in all | quick | console) ;; *)
+    echo "run.sh: unknown mode '$mode': all, quick or console" >&2
     exit 2
     ;;
 esac
@@ -29,6 +31,7 @@ unset KENG_LANG KENG_HOME KENG_DATA LANGUAGE
 
 logs=build/test-logs
 rm -rf "$logs" && mkdir -p "$logs" || exit 2
+figures=$logs/figures.txt # what a campaign measured, one line each
 passed=0 failed=0 skipped=0 failures=
 
 # count NAME PASSED FAILED SKIPPED LOG SECONDS
@@ -114,10 +117,41 @@ unit()
     done
 }
 
+# What strangers and liars try, against a sanitised build.
+console_attacks()
+{
+    attacked='http access cap' passed_before=$passed failed_before=$failed
+    step_status 'build gcc-san' 420 "$MAKE" -s -j2 FLAVOUR=gcc-san \
+        $(printf 'build/gcc-san/tests/unit/test_%s ' $attacked)
+    for part in $attacked; do
+        step_tap "gcc-san test_$part" 120 "build/gcc-san/tests/unit/test_$part"
+    done
+    attacks=$((passed - passed_before - 1)) attacks_won=$((failed - failed_before))
+}
+
+console()
+{
+    step_status 'build release' 420 "$MAKE" -s -j2 all
+    console_attacks
+    for script in tests/e2e/console_*.py; do
+        step_tap "$script" 240 python3 "$script"
+    done
+    step_tap 'tests/browser/storm.py' 1200 python3 tests/browser/storm.py
+    step_status 'exports in others'\'' programs' 900 "$MAKE" -s test-office
+    {
+        echo "attacks refused: $attacks tests ($((attacks + attacks_won)))"
+        sed -n 's/^# figure: //p' "$(log_of 'tests/browser/storm.py')"
+    } >"$figures"
+}
+
 began_all=$(date +%s)
-step_status 'tidy' 60 sh tests/tidy.sh
-step_tap 'tidy notices violations' 60 sh tests/tidy.sh --self-test
-if [ "$mode" = quick ]; then
+if [ "$mode" != console ]; then
+    step_status 'tidy' 60 sh tests/tidy.sh
+    step_tap 'tidy notices violations' 60 sh tests/tidy.sh --self-test
+fi
+if [ "$mode" = console ]; then
+    console
+elif [ "$mode" = quick ]; then
     unit gcc-san
     step_status 'core-purity' 120 "$MAKE" -s core-purity
 else
@@ -144,4 +178,5 @@ fi
 echo "took $(($(date +%s) - began_all)) s"
 [ $((passed + failed)) -gt 0 ] || failed=1
 echo "$passed passed, $failed failed, $skipped skipped"
+[ ! -e "$figures" ] || cat "$figures"
 [ "$failed" = 0 ]

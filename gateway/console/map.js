@@ -20,11 +20,16 @@
             link.href = p.href;
         return link;
     };
+    // A village's name stands on the map; whatever else is known is one touch away.
+    const label = (f) => f.properties.what === 'village'
+        ? [f.properties.name.split(' · ')[0], { permanent: true, direction: 'bottom',
+                                                className: 'place', offset: [0, 6] }]
+        : [words(f)];
     const draw = (data, style) => L.geoJSON(data, {
         style,
         pointToLayer: (f, at) => L.circleMarker(at, style(f)),
         onEachFeature: (f, layer) => f.properties && f.properties.name &&
-            layer.bindPopup(words(f)).bindTooltip(words(f)),
+            layer.bindPopup(words(f)).bindTooltip(...label(f)),
     }).addTo(map);
     for (let i = 0; i < +box.dataset.layers; i++)
         fetch(`/map/layer?n=${i}`).then((r) => r.json()).then((data) =>
