@@ -253,8 +253,8 @@ bench-import: all $(OUT)/tests/bench/import ## RECORDS=1000000 DB=postgresql://.
 	@python3 tests/bench/import.py $(RECORDS) $(DB)
 test-province: all $(OUT)/tests/bench/import ## 200,000 records of 40 communes on both databases, 20 kills, 100,000 changed bytes
 	@python3 tests/e2e/province.py --communes 40 --records 200000 --kills 20 --samples 100000
-test-uplink: all $(OUT)/tests/bench/fill ## the way upward: 10,000 records, 1,000 cuts of the link, kills, full disk
-	@python3 tests/e2e/uplink.py --cycles 1000 --records 10000 --kills 100
+test-uplink: all $(OUT)/tests/bench/fill ## both ways between tiers: 10,000 records, 1,000 cuts of the link, kills, full disk
+	@python3 tests/e2e/uplink.py --cycles 1000 --records 10000 --directives 200 --kills 100
 SEEDS ?= 1-100
 SCENARIO ?= seeds/scenarios/storm-faults.json
 sim-campaign: $(PROGRAM_DIR)/keng-sim ## SEEDS=1-1000 SCENARIO=FILE: a scenario under many seeds; names those that fail

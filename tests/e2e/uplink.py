@@ -1,11 +1,12 @@
-"""uplink.py - the way upward through a link that is cut all the time, with both ends killed.
+"""uplink.py - the way up and down through a link that is cut all the time, with both ends killed.
 
-  python3 tests/e2e/uplink.py [--cycles N] [--records N] [--speed N]
+  python3 tests/e2e/uplink.py [--cycles N] [--records N] [--directives N] [--speed N]
 
 A commune's gateway pushes to a province's, through a proxy that is the bad link: it works for 6 to
 18 s, tears every connection, and is away for 1 to 6 s, all divided by the speed; it sends whole
 requests again later, out of order.  Either end is killed at random, and the receiver's disk is full
-for a while.  At the end every record must be there, once.  Speaks TAP, then a line for each figure.
+for a while.  All the time the province writes directives.  At the end both must hold every record,
+once, and the commune's node the directives.  Speaks TAP, then a line for each figure.
 """
 import argparse
 import os
@@ -152,6 +153,7 @@ class Uplink:
         self.link = Link(options.speed)
         self.receiver_port = free_port()
         self.kills = {"sender": 0, "receiver": 0, "disk": 0}
+        self.directed = 0
         self.dbs = {"sender": rig.path("commune.db"), "receiver": rig.path("province.db")}
         rig.init()
         for number in range(101, 109):
@@ -194,6 +196,14 @@ class Uplink:
         if done.returncode != 0:
             raise Failure(done.stdout + done.stderr)
 
+    def direct(self):
+        self.directed += 1
+        self.rig.run("keng-gateway", "direct", "--db", self.dbs["receiver"], "--as",
+                     self.rig.homes["province"], "--commune", "01879", f"Lệnh {self.directed}")
+
+    def directives_at_node(self):
+        return sorted(r["seq"] for r in self.rig.records(COMMUNE) if r["author"] == 60)
+
     def held(self, name):
         """Reports by author and number in one end's ledger."""
         with sqlite3.connect(f"file:{self.dbs[name]}?mode=ro", uri=True, timeout=5) as db:
@@ -211,6 +221,8 @@ class Uplink:
             if due > filed:
                 self.add(due - filed, filed)
                 filed = due
+            if self.directed < self.link.cuts * options.directives // options.cycles:
+                self.direct()
             if self.link.cuts >= kill_at:
                 kill_at += every
                 self.kill(random.choice(["sender", "receiver"]))
@@ -222,6 +234,8 @@ class Uplink:
             time.sleep(1 / options.speed)
         if options.records > filed:
             self.add(options.records - filed, filed)
+        while self.directed < options.directives:
+            self.direct()
         self.rig.stop("receiver", signal.SIGKILL)
         self.start_receiver()
 
@@ -233,6 +247,11 @@ def soak(tap, options):
         uplink.run()
         wait_for("the commune's gateway holds all", lambda: len(
             [r for r in uplink.held("sender") if r[0] > 100]) == options.records, 60)
+        every = list(range(1, options.directives + 1))
+        wait_for("the commune's node holds the directives",
+                 lambda: uplink.directives_at_node() == every, 120)
+        tap.ok(sorted(r[2] for r in uplink.held("sender") if r[0] == 60) == every,
+               f"{len(every)} directives came down, each once")
         want = uplink.held("sender")
         wait_for("the province holds all", lambda: len(uplink.held("receiver")) >= len(want), 120)
         got = uplink.held("receiver")
@@ -251,6 +270,7 @@ def soak(tap, options):
         link.ended = True
         return [f"cuts of the link: {link.cuts} cuts ({options.cycles})",
                 f"records that arrived, once each: {len(got)} records ({len(want)})",
+                f"directives that came down, once each: {len(every)} directives ({len(every)})",
                 f"bytes sent: {ratio:.3f} of the batches' size (1.3 at most)"]
 
 
@@ -258,6 +278,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--cycles", type=int, default=40)
     parser.add_argument("--records", type=int, default=400)
+    parser.add_argument("--directives", type=int, default=6)
     parser.add_argument("--kills", type=int, default=4)
     parser.add_argument("--speed", type=float, default=40)
     options = parser.parse_args()
