@@ -53,7 +53,9 @@ struct console_sync {
     int64_t target;
     int64_t waiting_count;
     int64_t last_ok_ms; /* 0: never */
-    char error[CONSOLE_STATUS_LEN]; /* "": the last try worked */
+    bool troubled; /* the last try did not work, */
+    enum lang_text trouble; /* in short, and */
+    char error[CONSOLE_STATUS_LEN]; /* what more is known, as it was said */
 };
 
 struct map;

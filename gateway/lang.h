@@ -69,6 +69,15 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(SYNC_NEVER, "never yet")                                                                     \
     X(SYNC_NOW, "Send now")                                                                        \
     X(SYNC_REFUSED, "The receiver will not hold")                                                  \
+    X(SYNC_NO_LINE, "No line to the receiver")                                                     \
+    X(SYNC_UNSIGNED,                                                                               \
+      "What answered is not our receiver: nobody signed it who may receive for this commune")      \
+    X(SYNC_REFUSES, "The receiver refuses")                                                        \
+    X(SYNC_RECEIVER_FAILS, "The receiver cannot store now")                                        \
+    X(SYNC_LACKS_AUTHORS, "The receiver does not know some authors")                               \
+    X(SYNC_OTHER_BATCH, "The receiver answered about another batch")                               \
+    X(SYNC_NOTHING_DOWN, "Directives and answers do not come down from the receiver")              \
+    X(SYNC_OWN_DISK, "The database here fails")                                                    \
     X(NODE, "Node")                                                                                \
     X(NODE_OFF, "NEW REPORTS DO NOT COME IN: no contact with kengd, trying again")                 \
     X(NODE_ON, "connected")                                                                        \

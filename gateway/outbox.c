@@ -166,11 +166,13 @@ static size_t take_header(char *data, size_t size, size_t count, void *ctx)
     return len;
 }
 
-static void set_error(struct outbox *o, const char *what, const char *why)
+static void set_trouble(struct outbox *o, enum lang_text trouble, const char *detail)
 {
     const char *link = o->link_count > 0 ? o->links[o->link].name : "";
-    snprintf(o->sync.error, sizeof o->sync.error, "%s%s%.30s%.100s", link, *link ? ": " : "", what,
-             why);
+    o->sync.troubled = true;
+    o->sync.trouble = trouble;
+    snprintf(o->sync.error, sizeof o->sync.error, "%s%s%.120s", link, *link && *detail ? ": " : "",
+             detail);
 }
 
 static void back_off(struct outbox *o, int64_t now_ms)
@@ -254,14 +256,14 @@ static void start(struct outbox *o, enum outbox_transfer what, int64_t now_ms)
     };
     for (size_t i = 0; i < sizeof set / sizeof set[0]; i++) {
         if (set[i] != CURLE_OK) {
-            set_error(o, "libcurl: ", curl_easy_strerror(set[i]));
+            set_trouble(o, LANG_SYNC_NO_LINE, curl_easy_strerror(set[i]));
             wait_after_refusal(o, now_ms);
             return;
         }
     }
     CURLMcode added = curl_multi_add_handle(o->multi, e);
     if (added != CURLM_OK) {
-        set_error(o, "libcurl: ", curl_multi_strerror(added));
+        set_trouble(o, LANG_SYNC_NO_LINE, curl_multi_strerror(added));
         wait_after_failure(o, now_ms);
         return;
     }
@@ -386,7 +388,7 @@ int outbox_run(struct outbox *o, int64_t now_ms, int64_t wall_ms)
     else
         rest(o, now_ms);
     if (result < 0) {
-        set_error(o, "", db_error(o->ledger->db));
+        set_trouble(o, LANG_SYNC_OWN_DISK, db_error(o->ledger->db));
         wait_after_failure(o, now_ms);
     }
     return result;
@@ -530,7 +532,7 @@ static int mark_answered(struct outbox *o, const json_t *answer, size_t *lacking
 static int send_root_again(struct outbox *o, int64_t now_ms, const char *why)
 {
     if (o->root_sent_again) {
-        set_error(o, "", why);
+        set_trouble(o, LANG_SYNC_LACKS_AUTHORS, why);
         wait_after_refusal(o, now_ms);
         return 0;
     }
@@ -543,7 +545,7 @@ static int on_put(struct outbox *o, const json_t *answer, int64_t now_ms)
 {
     size_t lacking;
     if (json_integer_value(json_object_get(answer, "count")) != (json_int_t)o->arrival_count) {
-        set_error(o, "", "the receiver's answer speaks of another batch");
+        set_trouble(o, LANG_SYNC_OTHER_BATCH, "");
         o->batch_len = 0;
         wait_after_refusal(o, now_ms);
         return 0;
@@ -552,7 +554,7 @@ static int on_put(struct outbox *o, const json_t *answer, int64_t now_ms)
     if (result < 0)
         return result;
     if (lacking > 0)
-        return send_root_again(o, now_ms, "the receiver does not know some authors");
+        return send_root_again(o, now_ms, "");
     o->root_sent_again = false;
     o->next_ms = now_ms; /* the next batch, if there is one */
     return 0;
@@ -569,7 +571,7 @@ static int on_refusal(struct outbox *o, long status, const json_t *answer, int64
              why ? why : "");
     if (code && strcmp(code, "unknown-source") == 0)
         return send_root_again(o, now_ms, words);
-    set_error(o, "", words);
+    set_trouble(o, status >= 500 ? LANG_SYNC_RECEIVER_FAILS : LANG_SYNC_REFUSES, words);
     if ((status >= 400 && status < 500 && status != 408 && status != 429) ||
         (code && strcmp(code, "disk") == 0))
         wait_after_refusal(o, now_ms);
@@ -601,7 +603,7 @@ static int note_down(struct outbox *o, const struct batch_reader *batch, int64_t
 /* The way down does not work; the way up goes on. */
 static void on_down_refused(struct outbox *o, const char *why, int64_t now_ms)
 {
-    set_error(o, "what comes down: ", why);
+    set_trouble(o, LANG_SYNC_NOTHING_DOWN, why);
     o->next_ms = now_ms;
     o->down_ms = now_ms + o->interval_ms * OUTBOX_INTERVAL_FACTOR_MAX;
 }
@@ -660,9 +662,8 @@ static void on_unsigned(struct outbox *o, long status, const json_t *answer, int
 {
     const char *why = json_string_value(json_object_get(answer, "error"));
     char words[128];
-    snprintf(words, sizeof words, "HTTP %ld, signed by nobody who may receive%s%.60s", status,
-             why ? ": " : "", why ? why : "");
-    set_error(o, "", words);
+    snprintf(words, sizeof words, "HTTP %ld%s%.80s", status, why ? ": " : "", why ? why : "");
+    set_trouble(o, LANG_SYNC_UNSIGNED, words);
     wait_after_failure(o, now_ms);
 }
 
@@ -675,7 +676,7 @@ int outbox_on_done(struct outbox *o, CURLcode code, int64_t now_ms, int64_t wall
     o->transfer = OUTBOX_NONE;
     o->before = transfer;
     if (code != CURLE_OK) {
-        set_error(o, "", o->curl_err[0] ? o->curl_err : curl_easy_strerror(code));
+        set_trouble(o, LANG_SYNC_NO_LINE, o->curl_err[0] ? o->curl_err : curl_easy_strerror(code));
         wait_after_failure(o, now_ms);
         return 0;
     }
@@ -690,7 +691,7 @@ int outbox_on_done(struct outbox *o, CURLcode code, int64_t now_ms, int64_t wall
     } else if (status != 200 || (!batch && !json_is_true(json_object_get(answer, "ok")))) {
         result = on_refusal(o, status, answer, now_ms);
     } else {
-        o->sync.error[0] = '\0';
+        o->sync.troubled = false;
         o->sync.last_ok_ms = wall_ms;
         o->backoff_ms = o->interval_ms;
         if (transfer == OUTBOX_FETCHING) {
@@ -707,7 +708,7 @@ int outbox_on_done(struct outbox *o, CURLcode code, int64_t now_ms, int64_t wall
     if (result == 0)
         result = db_outbox_count(o->ledger->db, o->sync.target, &o->sync.waiting_count);
     if (result < 0) {
-        set_error(o, "", db_error(o->ledger->db));
+        set_trouble(o, LANG_SYNC_OWN_DISK, db_error(o->ledger->db));
         wait_after_failure(o, now_ms);
     }
     return result;

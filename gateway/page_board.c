@@ -291,8 +291,9 @@ static int put_sync(struct page *p)
     else
         page_put_text(p, LANG_SYNC_NEVER);
     strbuf_put(p->out, "</p>");
-    if (sync->error[0]) {
-        strbuf_put(p->out, "<p class=\"warn\">");
+    if (sync->troubled) {
+        strbuf_putf(p->out, "<p class=\"warn\">%s%s", page_text(p, sync->trouble),
+                    sync->error[0] ? ": " : "");
         strbuf_put_html(p->out, sync->error);
         strbuf_put(p->out, "</p>");
     }
