@@ -141,9 +141,14 @@ $(GEN)/%.mo: gateway/po/%.po
 	@mkdir -p $(GEN)
 	msgfmt --check-format --endianness=little -o $@ $<
 .PHONY: po
-po: ## merge new texts of gateway/lang*.h into the translations in gateway/po/
-	@xgettext --language=C --from-code=UTF-8 --keyword=X:2 --no-location --omit-header -o $(GEN)/keng.pot gateway/lang.h gateway/lang_province.h
+po: $(GEN)/keng.pot ## merge new texts into the translations in gateway/po/
 	@for po in gateway/po/*.po; do msgmerge --quiet --update --backup=none --no-fuzzy-matching --no-wrap $$po $(GEN)/keng.pot; done
+# The console's and keng-province's texts stand in lang*.h; what keng-gateway says to
+# who runs it, where it says it.
+TEXT_SRCS := gateway/lang.h gateway/lang_province.h gateway/keng-gateway.c gateway/keys.c gateway/people.c
+$(GEN)/keng.pot: $(TEXT_SRCS)
+	@mkdir -p $(GEN)
+	@xgettext --language=C --from-code=UTF-8 --keyword=X:2 --keyword=TR --keyword=lang_said --keyword=fail_usage --keyword=fail:1,1t --keyword=fail:2,2t --no-location --omit-header -o $@ $^
 # Generated code is not ours to lint.
 $(OUT)/gen/keng.pb-c.o: $(GEN)/keng.pb-c.c
 	@mkdir -p $(@D)

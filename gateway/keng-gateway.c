@@ -59,53 +59,64 @@ struct option_row {
     const char *name, *argument, *help;
 };
 
+/* Marks a text that lang_said() is asked for later. */
+#define TR(english) english
+
 /* One table for parsing and for --help. */
 static const struct option_row OPTIONS[] = {
-    { 'H', "home", "DIR", "a node's home: its commune, identity and kengd's socket" },
-    { 's', "socket", "PATH", "kengd's socket (default: HOME/kengd.sock)" },
-    { 'd', "db", "FILE", "the ledger: a file (default: HOME/gateway.db) or postgresql://..." },
-    { 'l', "listen", "ADDR:PORT", "where to listen (default: 127.0.0.1:8080)" },
-    { 'c', "tls-cert", "FILE", "certificate, PEM: then HTTPS only" },
-    { 'k', "tls-key", "FILE", "its key, PEM" },
-    { 'p', "push", "URL", "send everything upward to this receiver (needs --home)" },
-    { 'a', "ca", "FILE", "certificate authority the receiver must have" },
-    { 'L', "link", "NAME[,interface=IF][,proxy=URL]", "a way upward; may be repeated, best first" },
-    { 'i', "push-interval-s", "N", "first wait after a failed push (default: 15)" },
-    { 't', "trust", "FILE.keng", "receive this commune's records (may be repeated)" },
-    { 'A', "as", "DIR", "answer communes with the keys of this home, or of all homes in it" },
-    { 'n', "host", "NAME", "a name this server is reached by (may be repeated)" },
-    { 'r', "no-console", NULL, "only receive batches, show no pages" },
-    { 'D', "data", "DIR", "data files (default: $KENG_DATA, ./seeds, /usr/share/keng)" },
-    { 'v', "villages", "FILE", "village names (default: HOME/villages.csv, else the demo's)" },
-    { 'M', "map", "FILE", "tiles (.mbtiles) or outlines (GeoJSON) for the map; may be repeated" },
-    { 'o', "out", "FILE", "for export: the file to write; for alerts: the directory" },
-    { 'O', "people", "DIR", "operators and audit trail (default: HOME, or by the ledger)" },
-    { 'R', "role", "ROLE", "for operator: view, review, sign or admin" },
-    { 'N', "name", "NAME", "for operator: the person's name" },
-    { 'C', "commune", "CODE", "for direct: the commune's code" },
-    { 'V', "village", "N", "for direct: only this village (default: all)" },
-    { 'h', "help", NULL, "this list" },
+    { 'H', "home", "DIR", TR("a node's home: its commune, identity and kengd's socket") },
+    { 's', "socket", "PATH", TR("kengd's socket (default: HOME/kengd.sock)") },
+    { 'd', "db", "FILE", TR("the ledger: a file (default: HOME/gateway.db) or postgresql://...") },
+    { 'l', "listen", "ADDR:PORT", TR("where to listen (default: 127.0.0.1:8080)") },
+    { 'c', "tls-cert", "FILE", TR("certificate, PEM: then HTTPS only") },
+    { 'k', "tls-key", "FILE", TR("its key, PEM") },
+    { 'p', "push", "URL", TR("send everything upward to this receiver (needs --home)") },
+    { 'a', "ca", "FILE", TR("certificate authority the receiver must have") },
+    { 'L', "link", "NAME[,interface=IF][,proxy=URL]",
+      TR("a way upward; may be repeated, best first") },
+    { 'i', "push-interval-s", "N", TR("first wait after a failed push (default: 15)") },
+    { 't', "trust", "FILE.keng", TR("receive this commune's records (may be repeated)") },
+    { 'A', "as", "DIR", TR("answer communes with the keys of this home, or of all homes in it") },
+    { 'n', "host", "NAME", TR("a name this server is reached by (may be repeated)") },
+    { 'r', "no-console", NULL, TR("only receive batches, show no pages") },
+    { 'D', "data", "DIR", TR("data files (default: $KENG_DATA, ./seeds, /usr/share/keng)") },
+    { 'v', "villages", "FILE", TR("village names (default: HOME/villages.csv, else the demo's)") },
+    { 'M', "map", "FILE",
+      TR("tiles (.mbtiles) or outlines (GeoJSON) for the map; may be repeated") },
+    { 'o', "out", "FILE", TR("for export: the file to write; for alerts: the directory") },
+    { 'O', "people", "DIR", TR("operators and audit trail (default: HOME, or by the ledger)") },
+    { 'R', "role", "ROLE", TR("for operator: view, review, sign or admin") },
+    { 'N', "name", "NAME", TR("for operator: the person's name") },
+    { 'C', "commune", "CODE", TR("for direct: the commune's code") },
+    { 'V', "village", "N", TR("for direct: only this village (default: all)") },
+    { 'h', "help", NULL, TR("this list") },
 };
 enum { OPTION_COUNT = sizeof OPTIONS / sizeof OPTIONS[0] };
 
 static void print_help(void)
 {
-    printf("usage: keng-gateway --home DIR [OPTION]...          console of a commune's node\n"
-           "       keng-gateway --db FILE --as DIR ...          receiver above communes\n"
-           "       keng-gateway direct --db FILE --as DIR --commune CODE TEXT\n"
-           "       keng-gateway export --home DIR --out FILE    all records as one batch file\n"
-           "       keng-gateway alerts --home DIR --out DIR     directives as CAP 1.2 alerts\n"
-           "       keng-gateway demo-data --db FILE            a training event, all drills\n"
-           "       keng-gateway operator add LOGIN --home DIR --role ROLE [--name NAME]\n"
-           "       keng-gateway operator list|role|passwd|off|on ... --home DIR\n"
-           "       keng-gateway audit --home DIR               who did what; does it hold\n\n");
+    static const struct { const char *form, *help; } FORMS[] = {
+        { "--home DIR [OPTION]...", TR("console of a commune's node") },
+        { "--db FILE --as DIR [OPTION]...", TR("receiver above communes") },
+        { "direct --db FILE --as DIR --commune CODE TEXT", TR("a directive to a commune") },
+        { "export --home DIR --out FILE", TR("all records as one batch file") },
+        { "alerts --home DIR --out DIR", TR("directives as CAP 1.2 alerts") },
+        { "demo-data --db FILE", TR("a training event, all drills") },
+        { "operator add LOGIN --home DIR --role ROLE [--name NAME]", TR("adds an operator") },
+        { "operator list|role|passwd|off|on ... --home DIR", TR("shows and changes operators") },
+        { "audit --home DIR", TR("who did what; does it hold") },
+    };
+    printf("%s\n", lang_said("usage:"));
+    for (size_t i = 0; i < sizeof FORMS / sizeof FORMS[0]; i++)
+        printf("  keng-gateway %s\n      %s\n", FORMS[i].form, lang_said(FORMS[i].help));
+    printf("\n");
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         char left[64];
         snprintf(left, sizeof left, "--%s%s%s", OPTIONS[i].name, OPTIONS[i].argument ? " " : "",
                  OPTIONS[i].argument ? OPTIONS[i].argument : "");
-        printf("  %-24s %s\n", left, OPTIONS[i].help);
+        printf("  %-24s %s\n", left, lang_said(OPTIONS[i].help));
     }
-    printf("\nexit status: 0 ended on request, 1 failure, 2 wrong usage\n");
+    printf("\n%s\n", lang_said("exit status: 0 ended on request, 1 failure, 2 wrong usage"));
 }
 
 __attribute__((format(printf, 1, 2)))
@@ -114,7 +125,7 @@ static int fail_usage(const char *format, ...)
     va_list args;
     va_start(args, format);
     fprintf(stderr, "keng-gateway: ");
-    vfprintf(stderr, format, args);
+    vfprintf(stderr, lang_said(format), args);
     fprintf(stderr, "\n");
     va_end(args);
     return EXIT_USAGE;
@@ -122,7 +133,7 @@ static int fail_usage(const char *format, ...)
 
 static int fail(const char *why)
 {
-    fprintf(stderr, "keng-gateway: %s\n", why);
+    fprintf(stderr, "keng-gateway: %s\n", lang_said(why));
     return EXIT_FAILURE;
 }
 
@@ -226,7 +237,7 @@ static char *read_pem(const char *path, char err[static BUNDLE_ERR_LEN])
         memcpy(text, bytes, len);
         text[len] = '\0';
     } else {
-        snprintf(err, BUNDLE_ERR_LEN, "%s: this is no PEM file", path);
+        snprintf(err, BUNDLE_ERR_LEN, lang_said("%s: this is no PEM file"), path);
     }
     sodium_memzero(bytes, len);
     free(bytes);
@@ -320,8 +331,8 @@ static int load_data(struct gateway *g, char err[static BUNDLE_ERR_LEN])
         snprintf(path, sizeof path, "%s/demo/villages.csv", places[i]);
     }
     if (!g->catalogue)
-        fprintf(stderr, "<4>keng-gateway: no catalogue found: indicators are shown as numbers; "
-                        "name it with --data\n");
+        fprintf(stderr, "%s", lang_said("<4>keng-gateway: no catalogue found: indicators are shown "
+                                        "as numbers; name it with --data\n"));
     if (g->options.villages)
         snprintf(path, sizeof path, "%s", g->options.villages);
     else if (g->options.home) {
@@ -381,8 +392,8 @@ static void add_own_keys(struct gateway *g)
     for (size_t i = 0; i < g->ledger.commune_count && g->options.trust_count > 0; i++) {
         const struct ledger_commune *c = &g->ledger.communes[i];
         if (!c->is_province && !keys_find(&g->receiver.keys, c))
-            fprintf(stderr, "<4>keng-gateway: no key to answer %s with: the commune must enroll "
-                            "one, and --as name it\n", units_name(c));
+            fprintf(stderr, lang_said("<4>keng-gateway: no key to answer %s with: the commune must "
+                                      "enroll one, and --as name it\n"), units_name(c));
     }
 }
 
@@ -400,8 +411,9 @@ static const struct home_identity *choose_identity(struct gateway *g,
     const struct home_identity *identity =
         c ? bundle_choose_identity(&c->roster, g->identities, (size_t)g->identity_count) : NULL;
     if (!identity)
-        snprintf(err, BUNDLE_ERR_LEN, "%s: no identity there is in the commune's roster: enroll "
-                 "one with `keng enroll`", g->options.home);
+        snprintf(err, BUNDLE_ERR_LEN,
+                 lang_said("%s: no identity there is in the commune's roster: enroll one with "
+                           "`keng enroll`"), g->options.home);
     return identity;
 }
 
@@ -584,12 +596,14 @@ static int check_guard(const struct gateway *g, char err[static BUNDLE_ERR_LEN])
     if (o->no_console || http_parse_listen(o->listen, &address, &loopback, why) != 0 || loopback)
         return 0;
     if (!access_is_guarded(&g->people.access))
-        snprintf(err, BUNDLE_ERR_LEN, "--listen %.60s can be reached by others: add an operator "
-                 "with `keng-gateway operator add`, or leave the console out with --no-console",
-                 o->listen);
+        snprintf(err, BUNDLE_ERR_LEN,
+                 lang_said("--listen %.60s can be reached by others: add an operator with "
+                           "`keng-gateway operator add`, or leave the console out with "
+                           "--no-console"), o->listen);
     else if (!o->cert)
-        snprintf(err, BUNDLE_ERR_LEN, "--listen %.60s would send passphrases in the clear: add "
-                 "--tls-cert and --tls-key", o->listen);
+        snprintf(err, BUNDLE_ERR_LEN,
+                 lang_said("--listen %.60s would send passphrases in the clear: add --tls-cert and "
+                           "--tls-key"), o->listen);
     else
         return 0;
     return -1;
@@ -609,7 +623,7 @@ static int start_all(struct gateway *g, char err[static BUNDLE_ERR_LEN])
     g->signal_fd = open_signals();
     g->multi = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? curl_multi_init() : NULL;
     if (g->signal_fd < 0 || !g->multi) {
-        snprintf(err, BUNDLE_ERR_LEN, "out of descriptors or memory");
+        snprintf(err, BUNDLE_ERR_LEN, "%s", lang_said("out of descriptors or memory"));
         return -1;
     }
     if (open_ledger(g, err) != 0 || load_data(g, err) != 0)
@@ -667,8 +681,10 @@ static int check_options(const struct options *o)
         return fail_usage("--role and --name belong to `keng-gateway operator`");
     if (!o->home && !o->db)
         return fail_usage("name a node's home with --home DIR, or a ledger with --db FILE");
-    if (http_parse_listen(o->listen, &address, &loopback, err) != 0)
-        return fail_usage("%s", err);
+    if (http_parse_listen(o->listen, &address, &loopback, err) != 0) {
+        (void)fail(err);
+        return EXIT_USAGE;
+    }
     if ((o->cert == NULL) != (o->key == NULL))
         return fail_usage("--tls-cert and --tls-key belong together");
     if (o->push && !o->home)
@@ -721,7 +737,7 @@ static int export_file(const struct options *options)
     sodium_memzero(g.identities, sizeof g.identities);
     if (count < 0)
         return fail(err);
-    printf("%s: %lld records\n", options->out, (long long)count);
+    printf(lang_said("%s: %lld records\n"), options->out, (long long)count);
     return EXIT_SUCCESS;
 }
 
@@ -742,7 +758,7 @@ static int export_alerts(const struct options *options)
     villages_free(g.villages);
     if (count < 0)
         return fail(err);
-    printf("%s: %lld alerts\n", options->out, (long long)count);
+    printf(lang_said("%s: %lld alerts\n"), options->out, (long long)count);
     return EXIT_SUCCESS;
 }
 
@@ -766,7 +782,8 @@ static int fill_demo(const struct options *options)
     villages_free(g.villages);
     if (!good)
         return fail(err);
-    printf("%u training reports; see them with: keng-gateway --db %s\n", count, options->db);
+    printf(lang_said("%u training reports; see them with: keng-gateway --db %s\n"), count,
+           options->db);
     return EXIT_SUCCESS;
 }
 
@@ -804,12 +821,13 @@ static int direct(const struct options *options, const char *text)
     bool good = open_ledger(&g, err) == 0;
     const struct ledger_commune *c = good ? find_commune(&g.ledger, options->code) : NULL;
     if (good && !c)
-        snprintf(err, sizeof err, "no commune with code %.20s is known here", options->code);
+        snprintf(err, sizeof err, lang_said("no commune with code %.20s is known here"),
+                 options->code);
     good = c && keys_direct(&g.receiver.keys, &g.ledger, c->info.id, &directive, wall_ms(), &ref,
                             err) == 0;
     if (good)
-        printf("%u-%u: goes down to %s when its gateway asks next\n", (unsigned)ref.author,
-               (unsigned)ref.seq, units_name(c));
+        printf(lang_said("%u-%u: goes down to %s when its gateway asks next\n"),
+               (unsigned)ref.author, (unsigned)ref.seq, units_name(c));
     keys_free(&g.receiver.keys);
     ledger_free(&g.ledger);
     db_close(g.db);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gateway/lang.h"
 #include "node/numbers.h"
 #include "proto/sign.h"
 
@@ -61,7 +62,7 @@ int keys_add(struct keys *k, const char *home,
             memcpy(entry->network_id, network_id, sizeof entry->network_id);
         } else {
             free(copy);
-            snprintf(err, BUNDLE_ERR_LEN, "out of memory");
+            snprintf(err, BUNDLE_ERR_LEN, "%s", lang_said("out of memory"));
             result = -1;
         }
     }
@@ -111,8 +112,9 @@ int keys_add_homes(struct keys *k, struct ledger *l, const char *dir, int64_t no
     }
     closedir(d);
     if (result == 0 && count == 0) {
-        snprintf(err, BUNDLE_ERR_LEN, "--as %.200s: neither a home nor homes in it; a commune "
-                 "makes one with `keng enroll --role operator --out`", dir);
+        snprintf(err, BUNDLE_ERR_LEN,
+                 lang_said("--as %.200s: neither a home nor homes in it; a commune makes one with "
+                           "`keng enroll --role operator --out`"), dir);
         result = -1;
     }
     return result;
@@ -152,15 +154,17 @@ static int store_directive(struct ledger *l, struct ledger_commune *c,
     uint32_t newest = 0;
     int result = db_record_newest(l->db, c->info.id, draft->ref.author, 0, &newest);
     if (result >= 0 && newest < noted) {
-        snprintf(err, BUNDLE_ERR_LEN, "this ledger lacks %u-%u, which was written here: it is an "
-                 "older copy; wait until the commune's gateway has brought it up again",
+        snprintf(err, BUNDLE_ERR_LEN,
+                 lang_said("this ledger lacks %u-%u, which was written here: it is an older copy; "
+                           "wait until the commune's gateway has brought it up again"),
                  (unsigned)draft->ref.author, (unsigned)noted);
         return -1;
     }
     draft->ref.seq = newest + 1;
     int len = record_encode(draft, bytes, sizeof bytes);
     if (result >= 0 && (len < 0 || draft->ref.seq > RECORD_SEQ_MAX)) {
-        snprintf(err, BUNDLE_ERR_LEN, "the record cannot be written: its log or its text is full");
+        snprintf(err, BUNDLE_ERR_LEN, "%s",
+                 lang_said("the record cannot be written: its log or its text is full"));
         return -1;
     }
     l->via = DB_VIA_UNKNOWN;
@@ -170,7 +174,7 @@ static int store_directive(struct ledger *l, struct ledger_commune *c,
                                         key->identity.secret_key), now_ms);
     if (result < 0 || result == LEDGER_NEW)
         return result;
-    snprintf(err, BUNDLE_ERR_LEN, "the commune's roster does not take it: %s",
+    snprintf(err, BUNDLE_ERR_LEN, lang_said("the commune's roster does not take it: %s"),
              ledger_verdict_name((enum ledger_verdict)result));
     return -1;
 }
@@ -192,7 +196,8 @@ static int write_durably(struct ledger *l, struct ledger_commune *c, const struc
         return -1;
     }
     if (numbers_put(numbers, draft->ref.author, 0, draft->ref.seq) != 0) {
-        snprintf(err, BUNDLE_ERR_LEN, "%u-%u is written, but %s/numbers does not note it: %s",
+        snprintf(err, BUNDLE_ERR_LEN,
+                 lang_said("%u-%u is written, but %s/numbers does not note it: %s"),
                  (unsigned)draft->ref.author, (unsigned)draft->ref.seq, key->home,
                  strerror(errno));
         return -1;
@@ -211,8 +216,9 @@ int keys_direct(const struct keys *k, struct ledger *l, int64_t commune,
     struct numbers numbers;
     err[0] = '\0';
     if (!key) {
-        snprintf(err, BUNDLE_ERR_LEN, "no key here may speak to that commune: it must enroll one "
-                 "with `keng enroll --role operator`, named with --as");
+        snprintf(err, BUNDLE_ERR_LEN, "%s",
+                 lang_said("no key here may speak to that commune: it must enroll one with `keng "
+                           "enroll --role operator`, named with --as"));
         return -1;
     }
     int body_len = directive_encode(directive, body, sizeof body);

@@ -80,6 +80,12 @@ enum language lang_of_environment(void)
     return text_lang_find(get_variable, NULL) == KENG_VI ? LANG_VI : LANG_EN;
 }
 
+const char *lang_said(const char *english)
+{
+    /* Under the empty text a catalogue has its own header. */
+    return *english && lang_of_environment() == LANG_VI ? mo_find(asset_vi_mo, english) : english;
+}
+
 const char *lang_code(enum language language)
 {
     return language == LANG_EN ? "en" : "vi";

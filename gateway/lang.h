@@ -312,6 +312,10 @@ enum lang_text {
     LANG_TEXT_COUNT,
 };
 
+/* What a program says to whoever runs it, in the language of the environment; format strings
+ * too. */
+const char *lang_said(const char *english) __attribute__((format_arg(1)));
+
 const char *lang_text(enum language language, enum lang_text text);
 /* With what stands for {1}, {2}, ...: lang_fill(LANG_EN, LANG_P_FROM, buf, sizeof buf,
  * LANG_WORD("2026")).  Returns buf; what does not fit is cut at a whole character. */

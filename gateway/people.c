@@ -10,12 +10,13 @@
 #include <unistd.h>
 
 #include "gateway/bundle.h"
+#include "gateway/lang.h"
 
 enum { EXIT_USAGE = 2 };
 
 static int fail(int status, const char *why)
 {
-    fprintf(stderr, "keng-gateway: %s\n", why);
+    fprintf(stderr, "keng-gateway: %s\n", lang_said(why));
     return status;
 }
 
@@ -68,7 +69,8 @@ int people_open(struct people *p, const char *home, const char *dir, const char 
     const char *slash = db ? strrchr(db, '/') : NULL;
     *p = (struct people){ .has_roster = false };
     if (!dir && !home && (!db || strstr(db, "://") || strchr(db, '='))) {
-        snprintf(err, AUDIT_ERR_LEN, "say where the operators are kept: --people DIR");
+        snprintf(err, AUDIT_ERR_LEN, "%s",
+                 lang_said("say where the operators are kept: --people DIR"));
         return -1;
     }
     snprintf(beside, sizeof beside, "%.*s", slash ? (int)(slash - db) + 1 : 1, slash ? db : ".");
@@ -109,7 +111,7 @@ static bool read_passphrase(char *line, size_t cap)
     if (terminal) {
         quiet = old;
         quiet.c_lflag &= (tcflag_t)~ECHO;
-        fprintf(stderr, "passphrase: ");
+        fprintf(stderr, "%s", lang_said("passphrase: "));
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
     }
     bool ok = fgets(line, (int)cap, stdin) != NULL;
@@ -222,6 +224,7 @@ int people_audit(struct people *p)
         return fail(EXIT_FAILURE, err);
     if (bad_count == 0)
         return EXIT_SUCCESS;
-    fprintf(stderr, "keng-gateway: %zu entries do not hold: the file was changed\n", bad_count);
+    fprintf(stderr, lang_said("keng-gateway: %zu entries do not hold: the file was changed\n"),
+                bad_count);
     return EXIT_FAILURE;
 }

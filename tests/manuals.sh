@@ -1,6 +1,7 @@
 #!/bin/sh
 # manuals.sh - every program has a manual page, mandoc finds nothing wrong with it, and page and
-# --help, in both languages together, name the same options and subcommands (TAP).
+# --help, in both languages together, name the same options and subcommands; the gateway's texts
+# are translated (TAP).
 set -u
 cd "$(dirname "$0")/.." || exit 2
 bin=${KENG_BIN:-build}
@@ -60,5 +61,10 @@ $(KENG_LANG=$lang "$bin/$program" help "$subcommand" 2>/dev/null ||
         printf '%s\n' "$different" | sed 's/^</# only in --help:/; s/^>/# only in the page:/'
     rm -f "$only_help" "$only_page"
 done
+texts=build/gen/keng.pot
+lacking=$(make -s "$texts" 2>&1 && msgcmp gateway/po/vi.po "$texts" 2>&1)
+well=$?
+result $well "whatever keng-gateway says is there in Vietnamese"
+[ "$well" = 0 ] || printf '%s\n' "$lacking" | sed 's/^/# /'
 echo "1..$number"
 exit $all_well
