@@ -115,7 +115,7 @@ int db_open(const char *where, struct db **db_out, char err[static DB_ERR_LEN])
     struct db *db = NULL;
     int result = db_is_url(where) ? db_postgres_open(where, &db) : db_sqlite_open(where, &db);
     if (result >= 0)
-        result = db_migrate(db);
+        result = db_migrate(db, db_newest_version());
     if (result < 0) {
         /* A URL may hold a password. */
         snprintf(err, DB_ERR_LEN, "%.100s: %.150s", db_is_url(where) ? "PostgreSQL" : where,

@@ -119,7 +119,7 @@ static const struct {
     /* How far a receiver's records were taken, in its own words. */
     { 9, "ALTER TABLE target ADD COLUMN down $TEXT NOT NULL DEFAULT ''", NULL },
 };
-enum { MIGRATION_COUNT = sizeof MIGRATIONS / sizeof MIGRATIONS[0], MIGRATION_LEN_MAX = 8192 };
+enum { MIGRATION_COUNT = sizeof MIGRATIONS / sizeof MIGRATIONS[0] };
 
 static const char *const WORDS[DB_WORD_COUNT] = {
     [DB_WORD_INT] = "$INT",
@@ -155,8 +155,7 @@ static bool append_words(const struct db_engine *engine, const char *sql, char *
     return *sql == '\0';
 }
 
-/* All statements of one version, with a semicolon after each. */
-static bool gather(struct db *db, int version, char *text, size_t cap)
+bool db_step_text(const struct db *db, int version, char *text, size_t cap)
 {
     text[0] = '\0';
     for (int i = 0; i < MIGRATION_COUNT; i++) {
@@ -172,9 +171,14 @@ static bool gather(struct db *db, int version, char *text, size_t cap)
     return true;
 }
 
-int db_migrate(struct db *db)
+int db_newest_version(void)
 {
-    int newest = MIGRATIONS[MIGRATION_COUNT - 1].version;
+    return MIGRATIONS[MIGRATION_COUNT - 1].version;
+}
+
+int db_migrate(struct db *db, int to_version)
+{
+    int newest = db_newest_version();
     int64_t version = 0;
     int result = db->engine->version(db, &version);
     if (result < 0)
@@ -184,9 +188,9 @@ int db_migrate(struct db *db)
                  "%lld, this one knows %d): install that program", (long long)version, newest);
         return DB_ENEWER;
     }
-    while (result >= 0 && version < newest) {
-        char text[MIGRATION_LEN_MAX];
-        bool fits = gather(db, (int)++version, text, sizeof text);
+    while (result >= 0 && version < to_version) {
+        char text[DB_STEP_LEN_MAX];
+        bool fits = db_step_text(db, (int)++version, text, sizeof text);
         assert(fits); /* our own table */
         (void)fits;
         result = db->engine->migrate(db, text, (int)version);

@@ -569,13 +569,13 @@ static int release_waiting(struct ledger *l)
     return result < 0 ? result : 0;
 }
 
-static int index_review(void *ctx, const struct db_record *record)
+static int index_review(struct ledger *l, const struct db_record *record)
 {
-    struct ledger *l = ctx;
     struct record_view view;
     struct review review;
     int result = 0;
-    if (record_decode(record->bytes, record->len, &view) != RECORD_OK ||
+    if (record->variant != 0 || !record->readable ||
+        record_decode(record->bytes, record->len, &view) != RECORD_OK ||
         review_decode(view.body, view.body_len, &review) != REPORT_OK)
         return 0;
     for (size_t i = 0; i < review.ref_count && result >= 0; i++)
@@ -583,9 +583,9 @@ static int index_review(void *ctx, const struct db_record *record)
     return result;
 }
 
-static int index_report(void *ctx, const struct db_record *record)
+/* What cannot be read is looked for by its author's name, and waits like the others. */
+static int index_report(struct ledger *l, const struct db_record *record)
 {
-    struct ledger *l = ctx;
     const struct ledger_commune *c = ledger_get(l, record->commune);
     struct record_view view;
     struct strbuf words = { .text = NULL };
@@ -597,18 +597,24 @@ static int index_report(void *ctx, const struct db_record *record)
     return result < 0 ? result : db_rank_record(l->db, c->info.id, &view.ref);
 }
 
+static int index_record(void *ctx, const struct db_record *record)
+{
+    if (record->kind == RECORD_REVIEW)
+        return index_review(ctx, record);
+    return record_is_report(record->kind) ? index_report(ctx, record) : 0;
+}
+
 int ledger_index(struct ledger *l)
 {
-    static const char KEY[] = "board_indexed";
+    /* The first one, board_indexed, left out what cannot be read. */
+    static const char KEY[] = "board_indexed_2";
     int64_t done = 0;
     int result = db_meta_get(l->db, KEY, &done);
     if (result < 0 || done)
         return result;
     result = db_begin(l->db);
-    if (result >= 0)
-        result = db_record_of_kind(l->db, RECORD_REVIEW, 0, index_review, l);
-    for (uint8_t kind = RECORD_DAMAGE; kind <= RECORD_NOTE && result >= 0; kind++)
-        result = db_record_of_kind(l->db, kind, 0, index_report, l);
+    for (size_t i = 0; i < l->commune_count && result >= 0; i++)
+        result = db_record_all(l->db, l->communes[i].info.id, index_record, l);
     if (result >= 0)
         result = db_meta_set(l->db, KEY, 1);
     if (result >= 0)
