@@ -5,7 +5,7 @@
 #include "gateway/db_engine.h"
 #include "proto/report.h"
 
-/* As RANK_SET in db_ops.h has them: the priority is added. */
+/* As JUDGE in db_ops.h has them: the priority is added. */
 enum { RANK_LOOKED_AT = PRIORITY_COUNT, RANK_WAITING = 2 * PRIORITY_COUNT };
 
 /* ---- asking an operation ---- */
@@ -280,6 +280,9 @@ static void read_record(const struct db_query *q, struct db_record *record_out)
     record_out->position = column_int(q, 20);
     record_out->via = (uint8_t)column_int(q, 21);
     record_out->rank = (unsigned)column_int(q, 22);
+    int64_t moved_from = column_int(q, 23);
+    record_out->moved = moved_from >= 0;
+    record_out->said_village = record_out->moved ? (uint32_t)moved_from : record_out->village;
 }
 
 typedef void (*read_fn)(const struct db_query *q, struct db_record *record_out);
@@ -341,7 +344,7 @@ static int note_added(struct db *db, int64_t after_arrival)
     int result = query_run(&heard);
     if (result < 0)
         return result;
-    struct db_query rank = query_start(db, DB_OP_RANK_OF_NEW);
+    struct db_query rank = query_start(db, DB_OP_JUDGE_NEW);
     bind_int(&rank, after_arrival);
     return query_run(&rank);
 }
@@ -560,6 +563,14 @@ int db_review_put(struct db *db, const struct db_review *review)
     bind_int(&q, review->author);
     bind_int(&q, review->seq);
     bind_text(&q, review->text);
+    bind_int(&q, review->village);
+    return query_run(&q);
+}
+
+int db_review_drop(struct db *db, int64_t commune, const struct record_ref *ref)
+{
+    struct db_query q = query_start(db, DB_OP_REVIEW_DROP);
+    bind_ref(&q, commune, ref);
     return query_run(&q);
 }
 
@@ -571,18 +582,10 @@ int db_record_note(struct db *db, int64_t arrival, const char *words)
     return query_run(&q);
 }
 
-int db_rank_record(struct db *db, int64_t commune, const struct record_ref *ref)
+int db_record_judge(struct db *db, int64_t commune, const struct record_ref *ref)
 {
-    struct db_query q = query_start(db, DB_OP_RANK_OF_RECORD);
+    struct db_query q = query_start(db, DB_OP_JUDGE_RECORD);
     bind_ref(&q, commune, ref);
-    return query_run(&q);
-}
-
-int db_rank_reviewed_by(struct db *db, int64_t commune, uint16_t reviewer)
-{
-    struct db_query q = query_start(db, DB_OP_RANK_OF_REVIEWER);
-    bind_int(&q, commune);
-    bind_int(&q, reviewer);
     return query_run(&q);
 }
 
@@ -646,6 +649,33 @@ int db_review_log(struct db *db, int64_t commune, const struct record_ref *ref, 
     struct db_query q = query_start(db, DB_OP_REVIEW_LOG);
     bind_ref(&q, commune, ref);
     return each_record(&q, read_record, fn, ctx);
+}
+
+int db_review_valid(struct db *db, int64_t commune, const struct record_ref *ref, db_record_fn fn,
+                    void *ctx)
+{
+    struct db_query q = query_start(db, DB_OP_REVIEW_VALID);
+    bind_ref(&q, commune, ref);
+    return each_record(&q, read_record, fn, ctx);
+}
+
+int db_reviewed_by(struct db *db, int64_t commune, uint16_t reviewer, db_ref_fn fn, void *ctx)
+{
+    struct db_query q = query_many(db, DB_OP_REVIEWED_BY);
+    bind_int(&q, commune);
+    bind_int(&q, reviewer);
+    int result;
+    while ((result = query_step(&q)) == 1) {
+        struct record_ref ref = { .author = (uint16_t)column_int(&q, 0),
+                                  .lane = (uint8_t)column_int(&q, 1),
+                                  .seq = (uint32_t)column_int(&q, 2) };
+        int stop = fn(ctx, &ref);
+        if (stop != 0) {
+            query_stop(&q);
+            return stop;
+        }
+    }
+    return result;
 }
 
 /* ---- held back, refused, small numbers ---- */

@@ -71,6 +71,8 @@ struct db_record {
     uint8_t kind, priority;
     uint8_t variant; /* 0, or 1 for the second record under one number */
     bool own_village; /* the report left the village to the roster */
+    bool moved;       /* an answer says that it belongs to `village`; the author says: */
+    uint32_t said_village;
     bool clock_set;
     bool readable; /* the body could be decoded */
     bool drill;
@@ -179,9 +181,8 @@ int db_record_count(struct db *db, const struct db_list_filter *filter, int64_t 
 
 /* The folded words of a record that an older program stored. */
 int db_record_note(struct db *db, int64_t arrival, const char *words);
-/* Computes ranks again: of one number, of all that a reviewer spoke of. */
-int db_rank_record(struct db *db, int64_t commune, const struct record_ref *ref);
-int db_rank_reviewed_by(struct db *db, int64_t commune, uint16_t reviewer);
+/* Notes beside a record what its review says: rank and village. */
+int db_record_judge(struct db *db, int64_t commune, const struct record_ref *ref);
 /* When each author was last heard, by his log. */
 struct db_heard {
     uint16_t author;
@@ -203,17 +204,25 @@ int db_review_log_last(struct db *db, int64_t commune, const struct record_ref *
                        int64_t *arrival_out);
 int db_review_log(struct db *db, int64_t commune, const struct record_ref *ref, db_record_fn fn,
                   void *ctx);
+/* Those that count, whose writer is not revoked: by reviewer, newest number first. */
+int db_review_valid(struct db *db, int64_t commune, const struct record_ref *ref, db_record_fn fn,
+                    void *ctx);
+/* Which records a reviewer spoke of. */
+typedef int (*db_ref_fn)(void *ctx, const struct record_ref *ref);
+int db_reviewed_by(struct db *db, int64_t commune, uint16_t reviewer, db_ref_fn fn, void *ctx);
 
-/* Reviews, as decoded from records of that kind: the newest counts. */
+/* What all answers to a record come to. */
 struct db_review {
     int64_t commune;
     struct record_ref ref; /* the record it speaks of */
     uint8_t state;
     uint16_t author;
     uint32_t seq; /* the review's own number */
+    uint32_t village; /* where a correction says that it belongs; 0: where the author says */
     const char *text;
 };
 int db_review_put(struct db *db, const struct db_review *review);
+int db_review_drop(struct db *db, int64_t commune, const struct record_ref *ref);
 
 /* Records of an author who is not enrolled yet.  full_out: no room, nothing was kept. */
 int db_pending_put(struct db *db, int64_t commune, uint16_t author, int64_t received_ms,

@@ -118,6 +118,12 @@ static const struct {
     { 9, "CREATE TABLE brought (arrival $INT PRIMARY KEY, source $INT NOT NULL)$BY_KEY", NULL },
     /* How far a receiver's records were taken, in its own words. */
     { 9, "ALTER TABLE target ADD COLUMN down $TEXT NOT NULL DEFAULT ''", NULL },
+    /* Where answers say that a report belongs, and where its author said; -1: not moved. */
+    { 10, "ALTER TABLE review ADD COLUMN village $INT NOT NULL DEFAULT 0", NULL },
+    { 10, "DELETE FROM review WHERE EXISTS (SELECT 1 FROM revoked x WHERE"
+      " x.commune = review.commune AND x.author = review.reviewer"
+      " AND review.review_seq >= x.from_seq)", NULL },
+    { 10, "ALTER TABLE record ADD COLUMN moved_from $INT NOT NULL DEFAULT -1", NULL },
 };
 enum { MIGRATION_COUNT = sizeof MIGRATIONS / sizeof MIGRATIONS[0] };
 

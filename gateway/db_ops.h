@@ -12,24 +12,32 @@
  * How to add one: DESIGN.md, "Database".
  */
 
-/* A review past its writer's revocation is none. */
 #define REVIEW_JOIN                                                                               \
     " LEFT JOIN review v ON v.commune = r.commune AND v.author = r.author AND v.lane = r.lane"    \
-    " AND v.seq = r.seq AND NOT EXISTS (SELECT 1 FROM revoked x WHERE x.commune = v.commune"      \
-    " AND x.author = v.reviewer AND v.review_seq >= x.from_seq) "
+    " AND v.seq = r.seq "
+/* What its writer signed past his revocation is none. */
+#define NOT_REVOKED                                                                               \
+    " AND NOT EXISTS (SELECT 1 FROM revoked x WHERE x.commune = r.commune AND x.author = r.author" \
+    " AND r.seq >= x.from_seq)"
 /* Column order of read_record() in db.c. */
 #define RECORD_SELECT                                                                             \
     "SELECT r.arrival, r.commune, r.author, r.lane, r.seq, r.variant, r.kind, r.priority,"        \
     " r.created_min, r.clock_set, r.received_ms, r.village, r.own_village, r.event, r.drill,"     \
-    " r.readable, r.bytes, v.state, v.reviewer, v.text, r.position, r.via, r.rank FROM record r"  \
+    " r.readable, r.bytes, v.state, v.reviewer, v.text, r.position, r.via, r.rank, r.moved_from"   \
+    " FROM record r"                                                                              \
     REVIEW_JOIN
+#define OF_RECORD(table)                                                                          \
+    " FROM " table " v WHERE v.commune = record.commune AND v.author = record.author"             \
+    " AND v.lane = record.lane AND v.seq = record.seq "
+#define ANSWERED_VILLAGE "(SELECT v.village" OF_RECORD("review") "AND v.village != 0)"
+#define SAID_VILLAGE "CASE WHEN moved_from < 0 THEN village ELSE moved_from END"
 /* What nobody answered stands before what is seen or asked about, and that before what is settled;
  * within each the urgent first.  States are those of enum review_state. */
-#define RANK_SET                                                                                  \
-    "UPDATE record SET rank = CASE WHEN kind NOT BETWEEN 1 AND 7 THEN 0 ELSE CASE coalesce(("     \
-    "SELECT v.state FROM review v WHERE v.commune = record.commune AND v.author = record.author"  \
-    " AND v.lane = record.lane AND v.seq = record.seq AND NOT EXISTS (SELECT 1 FROM revoked x"    \
-    " WHERE x.commune = v.commune AND x.author = v.reviewer AND v.review_seq >= x.from_seq)), 0)" \
+#define JUDGE                                                                                     \
+    "UPDATE record SET village = coalesce(" ANSWERED_VILLAGE ", " SAID_VILLAGE "),"               \
+    " moved_from = CASE WHEN " ANSWERED_VILLAGE " IS NULL THEN -1 ELSE " SAID_VILLAGE " END,"     \
+    " rank = CASE WHEN kind NOT BETWEEN 1 AND 7 THEN 0"                                           \
+    " ELSE CASE coalesce((SELECT v.state" OF_RECORD("review") "), 0)"                             \
     " WHEN 0 THEN 8 + priority WHEN 1 THEN 4 + priority WHEN 2 THEN 4 + priority ELSE 0 END END "
 #define RECORD_COLUMNS                                                                            \
     "commune, author, lane, seq, variant, kind, priority, created_min, clock_set, received_ms,"   \
@@ -109,24 +117,19 @@ OP(RECORD_NUMBERS_OF,
    " AND lane = 0 AND variant = 0 ORDER BY seq")
 OP(RECORD_REPORTS,
    RECORD_SELECT "WHERE r.commune = ?1 AND r.kind BETWEEN 1 AND 7"
-   " AND r.variant = 0 AND r.readable = 1"
-   " AND NOT EXISTS (SELECT 1 FROM revoked x"
-   " WHERE x.commune = r.commune AND x.author = r.author"
-   " AND r.seq >= x.from_seq)"
-   " ORDER BY r.author, r.seq")
+   " AND r.variant = 0 AND r.readable = 1" NOT_REVOKED " ORDER BY r.author, r.seq")
 /* Answers of those who might answer then, in order of arrival. */
 OP(RECORD_REVIEWS,
    RECORD_SELECT "WHERE r.commune = ?1 AND r.kind = 17 AND r.variant = 0 AND r.readable = 1"
-   " AND NOT EXISTS (SELECT 1 FROM revoked x WHERE x.commune = r.commune"
-   " AND x.author = r.author AND r.seq >= x.from_seq)"
-   " ORDER BY r.arrival")
+   NOT_REVOKED " ORDER BY r.arrival")
 OP(RECORD_FORKS,
    RECORD_SELECT "WHERE (r.commune, r.author, r.lane, r.seq) IN (SELECT o.commune, o.author,"
    " o.lane, o.seq FROM record o WHERE o.variant = 1 AND +o.commune = ?1)"
    " ORDER BY r.author, r.lane, r.seq, r.variant")
 OP(RECORD_REHOME,
-   "UPDATE record SET village = ?3 WHERE commune = ?1 AND author = ?2"
-   " AND own_village = 1 AND village != ?3")
+   "UPDATE record SET village = CASE WHEN moved_from < 0 THEN ?3 ELSE village END,"
+   " moved_from = CASE WHEN moved_from < 0 THEN -1 ELSE ?3 END WHERE commune = ?1 AND author = ?2"
+   " AND own_village = 1 AND " SAID_VILLAGE " != ?3")
 OP(RECORD_GET,
    RECORD_SELECT "WHERE r.arrival = ?1")
 OP(RECORD_LAST,
@@ -136,15 +139,10 @@ OP2(RECORD_COUNT, COUNT_SQL("instr"), COUNT_SQL("strpos"))
 OP(RECORD_NOTE,
    "UPDATE record SET words = ?2 WHERE arrival = ?1")
 /* An answer may be here before its report. */
-OP(RANK_OF_NEW,
-   RANK_SET "WHERE arrival > ?1 AND EXISTS (SELECT 1 FROM review w WHERE w.commune = record.commune"
-   " AND w.author = record.author AND w.lane = record.lane AND w.seq = record.seq)")
-OP(RANK_OF_RECORD,
-   RANK_SET "WHERE commune = ?1 AND author = ?2 AND lane = ?3 AND seq = ?4")
-OP(RANK_OF_REVIEWER,
-   RANK_SET "WHERE commune = ?1 AND EXISTS (SELECT 1 FROM review w WHERE w.commune = record.commune"
-   " AND w.author = record.author AND w.lane = record.lane AND w.seq = record.seq"
-   " AND w.reviewer = ?2)")
+OP(JUDGE_NEW,
+   JUDGE "WHERE arrival > ?1 AND EXISTS (SELECT 1" OF_RECORD("review") ")")
+OP(JUDGE_RECORD,
+   JUDGE "WHERE commune = ?1 AND author = ?2 AND lane = ?3 AND seq = ?4")
 /* The plus signs keep SQLite from walking all records in the order of their numbers. */
 OP(HEARD_ADD,
    "INSERT INTO heard (commune, author, received_ms, seq, count)"
@@ -171,12 +169,19 @@ OP(REVIEW_LOG_LAST,
 OP(REVIEW_LOG,
    RECORD_SELECT "JOIN review_log l ON l.arrival = r.arrival WHERE l.commune = ?1 AND l.author = ?2"
    " AND l.lane = ?3 AND l.seq = ?4 ORDER BY r.arrival")
-/* Of one reviewer the higher number counts, of several the one heard last. */
+OP(REVIEW_VALID,
+   RECORD_SELECT "JOIN review_log l ON l.arrival = r.arrival WHERE l.commune = ?1 AND l.author = ?2"
+   " AND l.lane = ?3 AND l.seq = ?4" NOT_REVOKED " ORDER BY r.author, r.seq DESC")
+OP(REVIEWED_BY,
+   "SELECT l.author, l.lane, l.seq FROM review_log l JOIN record r ON r.arrival = l.arrival"
+   " WHERE l.commune = ?1 AND r.author = ?2 GROUP BY l.author, l.lane, l.seq"
+   " ORDER BY l.author, l.lane, l.seq")
 OP(REVIEW_PUT,
-   "INSERT INTO review (commune, author, lane, seq, state, reviewer, review_seq, text)"
-   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (commune, author, lane, seq)"
-   " DO UPDATE SET state = ?5, reviewer = ?6, review_seq = ?7, text = ?8"
-   " WHERE review.reviewer != ?6 OR review.review_seq < ?7")
+   "INSERT INTO review (commune, author, lane, seq, state, reviewer, review_seq, text, village)"
+   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (commune, author, lane, seq)"
+   " DO UPDATE SET state = ?5, reviewer = ?6, review_seq = ?7, text = ?8, village = ?9")
+OP(REVIEW_DROP,
+   "DELETE FROM review WHERE commune = ?1 AND author = ?2 AND lane = ?3 AND seq = ?4")
 OP(PENDING_COUNT,
    "SELECT count(*) FROM pending WHERE commune = ?1")
 OP(PENDING_PUT,

@@ -144,9 +144,9 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(VIA_FILE, "by file")                                                                         \
     X(ANSWERS, "Answers so far")                                                                   \
     X(ANSWERS_NONE, "Nobody has answered yet.")                                                    \
-    X(CORRECT, "Correct figures")                                                                  \
+    X(CORRECT, "Correct figures or village")                                                       \
     X(CORRECT_RULE,                                                                                \
-      "The author's figures stay in his signed report; these stand in their place.")               \
+      "What the author wrote stays in his signed report; this stands in its place.")               \
     X(CORRECT_WHY, "Why (short)")                                                                  \
     X(JOIN, "The same as another report")                                                          \
     X(JOIN_DO, "Join")                                                                             \
@@ -156,7 +156,7 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(SAME_PLACE, "same place")                                                                    \
     X(SAME_WORDS, "same words")                                                                    \
     X(SAME_TIME, "at the same time")                                                               \
-    X(ERR_FIGURES, "No figure was changed, or one cannot be read.")                                \
+    X(ERR_FIGURES, "Nothing was changed, or a figure cannot be read.")                             \
     X(ERR_JOIN, "There is no such report, or it is joined to another itself.")                     \
     X(ERR_REASON, "Say why it is rejected.")                                                       \
     X(ERR_OUTDATED,                                                                                \

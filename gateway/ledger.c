@@ -244,30 +244,64 @@ void ledger_words(const struct ledger_commune *c, const struct record_view *view
     }
 }
 
+/* All answers to one record, by reviewer, newest first, as totals weigh them: of one reviewer his
+ * newest counts, of several the one that came last; and the same among corrections. */
+struct weighing {
+    struct db_review row;
+    int64_t state_arrival, correction_arrival;
+    uint16_t reviewer, corrector; /* whose newest was seen */
+    char text[REPORT_TEXT_LEN_MAX + 1];
+};
+
+static int weigh(void *ctx, const struct db_record *record)
+{
+    struct weighing *w = ctx;
+    struct record_view view;
+    struct review review;
+    if (record_decode(record->bytes, record->len, &view) != RECORD_OK ||
+        review_decode(view.body, view.body_len, &review) != REPORT_OK)
+        return 0;
+    if (w->reviewer != record->ref.author && record->arrival > w->state_arrival) {
+        w->state_arrival = record->arrival;
+        w->row.state = (uint8_t)review.state;
+        w->row.author = record->ref.author;
+        w->row.seq = record->ref.seq;
+        memcpy(w->text, review.text, sizeof w->text);
+    }
+    w->reviewer = record->ref.author;
+    if (review.state != REVIEW_CORRECTED || w->corrector == record->ref.author)
+        return 0;
+    w->corrector = record->ref.author;
+    if (record->arrival > w->correction_arrival) {
+        w->correction_arrival = record->arrival;
+        w->row.village = review.village;
+    }
+    return 0;
+}
+
+static int judge_record(struct ledger *l, int64_t commune, const struct record_ref *ref)
+{
+    struct weighing w = { .row = { .commune = commune, .ref = *ref, .text = w.text },
+                          .reviewer = AUTHOR_NONE, .corrector = AUTHOR_NONE };
+    int result = db_review_valid(l->db, commune, ref, weigh, &w);
+    if (result >= 0)
+        result = w.row.state ? db_review_put(l->db, &w.row) : db_review_drop(l->db, commune, ref);
+    return result < 0 ? result : db_record_judge(l->db, commune, ref);
+}
+
 static int note_review(struct ledger *l, const struct ledger_commune *c,
                        const struct record_view *view, int64_t arrival)
 {
     struct review review;
+    int result = 0;
     if (review_decode(view->body, view->body_len, &review) != REPORT_OK)
         return 0;
-    for (size_t i = 0; i < review.ref_count; i++) {
-        struct db_review row = {
-            .commune = c->info.id,
-            .ref = review.refs[i],
-            .state = (uint8_t)review.state,
-            .author = view->ref.author,
-            .seq = view->ref.seq,
-            .text = review.text,
-        };
-        int result = db_review_put(l->db, &row);
+    for (size_t i = 0; i < review.ref_count && result >= 0; i++) {
+        result = db_review_log_put(l->db, c->info.id, &review.refs[i], arrival);
         if (result >= 0)
-            result = db_review_log_put(l->db, c->info.id, &row.ref, arrival);
-        if (result >= 0)
-            result = db_rank_record(l->db, c->info.id, &row.ref);
-        if (result < 0)
-            return result;
+            result = judge_record(l, c->info.id, &review.refs[i]);
     }
-    return 0;
+    return result;
 }
 
 struct held_record {
@@ -320,7 +354,28 @@ static int retry_pending(struct ledger *l, struct ledger_commune *c, uint16_t au
     return result < 0 ? result : 0;
 }
 
-/* What an author wrote past his last good number may be here already. */
+struct ref_list {
+    struct record_ref *list;
+    size_t count, cap;
+};
+
+static int collect_ref(void *ctx, const struct record_ref *ref)
+{
+    struct ref_list *refs = ctx;
+    if (refs->count == refs->cap) {
+        size_t cap = refs->cap ? 2 * refs->cap : 64;
+        struct record_ref *grown = realloc(refs->list, cap * sizeof *grown);
+        if (!grown)
+            return DB_ENOMEM;
+        refs->list = grown;
+        refs->cap = cap;
+    }
+    refs->list[refs->count++] = *ref;
+    return 0;
+}
+
+/* What an author wrote past his last good number may be here already: it counts nowhere now, and
+ * what others said of the same reports stands again. */
 int ledger_revoke(struct ledger *l, const struct ledger_commune *c, uint16_t author,
                   uint32_t from_seq)
 {
@@ -329,7 +384,13 @@ int ledger_revoke(struct ledger *l, const struct ledger_commune *c, uint16_t aut
     if (result < 0 || noted == from_seq)
         return result;
     result = db_revoked_set(l->db, c->info.id, author, from_seq);
-    return result < 0 ? result : db_rank_reviewed_by(l->db, c->info.id, author);
+    struct ref_list refs = { .list = NULL };
+    if (result >= 0)
+        result = db_reviewed_by(l->db, c->info.id, author, collect_ref, &refs);
+    for (size_t i = 0; i < refs.count && result >= 0; i++)
+        result = judge_record(l, c->info.id, &refs.list[i]);
+    free(refs.list);
+    return result < 0 ? result : 0;
 }
 
 /* What a stored record of the root's log changes.  Returns a verdict or a db error. */
@@ -594,7 +655,7 @@ static int index_report(struct ledger *l, const struct db_record *record)
     ledger_words(c, &view, &words);
     int result = words.failed ? DB_ENOMEM : db_record_note(l->db, record->arrival, words.text);
     strbuf_free(&words);
-    return result < 0 ? result : db_rank_record(l->db, c->info.id, &view.ref);
+    return result < 0 ? result : judge_record(l, c->info.id, &view.ref);
 }
 
 static int index_record(void *ctx, const struct db_record *record)

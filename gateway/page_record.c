@@ -69,6 +69,16 @@ static void put_correction(const struct page *p, const struct loaded *l,
     strbuf_put(p->out, "</ul>");
 }
 
+/* As the author said, and as the commune says. */
+static void put_move(const struct page *p, const struct loaded *l, uint32_t village)
+{
+    strbuf_putf(p->out, "<ul class=\"figures\"><li>%s <s>", page_text(p, LANG_VILLAGE));
+    page_put_village(p, l->record.commune, l->record.said_village);
+    strbuf_put(p->out, "</s> → <b>");
+    page_put_village(p, l->record.commune, village);
+    strbuf_put(p->out, "</b></li></ul>");
+}
+
 static int put_answer(void *ctx, const struct db_record *r)
 {
     struct history *h = ctx;
@@ -92,6 +102,8 @@ static int put_answer(void *ctx, const struct db_record *r)
         strbuf_put_html(p->out, review.text);
         strbuf_put(p->out, "</p>");
     }
+    if (review.village != 0)
+        put_move(p, h->loaded, review.village);
     if (review.figure_count > 0)
         put_correction(p, h->loaded, &review);
     if (review.same_as.seq != 0)
@@ -214,10 +226,31 @@ static void put_reply_form(const struct page *p, const struct loaded *l,
     strbuf_put(p->out, "</div></form>");
 }
 
+/* The one where it counts now stands chosen, even if no list has it. */
+static void put_village_choice(const struct page *p, const struct villages *villages,
+                               uint32_t chosen)
+{
+    strbuf_putf(p->out, "<label>%s<select name=\"village\">", page_text(p, LANG_VILLAGE));
+    if (!villages_get(villages, chosen)) {
+        strbuf_putf(p->out, "<option value=\"%u\" selected>", (unsigned)chosen);
+        page_put_village(p, p->view->console->own_commune, chosen);
+        strbuf_put(p->out, "</option>");
+    }
+    for (size_t i = 0; i < villages->count; i++) {
+        const struct village *v = &villages->list[i];
+        strbuf_putf(p->out, "<option value=\"%u\"%s>", (unsigned)v->number,
+                    v->number == chosen ? " selected" : "");
+        strbuf_put_html(p->out, v->name);
+        strbuf_put(p->out, "</option>");
+    }
+    strbuf_put(p->out, "</select></label>");
+}
+
 static void put_correct_form(const struct page *p, const struct loaded *l,
                              const struct page_known *known)
 {
-    if (!l->readable || l->report.figure_count == 0)
+    const struct villages *villages = p->view->console->villages;
+    if (!l->readable || (l->report.figure_count == 0 && !villages))
         return;
     strbuf_putf(p->out, "<form method=\"post\" action=\"/review\" class=\"reply\"><h3>%s</h3>"
                         "<p class=\"dim\">%s</p>", page_text(p, LANG_CORRECT),
@@ -234,6 +267,8 @@ static void put_correct_form(const struct page *p, const struct loaded *l,
         page_put_bare_value(p, item, f->value);
         strbuf_put(p->out, "\"></label>");
     }
+    if (villages)
+        put_village_choice(p, villages, l->record.village);
     strbuf_putf(p->out, "<label>%s<input type=\"text\" name=\"text\" maxlength=\"100\" "
                         "autocomplete=\"off\"></label><div class=\"buttons\">",
                 page_text(p, LANG_CORRECT_WHY));
@@ -326,7 +361,19 @@ static bool read_corrections(const struct console_view *view, const struct loade
         if (value != old->value)
             review->figures[review->figure_count++] = (struct report_figure){ old->code, value };
     }
-    return review->figure_count > 0;
+    const char *text = http_form(view->request, "village");
+    int64_t village = console_number(text, REPORT_VILLAGE_MAX, -1);
+    const struct villages *villages = view->console->villages;
+    if (!text)
+        return review->figure_count > 0;
+    if (village != (int64_t)l->record.village &&
+        (village <= 0 || !villages || !villages_get(villages, (uint32_t)village)))
+        return false;
+    /* Newer corrections replace older ones as a whole: what was moved is said again. */
+    if (l->readable && (village != (int64_t)l->record.said_village ||
+                        village != (int64_t)l->record.village))
+        review->village = (uint32_t)village;
+    return review->figure_count > 0 || review->village != 0;
 }
 
 /* The report that stays: a report of the same commune that is not joined away itself. */

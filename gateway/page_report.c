@@ -181,6 +181,11 @@ static void put_report_head(const struct page *p, const struct ledger_commune *c
     strbuf_put_html(p->out, lang_priority(language, r->priority));
     const char *heading = p->view->arrival == 0 ? "h3" : "h2"; /* in a list or alone */
     strbuf_putf(p->out, "</span> <%s>", heading);
+    if (r->moved && r->said_village != r->village) {
+        strbuf_put(p->out, "<s>");
+        page_put_village(p, r->commune, r->said_village);
+        strbuf_put(p->out, "</s> → ");
+    }
     page_put_village(p, r->commune, r->village);
     if (p->many_communes && commune) {
         strbuf_put(p->out, ", ");

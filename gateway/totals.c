@@ -37,12 +37,18 @@ static bool in_time(const struct totals *t, const struct db_record *record)
     return t->filter.as_of_ms == 0 || record->received_ms <= t->filter.as_of_ms;
 }
 
+static uint32_t said_village(const struct db_record *record)
+{
+    return record->moved ? record->said_village : record->village;
+}
+
+/* Where nobody moved anything, other villages need not be looked at; else rows are chosen. */
 static bool is_asked(const struct totals *t, const struct db_record *record)
 {
     const struct totals_filter *f = &t->filter;
     return record->drill == f->drills && record->variant == 0 && in_time(t, record) &&
            (f->event < 0 || record->event == f->event) &&
-           (f->village == 0 || record->village == f->village);
+           (f->village == 0 || t->moves || said_village(record) == f->village);
 }
 
 static bool is_asked_indicator(const struct totals *t, uint8_t kind, uint32_t code)
@@ -93,13 +99,14 @@ int totals_add(struct totals *t, const struct db_record *record, const struct re
         note_time(t, happened_ms(record));
         t->claims[t->claim_count++] = (struct totals_claim){
             .key = { .commune = record->commune,
-                     .village = record->village,
+                     .village = said_village(record),
                      .event = record->event,
                      .code = report->figures[i].code,
                      .kind = record->kind },
             .arrival = record->arrival,
             .received_ms = time_of(t, record),
             .claimed = report->figures[i].value,
+            .said_village = said_village(record),
             .seq = record->ref.seq,
             .author = record->ref.author,
         };
@@ -127,12 +134,14 @@ int totals_add_review(struct totals *t, const struct db_record *record,
         if (!grow(&list, t->answer_count, &t->answer_cap, sizeof *t->answers))
             return TOTALS_ENOMEM;
         t->answers = list;
+        t->moves = t->moves || review->village != 0;
         t->answers[t->answer_count++] = (struct totals_answer){
             .commune = record->commune,
             .arrival = record->arrival,
             .received_ms = time_of(t, record),
             .of_seq = review->refs[i].seq,
             .seq = record->ref.seq,
+            .village = review->village,
             .of_author = review->refs[i].author,
             .reviewer = record->ref.author,
             .state = (uint8_t)review->state,
@@ -342,15 +351,32 @@ static void sort_answers(struct totals *t)
         qsort(t->answers, t->answer_count, sizeof *t->answers, compare_answers);
 }
 
+/* Each claim to the village where it counts. */
+static void place_claims(struct totals *t)
+{
+    for (size_t i = 0; t->moves && i < t->claim_count; i++) {
+        struct totals_claim *claim = &t->claims[i];
+        const struct totals_answer *correction = choose_answer(t, claim, true);
+        claim->key.village = correction && correction->village ? correction->village
+                                                               : claim->said_village;
+    }
+}
+
+static bool is_row_asked(const struct totals *t, const struct totals_claim *claim)
+{
+    return t->filter.village == 0 || claim->key.village == t->filter.village;
+}
+
 static int add_rows(struct totals *t)
 {
-    sort_claims(t);
     sort_answers(t);
+    place_claims(t);
+    sort_claims(t);
     for (size_t from = 0, to; from < t->claim_count; from = to) {
         for (to = from + 1; to < t->claim_count; to++)
             if (totals_compare_keys(&t->claims[from].key, &t->claims[to].key) != 0)
                 break;
-        if (reduce(t, from, to) != TOTALS_OK)
+        if (is_row_asked(t, &t->claims[from]) && reduce(t, from, to) != TOTALS_OK)
             return TOTALS_ENOMEM;
     }
     return TOTALS_OK;
@@ -366,6 +392,7 @@ int totals_settle(struct totals *t)
 {
     int result = add_rows(t);
     t->claim_count = t->answer_count = t->correction_count = t->crowded_count = 0;
+    t->moves = false;
     return result;
 }
 
@@ -396,9 +423,11 @@ static void drop_hidden(struct totals *t)
         if (claim.author != last.author || totals_compare_keys(&claim.key, &last.key) != 0)
             hidden_from = SIZE_MAX;
         last = claim;
-        if (moment >= hidden_from)
+        bool answered = answer < t->answer_count &&
+                        compare_report(&t->answers[answer], &claim) == 0;
+        if (moment >= hidden_from && !(answered && t->moves)) /* it may count in another village */
             continue;
-        if (answer == t->answer_count || compare_report(&t->answers[answer], &claim) != 0)
+        if (!answered)
             hidden_from = moment;
         t->claims[kept++] = claim;
     }
@@ -408,7 +437,7 @@ static void drop_hidden(struct totals *t)
 
 int totals_at(const struct totals *all, int64_t as_of_ms, struct totals *then_out)
 {
-    struct totals then = { .filter = all->filter };
+    struct totals then = { .filter = all->filter, .moves = all->moves };
     then.claims = calloc(all->claim_count + 1, sizeof *then.claims);
     then.answers = calloc(all->answer_count + 1, sizeof *then.answers);
     then.corrections = calloc(all->correction_count + 1, sizeof *then.corrections);

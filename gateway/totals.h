@@ -5,10 +5,10 @@
  *   2. of several authors who speak of one village, the one whose record arrived here last counts,
  *      and the row says that they differ, with the lowest and the highest claim;
  *   3. what the commune said of a report holds: rejected or joined to another it counts nowhere,
- *      and the author's older figure stands again; a corrected figure stands in place of the
- *      author's; a need that was met is none any more.  Of one reviewer the answer with the
- *      highest number counts, of several the one that arrived here last, and the same among
- *      corrections;
+ *      and the author's older figure stands again; a corrected figure or village stands in
+ *      place of the author's; a need that was met is none any more.  Of one reviewer the answer
+ *      with the highest number counts, of several the one that arrived here last, and the same
+ *      among corrections;
  *   4. drills, unreadable bodies, second halves of a fork and whatever is past its author's
  *      revocation count nowhere; drills have totals of their own.
  * Nothing is ever changed or taken away, so "as of" a moment is the same over what had been
@@ -78,6 +78,7 @@ struct totals_claim {
     struct totals_key key;
     int64_t arrival, received_ms;
     int64_t claimed; /* what the author says */
+    uint32_t said_village; /* where he says; key has where it counts, after totals_finish() */
     int64_t value;   /* what counts of it; after totals_finish(), as is the standing */
     uint32_t seq;
     uint16_t author;
@@ -89,6 +90,7 @@ struct totals_claim {
 struct totals_answer {
     int64_t commune, arrival, received_ms;
     uint32_t of_seq, seq;
+    uint32_t village; /* of a correction: where the report belongs; 0: where the author says */
     uint16_t of_author, reviewer;
     uint8_t state, figure_count;
     size_t figure_at;
@@ -120,6 +122,7 @@ struct totals {
     int64_t from_ms, until_ms; /* of all claims added: when they happened */
     struct totals_answer *answers;
     size_t answer_count, answer_cap;
+    bool moves; /* some answer says where a report belongs */
     struct report_figure *corrections; /* figures of the answers */
     size_t correction_count, correction_cap;
     struct totals_row *rows; /* by commune, village, event, kind, code; after totals_finish() */

@@ -198,6 +198,11 @@ void keng_message_decode_answer(struct keng *k, json_t *report)
         if (r.figure_count > 0)
             json_object_set(report, "corrections", corrections);
         json_decref(corrections);
+        if (r.village != 0) {
+            char name[128];
+            keng_village_name(k, r.village, name, sizeof name);
+            json_object_set_new(report, "corrected_village", json_string(name));
+        }
         if (r.same_as.seq != 0)
             json_object_set_new(report, "same_as", json_sprintf("%u-%u", r.same_as.author,
                                                                 r.same_as.seq));

@@ -56,6 +56,12 @@ static void print_answer(const struct keng *k, const json_t *report)
         keng_say(k, stdout, TEXT_ANSWER_FIGURE,
                  KENG_ARGS(keng_string_of(new, "name"), was, keng_string_of(new, "shown")));
     }
+    if (keng_string_of(report, "corrected_village")[0] != '\0') {
+        fputs("      ", stdout);
+        keng_say(k, stdout, TEXT_ANSWER_VILLAGE,
+                 KENG_ARGS(keng_string_of(report, "village_name"),
+                           keng_string_of(report, "corrected_village")));
+    }
     if (keng_string_of(report, "same_as")[0] != '\0') {
         fputs("      ", stdout);
         keng_say(k, stdout, TEXT_ANSWER_SAME, KENG_ARGS(keng_string_of(report, "same_as")));

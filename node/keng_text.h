@@ -322,9 +322,10 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(REVIEW_APPROVED, "Xã đã duyệt", "Approved by the commune") \
     X(REVIEW_REJECTED, "Xã không duyệt", "Not approved by the commune") \
     X(REVIEW_MET, "Xã đã đáp ứng", "The commune has met it") \
-    X(REVIEW_CORRECTED, "Xã đã sửa số liệu", "Figures corrected by the commune") \
+    X(REVIEW_CORRECTED, "Xã đã sửa", "Corrected by the commune") \
     X(REVIEW_JOINED, "Xã đã gộp với tin khác", "Joined with another report by the commune") \
     X(ANSWER_FIGURE, "{1}: {2} → {3}", "{1}: {2} → {3}") \
+    X(ANSWER_VILLAGE, "thôn: {1} → {2}", "village: {1} → {2}") \
     X(ANSWER_SAME, "cùng một việc với tin {1}", "the same as report {1}") \
     X(DIRECTIVE_TO, "gửi: {1}", "to: {1}") \
     X(DIRECTIVE_ALL, "cả xã", "the whole commune") \

@@ -323,8 +323,8 @@ static int check_refs(const struct record_ref *refs, size_t count)
     return REPORT_OK;
 }
 
-/* What belongs to one state only: new figures to a correction of one record, the record that stays
- * to a joining, which cannot be one of those that are joined to it. */
+/* What belongs to one state only: new figures or a village to a correction of one record, the
+ * record that stays to a joining, which cannot be one of those that are joined to it. */
 static int check_review(const struct review *r)
 {
     bool corrected = r->state == REVIEW_CORRECTED, joined = r->state == REVIEW_JOINED;
@@ -333,9 +333,9 @@ static int check_review(const struct review *r)
         err = check_figures(r->figures, r->figure_count);
     if (err < 0)
         return err;
-    if (!review_state_name(r->state) || r->by > OPERATOR_MAX)
+    if (!review_state_name(r->state) || r->by > OPERATOR_MAX || r->village > REPORT_VILLAGE_MAX)
         return REPORT_ERANGE;
-    if (corrected != (r->figure_count > 0) || (corrected && r->ref_count > 1))
+    if (corrected != (r->figure_count > 0 || r->village != 0) || (corrected && r->ref_count > 1))
         return REPORT_ECOUNT;
     if (joined ? !ref_valid(&r->same_as) || r->same_as.lane != 0
                : r->same_as.seq != 0 || r->same_as.author != 0)
@@ -379,6 +379,7 @@ int review_encode(const struct review *review, uint8_t *buf, size_t cap)
     m.same_author = review->same_as.author;
     m.same_seq = review->same_as.seq;
     m.by = review->by;
+    m.village = review->village;
     return pack(&m.base, buf, cap);
 }
 
@@ -399,7 +400,7 @@ int review_decode(const uint8_t *body, size_t len, struct review *review_out)
     *review_out = (struct review){
         .state = (enum review_state)m->state, .ref_count = m->n_authors, .by = m->by,
         .same_as = { .author = (uint16_t)m->same_author, .seq = m->same_seq },
-        .figure_count = m->n_codes,
+        .village = m->village, .figure_count = m->n_codes,
     };
     for (size_t i = 0; i < m->n_codes; i++)
         review_out->figures[i] = (struct report_figure){ m->codes[i], m->values[i] };

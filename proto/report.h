@@ -114,7 +114,8 @@ struct review {
     struct record_ref refs[REVIEW_REF_COUNT_MAX]; /* ascending by author, lane, seq */
     struct record_ref same_as; /* joined: the record that stays, of lane 0; else seq 0 */
     uint32_t by;               /* operator at that gateway; 0: the author himself */
-    size_t figure_count;       /* corrected: at least 1, and one ref; else 0 */
+    uint32_t village;          /* corrected: what it speaks of; 0: as the author says */
+    size_t figure_count;       /* corrected: these or a village, of one ref; else 0 */
     struct report_figure figures[REPORT_FIGURE_COUNT_MAX];
     size_t text_len;
     char text[REPORT_TEXT_LEN_MAX + 1];

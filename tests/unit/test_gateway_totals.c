@@ -234,34 +234,41 @@ static uint32_t chance(uint32_t below)
 /* What was said and decided, as plain rows; nothing here was decoded by the product. */
 static const char FACTS[] =
     "CREATE TABLE figure (arrival, at, author, seq, kind, village, event, drill, code, value);"
-    "CREATE TABLE answer (arrival, at, reviewer, review_seq, author, seq, state, code, value);";
+    "CREATE TABLE answer (arrival, at, reviewer, review_seq, author, seq, state, code, value,"
+    " place);";
 
-/* ?1: moment, ?2: only approved, ?3: event.  Written from the rules, not from the code. */
+/* What became of each report.  ?1: moment.  Written from the rules, not from the code. */
+#define JUDGED                                                                                     \
+    "WITH heard AS (SELECT * FROM answer WHERE at <= ?1),"                                         \
+    " word AS (SELECT *, row_number() OVER (PARTITION BY author, seq, reviewer"                    \
+    "  ORDER BY review_seq DESC) AS n FROM heard),"                                                \
+    " said AS (SELECT author, seq, state, row_number() OVER (PARTITION BY author, seq"             \
+    "  ORDER BY arrival DESC) AS n FROM word WHERE n = 1),"                                        \
+    " fix AS (SELECT *, row_number() OVER (PARTITION BY author, seq, reviewer"                     \
+    "  ORDER BY review_seq DESC) AS n FROM heard WHERE state = 6),"                                \
+    " fixed AS (SELECT author, seq, code, value, place, row_number() OVER (PARTITION BY author,"   \
+    "  seq ORDER BY arrival DESC) AS n FROM fix WHERE n = 1),"                                     \
+    " judged AS (SELECT f.*, coalesce(s.state, 0) AS state,"                                       \
+    "  CASE WHEN x.place > 0 THEN x.place ELSE f.village END AS place,"                            \
+    "  CASE WHEN s.state = 5 AND f.kind = 2 THEN 0 WHEN x.code = f.code THEN x.value"              \
+    "  ELSE f.value END AS v FROM figure f"                                                        \
+    "  LEFT JOIN said s ON s.author = f.author AND s.seq = f.seq AND s.n = 1"                      \
+    "  LEFT JOIN fixed x ON x.author = f.author AND x.seq = f.seq AND x.n = 1"                     \
+    "  WHERE f.at <= ?1)"
+static const char BOARD[] =
+    JUDGED " SELECT DISTINCT author, seq, state, place, village FROM judged ORDER BY author, seq";
+/* ?2: only approved, ?3: event. */
 static const char SUMS[] =
-    "WITH heard AS (SELECT * FROM answer WHERE at <= ?1),"
-    " word AS (SELECT *, row_number() OVER (PARTITION BY author, seq, reviewer"
-    "  ORDER BY review_seq DESC) AS n FROM heard),"
-    " said AS (SELECT author, seq, state, row_number() OVER (PARTITION BY author, seq"
-    "  ORDER BY arrival DESC) AS n FROM word WHERE n = 1),"
-    " fix AS (SELECT *, row_number() OVER (PARTITION BY author, seq, reviewer"
-    "  ORDER BY review_seq DESC) AS n FROM heard WHERE state = 6),"
-    " fixed AS (SELECT author, seq, code, value, row_number() OVER (PARTITION BY author, seq"
-    "  ORDER BY arrival DESC) AS n FROM fix WHERE n = 1),"
-    " judged AS (SELECT f.*, coalesce(s.state, 0) AS state,"
-    "  CASE WHEN s.state = 5 AND f.kind = 2 THEN 0 WHEN x.code = f.code THEN x.value"
-    "  ELSE f.value END AS v FROM figure f"
-    "  LEFT JOIN said s ON s.author = f.author AND s.seq = f.seq AND s.n = 1"
-    "  LEFT JOIN fixed x ON x.author = f.author AND x.seq = f.seq AND x.n = 1"
-    "  WHERE f.at <= ?1 AND f.drill = 0 AND f.event = ?3),"
-    " good AS (SELECT * FROM judged WHERE state NOT IN (4, 7)"
+    JUDGED ","
+    " good AS (SELECT * FROM judged WHERE drill = 0 AND event = ?3 AND state NOT IN (4, 7)"
     "  AND (?2 = 0 OR state IN (3, 5, 6))),"
-    " newest AS (SELECT *, row_number() OVER (PARTITION BY village, kind, code, author"
+    " newest AS (SELECT *, row_number() OVER (PARTITION BY place, kind, code, author"
     "  ORDER BY seq DESC) AS n FROM good),"
-    " last AS (SELECT *, row_number() OVER (PARTITION BY village, kind, code"
+    " last AS (SELECT *, row_number() OVER (PARTITION BY place, kind, code"
     "  ORDER BY arrival DESC) AS m, min(v) OVER w AS low, max(v) OVER w AS high"
-    "  FROM newest WHERE n = 1 WINDOW w AS (PARTITION BY village, kind, code))"
-    " SELECT village, kind, code, v, low, high, author, seq FROM last WHERE m = 1"
-    " ORDER BY village, kind, code";
+    "  FROM newest WHERE n = 1 WINDOW w AS (PARTITION BY place, kind, code))"
+    " SELECT place, kind, code, v, low, high, author, seq FROM last WHERE m = 1"
+    " ORDER BY place, kind, code";
 
 struct event {
     struct kit kit;
@@ -346,8 +353,10 @@ static void make_answer(struct event *e)
                              .refs = { { .author = author, .seq = seq } } };
     uint32_t code = 1 + chance(5);
     if (review.state == REVIEW_CORRECTED) {
-        review.figure_count = 1;
-        review.figures[0] = (struct report_figure){ code, chance(100) };
+        review.village = chance(2) ? 1 + chance(EVENT_VILLAGE_COUNT) : 0;
+        review.figure_count = review.village == 0 || chance(2);
+        if (review.figure_count > 0)
+            review.figures[0] = (struct report_figure){ code, chance(100) };
     } else if (review.state == REVIEW_JOINED) {
         review.same_as = (struct record_ref){ .author = KIT_GATEWAY, .seq = 1 };
     }
@@ -359,9 +368,9 @@ static void make_answer(struct event *e)
                                    (size_t)len);
     char fact[512];
     snprintf(fact, sizeof fact,
-             "INSERT INTO answer SELECT arrival, at, %u, %u, %u, %u, %u, %u, %lld FROM now",
-             reviewer, review_seq, author, seq, (unsigned)review.state, code,
-             (long long)review.figures[0].value);
+             "INSERT INTO answer SELECT arrival, at, %u, %u, %u, %u, %u, %u, %lld, %u FROM now",
+             reviewer, review_seq, author, seq, (unsigned)review.state, review.figures[0].code,
+             (long long)review.figures[0].value, review.village);
     arrive(e, &r, fact);
 }
 
@@ -420,6 +429,52 @@ static void compare_moments(const struct event *e, bool all_claims, size_t *clai
     totals_free(&t);
 }
 
+static int compare_board_row(void *ctx, const struct db_record *r)
+{
+    sqlite3_stmt *rows = ctx;
+    assert_int_equal(sqlite3_step(rows), SQLITE_ROW);
+    const int64_t have[] = { r->ref.author, r->ref.seq, r->review_state, r->village,
+                             r->said_village };
+    for (int column = 0; column < 5; column++)
+        if (sqlite3_column_int64(rows, column) != have[column])
+            fail_msg("report %u-%u column %d: %lld, SQL says %lld", r->ref.author, r->ref.seq,
+                     column, (long long)have[column],
+                     (long long)sqlite3_column_int64(rows, column));
+    return 0;
+}
+
+/* The board knows only the present; it must be the same as the totals' last moment. */
+static void compare_board(const struct event *e)
+{
+    sqlite3_stmt *rows;
+    assert_int_equal(sqlite3_prepare_v2(e->facts, BOARD, -1, &rows, NULL), SQLITE_OK);
+    sqlite3_bind_int64(rows, 1, e->now_ms);
+    assert_int_equal(db_record_reports(e->db, 1, compare_board_row, rows), 0);
+    assert_int_equal(sqlite3_step(rows), SQLITE_DONE);
+    sqlite3_finalize(rows);
+}
+
+/* Half of what the operator answered was a thief's; then it is found that it was not. */
+static void compare_after_revocation(struct event *e)
+{
+    char sql[160];
+    uint32_t from = e->seqs[KIT_OPERATOR] / 2;
+    size_t row_count = 0;
+    snprintf(sql, sizeof sql, "CREATE TABLE every AS SELECT * FROM answer; DELETE FROM answer"
+             " WHERE reviewer = %u AND review_seq >= %u", KIT_OPERATOR, from);
+    run_sql(e->facts, sql);
+    struct kit_record r = kit_enrol(&e->kit, KIT_OPERATOR, ROSTER_OPERATOR, 0, "Trực ban", from);
+    assert_int_equal(kit_put(&e->kit, &e->ledger, &r), LEDGER_NEW);
+    compare_board(e);
+    compare_at(e, e->now_ms, false, 1, &row_count);
+    compare_at(e, KIT_NOW_MS + (e->now_ms - KIT_NOW_MS) / 2, true, 2, &row_count);
+    run_sql(e->facts, "DELETE FROM answer; INSERT INTO answer SELECT * FROM every");
+    r = kit_enrol(&e->kit, KIT_OPERATOR, ROSTER_OPERATOR, 0, "Trực ban", 0);
+    assert_int_equal(kit_put(&e->kit, &e->ledger, &r), LEDGER_NEW);
+    compare_board(e);
+    compare_at(e, e->now_ms, false, 1, &row_count);
+}
+
 static void test_totals_of_an_event_equal_sql(void **state)
 {
     static struct event e;
@@ -455,6 +510,8 @@ static void test_totals_of_an_event_equal_sql(void **state)
     compare_moments(&e, true, &all_count);
     compare_moments(&e, false, &kept_count);
     assert_true(kept_count < all_count); /* what cannot count was dropped, and nothing else */
+    compare_board(&e);
+    compare_after_revocation(&e);
     sqlite3_close(e.facts);
     ledger_free(&e.ledger);
     db_close(e.db);

@@ -189,6 +189,48 @@ static void test_http_console_corrects_and_joins(void **state)
     assert_int_equal(q.newest.same_as.seq, 1);
 }
 
+/* A report of the wrong village is moved and moved back; the author's word stays to be seen. */
+static void test_http_console_moves_a_report(void **state)
+{
+    struct place *p = *state;
+    struct kit *k = &p->kit;
+    struct queued q = { .count = 0 };
+    struct villages *villages;
+    char err[CATALOGUE_ERR_LEN];
+    kit_put_root_log(k, &p->ledger);
+    assert_int_equal(villages_load("seeds/demo/villages.csv", &villages, err, sizeof err), 0);
+    p->console.villages = villages;
+    struct kit_record one = kit_damage(k, KIT_ANNA, 1, 20, 3); /* of village 3; arrival 6 */
+    assert_int_equal(kit_put(k, &p->ledger, &one), LEDGER_NEW);
+    post_review(p, "arrival=6&state=6&f20=3&village=3", 400); /* nothing changed */
+    post_review(p, "arrival=6&state=6&f20=3&village=99", 400);
+    post_review(p, "arrival=6&state=6&f20=3&village=x", 400);
+    post_review(p, "arrival=6&state=6&f20=3&village=0", 400);
+    post_review(p, "arrival=6&state=6&f20=3&village=1", 303);
+    assert_int_equal(db_outgoing_list(p->db, take_queued, &q), 0);
+    assert_int_equal(q.newest.village, 1);
+    assert_int_equal(q.newest.figure_count, 0);
+    uint8_t body[RECORD_BODY_LEN_MAX];
+    int len = review_encode(&q.newest, body, sizeof body);
+    struct kit_record move = kit_sign(k, KIT_GATEWAY, 1, RECORD_REVIEW, 0, body, (size_t)len);
+    assert_int_equal(kit_put(k, &p->ledger, &move), LEDGER_NEW);
+    struct ask page = { "GET", "/record?arrival=6", NULL, NULL, 0 };
+    assert_reply("old and new", ask(p, &page), 200, "<s>Lũng Cằm</s> → <b>Nà Lẹng</b>");
+    struct ask board = { "GET", "/?village=1", NULL, NULL, 0 };
+    assert_reply("it is found there", ask(p, &board), 200, "<s>Lũng Cằm</s> → Nà Lẹng");
+    struct ask totals = { "GET", "/totals", NULL, NULL, 0 };
+    assert_reply("it counts there", ask(p, &totals), 200, "scope=\"rowgroup\">Nà Lẹng");
+    /* Said again with what else changes. */
+    post_review(p, "arrival=6&state=6&f20=2&village=1", 303);
+    assert_int_equal(db_outgoing_list(p->db, take_queued, &q), 0);
+    assert_int_equal(q.newest.village, 1);
+    post_review(p, "arrival=6&state=6&f20=3&village=3", 303); /* back again */
+    assert_int_equal(db_outgoing_list(p->db, take_queued, &q), 0);
+    assert_int_equal(q.newest.village, 3);
+    villages_free(villages);
+    p->console.villages = NULL;
+}
+
 static void test_http_console_tells_operators_of_each_other(void **state)
 {
     struct place *p = *state;
@@ -464,6 +506,7 @@ int main(void)
         HTTP_TEST(test_http_console_escapes_what_people_wrote),
         HTTP_TEST(test_http_console_queues_a_review_once_asked_properly),
         HTTP_TEST(test_http_console_corrects_and_joins),
+        HTTP_TEST(test_http_console_moves_a_report),
         HTTP_TEST(test_http_console_tells_operators_of_each_other),
         HTTP_TEST(test_http_board_is_searched_and_paged),
         HTTP_TEST(test_http_console_asks_who_one_is),

@@ -123,7 +123,7 @@ static struct review sample_correction(void)
 {
     return (struct review){
         .state = REVIEW_CORRECTED, .ref_count = 1, .refs = { { .author = 5, .seq = 3 } },
-        .by = 2, .figure_count = 2, .figures = { { 20, 2 }, { 22, 310 } },
+        .by = 2, .village = 7, .figure_count = 2, .figures = { { 20, 2 }, { 22, 310 } },
     };
 }
 
@@ -279,7 +279,7 @@ static void test_report_other_bodies_survive(void **state)
     review = sample_correction();
     len = review_encode(&review, buf, sizeof buf);
     assert_int_equal(review_decode(buf, (size_t)len, &review_out), REPORT_OK);
-    assert_int_equal(review_out.by, 2);
+    assert_true(review_out.by == 2 && review_out.village == 7);
     assert_int_equal(review_out.figure_count, 2);
     assert_memory_equal(review_out.figures, review.figures, 2 * sizeof review.figures[0]);
     review = sample_joining();
@@ -414,24 +414,17 @@ static void test_report_limits_themselves_are_accepted(void **state)
     }
 }
 
-static void test_report_other_encoders_refuse_what_is_out_of_range(void **state)
-{
-    (void)state;
-    uint8_t buf[RECORD_BODY_LEN_MAX];
-
 #define REFUSES(type, sample, error, change) \
     do { \
         struct type x = sample; \
         change; \
         assert_int_equal(type##_encode(&x, buf, sizeof buf), error); \
     } while (0)
-    REFUSES(ack, sample_ack(), REPORT_ECOUNT, x.log_count = ACK_LOG_COUNT_MAX + 1);
-    REFUSES(ack, sample_ack(), REPORT_ERANGE, x.logs[3].log = ACK_LOG_MAX + 1);
-    REFUSES(ack, sample_ack(), REPORT_ERANGE, x.logs[0].held = RECORD_SEQ_MAX + 1);
-    REFUSES(ack, sample_ack(), REPORT_EORDER, x.logs[1].log = 0);
-    REFUSES(ack, sample_ack(), REPORT_ERANGE, x.beyond[0].seq = 6); /* no gap */
-    REFUSES(ack, sample_ack(), REPORT_ERANGE, x.beyond[2].index = 4);
-    REFUSES(ack, sample_ack(), REPORT_EORDER, x.beyond[1].seq = 7);
+static void test_report_reviews_say_only_what_belongs_to_their_state(void **state)
+{
+    (void)state;
+    uint8_t buf[RECORD_BODY_LEN_MAX];
+
     REFUSES(review, sample_review(), REPORT_ECOUNT, x.ref_count = 0);
     REFUSES(review, sample_review(), REPORT_ERANGE, x.state = (enum review_state)0);
     REFUSES(review, sample_review(), REPORT_ERANGE, x.state = (enum review_state)8);
@@ -440,12 +433,27 @@ static void test_report_other_encoders_refuse_what_is_out_of_range(void **state)
     REFUSES(review, sample_review(), REPORT_EORDER, x.refs[1].seq = 3);
     REFUSES(review, sample_review(), REPORT_ERANGE, x.by = OPERATOR_MAX + 1);
     REFUSES(review, sample_review(), REPORT_ECOUNT, x.figure_count = 1; x.figures[0].code = 1);
-    REFUSES(review, sample_correction(), REPORT_ECOUNT, x.figure_count = 0);
+    REFUSES(review, sample_correction(), REPORT_ECOUNT, x.figure_count = 0; x.village = 0);
+    REFUSES(review, sample_correction(), REPORT_ERANGE, x.village = REPORT_VILLAGE_MAX + 1);
+    REFUSES(review, sample_review(), REPORT_ECOUNT, x.village = 1);
     REFUSES(review, sample_correction(), REPORT_ERANGE, x.figures[0].value = -1);
     REFUSES(review, sample_correction(), REPORT_EORDER, x.figures[1].code = 20);
     REFUSES(review, sample_joining(), REPORT_ERANGE, x.same_as.seq = 0);
     REFUSES(review, sample_joining(), REPORT_ERANGE, x.same_as.lane = 1);
     REFUSES(review, sample_joining(), REPORT_ERANGE, x.same_as = x.refs[0]);
+}
+
+static void test_report_other_encoders_refuse_what_is_out_of_range(void **state)
+{
+    (void)state;
+    uint8_t buf[RECORD_BODY_LEN_MAX];
+    REFUSES(ack, sample_ack(), REPORT_ECOUNT, x.log_count = ACK_LOG_COUNT_MAX + 1);
+    REFUSES(ack, sample_ack(), REPORT_ERANGE, x.logs[3].log = ACK_LOG_MAX + 1);
+    REFUSES(ack, sample_ack(), REPORT_ERANGE, x.logs[0].held = RECORD_SEQ_MAX + 1);
+    REFUSES(ack, sample_ack(), REPORT_EORDER, x.logs[1].log = 0);
+    REFUSES(ack, sample_ack(), REPORT_ERANGE, x.beyond[0].seq = 6); /* no gap */
+    REFUSES(ack, sample_ack(), REPORT_ERANGE, x.beyond[2].index = 4);
+    REFUSES(ack, sample_ack(), REPORT_EORDER, x.beyond[1].seq = 7);
     REFUSES(directive, sample_directive(), REPORT_ERANGE, x.role = 5);
     REFUSES(directive, sample_directive(), REPORT_ERANGE, x.person = AUTHOR_NONE);
     REFUSES(signoff, sample_signoff(), REPORT_ERANGE, x.from_min = 2441);
@@ -483,7 +491,6 @@ static void test_report_other_encoders_refuse_what_is_out_of_range(void **state)
     REFUSES(profile, sample_profile(), REPORT_ERANGE, x.bands[0].erp_max_dbm_x100 = 10000);
     REFUSES(profile, sample_profile(), REPORT_ETEXT, x.code[0] = 'x');
     REFUSES(profile, sample_profile(), REPORT_ETEXT, x.region[0] = 0);
-#undef REFUSES
 }
 
 /* The fullest bodies must fit protobuf-c's arena. */
@@ -620,6 +627,7 @@ int main(void)
         cmocka_unit_test(test_report_other_bodies_survive),
         cmocka_unit_test(test_report_encoding_refuses_what_is_out_of_range),
         cmocka_unit_test(test_report_limits_themselves_are_accepted),
+        cmocka_unit_test(test_report_reviews_say_only_what_belongs_to_their_state),
         cmocka_unit_test(test_report_other_encoders_refuse_what_is_out_of_range),
         cmocka_unit_test(test_report_largest_bodies_decode),
         cmocka_unit_test(test_report_directive_names_whom_it_is_for),
