@@ -249,10 +249,10 @@ OP(OUTBOX_REFUSED,
    "SELECT r.arrival, r.commune, r.author, r.lane, r.seq, a.reason FROM answer a"
    " JOIN record r ON r.arrival = a.arrival WHERE a.target = ?1 AND a.reason IS NOT NULL"
    " ORDER BY r.arrival")
-/* What goes down: all but reports, and not to whoever brought it.  The list of kinds is for SQLite,
- * which then finds what came after a place without a walk over the reports. */
+/* What goes down: all but reports, and not to whoever brought it.  The list of kinds and the plus
+ * are for SQLite, which then finds what came after a place without a walk over the commune. */
 OP(DOWN_LIST,
-   RECORD_SELECT "WHERE r.commune = ?1 AND r.variant = 0 AND r.kind >= 16 AND r.kind IN (16, 17,"
+   RECORD_SELECT "WHERE +r.commune = ?1 AND r.variant = 0 AND r.kind >= 16 AND r.kind IN (16, 17,"
    " 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31) AND r.arrival > ?2 AND NOT EXISTS"
    " (SELECT 1 FROM brought b WHERE b.arrival = r.arrival AND b.source = ?3) ORDER BY r.arrival")
 OP(DOWN_GET,
@@ -267,7 +267,7 @@ OP(BROUGHT_PUT,
    "INSERT INTO brought (arrival, source) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
 /* What came by wire or file, for the node. */
 OP(RECORD_FOR_NODE,
-   RECORD_SELECT "WHERE r.commune = ?1 AND r.variant = 0 AND r.arrival > ?2 AND r.via IN (2, 3)"
+   RECORD_SELECT "WHERE +r.commune = ?1 AND r.variant = 0 AND r.arrival > ?2 AND r.via IN (2, 3)"
    " ORDER BY r.arrival LIMIT ?3")
 OP(OUTGOING_ADD,
    "INSERT INTO outgoing (commune, author, lane, seq, state, text, kind, priority, body)"

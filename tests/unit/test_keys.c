@@ -1,0 +1,187 @@
+/* Keys of a place above communes: whose they are, what they may say, and that no number is used
+ * twice when a ledger was restored. */
+#include "tests/unit/test_gateway_kit.h"
+
+#include <sys/stat.h>
+
+#include "gateway/keys.h"
+
+enum { PROVINCE = 28, OTHER = 29 };
+
+struct place {
+    char dir[KIT_PATH_LEN], home[KIT_PATH_LEN + 16], identity[KIT_PATH_LEN + 32];
+    struct kit kit;
+    struct db *db;
+    struct ledger ledger;
+    struct keys keys;
+};
+
+static void write_commune(struct place *p, enum roster_role role, uint32_t revoked_after)
+{
+    struct kit_record log[8];
+    char path[KIT_PATH_LEN + 32];
+    size_t len, count = kit_root_log(&p->kit, log);
+    log[count++] = kit_enrol(&p->kit, PROVINCE, role, 0, "Tỉnh", revoked_after);
+    uint8_t *bytes = kit_batch(&p->kit, AUTHOR_ROOT, log, count, &len);
+    snprintf(path, sizeof path, "%s/commune.keng", p->home);
+    kit_write_file(path, bytes, len);
+    free(bytes);
+}
+
+static int set_up(void **state)
+{
+    struct place *p = calloc(1, sizeof *p);
+    char path[KIT_PATH_LEN + 64], err[HOME_ERR_LEN];
+    assert_non_null(p);
+    kit_make_dir(p->dir);
+    kit_init(&p->kit, 1);
+    snprintf(p->home, sizeof p->home, "%s/home", p->dir);
+    snprintf(p->identity, sizeof p->identity, "%s/identity", p->home);
+    assert_int_equal(mkdir(p->home, 0700), 0);
+    assert_int_equal(mkdir(p->identity, 0700), 0);
+    snprintf(path, sizeof path, "%s/%d.key", p->identity, PROVINCE);
+    assert_int_equal(home_write_secret(path, p->kit.secret_keys[PROVINCE], KENG_SIG_LEN, err), 0);
+    p->db = kit_open_db(p->dir, "a.db");
+    assert_int_equal(ledger_init(&p->ledger, p->db), 0);
+    *state = p;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct place *p = *state;
+    keys_free(&p->keys);
+    ledger_free(&p->ledger);
+    db_close(p->db);
+    kit_remove_dir(p->identity);
+    kit_remove_dir(p->home);
+    kit_remove_dir(p->dir);
+    free(p);
+    return 0;
+}
+
+static int add_homes(struct place *p, const char *dir)
+{
+    char err[BUNDLE_ERR_LEN];
+    return keys_add_homes(&p->keys, &p->ledger, dir, KIT_NOW_MS, err);
+}
+
+static int direct(struct place *p, const char *text, struct record_ref *ref_out,
+                  char err[static BUNDLE_ERR_LEN])
+{
+    struct directive directive = { .text_len = strlen(text) };
+    memcpy(directive.text, text, directive.text_len + 1);
+    return keys_direct(&p->keys, &p->ledger, 1, &directive, KIT_NOW_MS, ref_out, err);
+}
+
+static void test_keys_finds_homes_in_a_directory(void **state)
+{
+    struct place *p = *state;
+    assert_int_equal(add_homes(p, p->dir), -1); /* no commune.keng in any yet */
+    assert_int_equal(add_homes(p, "/nowhere"), -1);
+    write_commune(p, ROSTER_OPERATOR, 0);
+    assert_int_equal(add_homes(p, p->dir), 0);
+    assert_int_equal(p->keys.count, 1);
+    const struct keys_entry *key = keys_find(&p->keys, &p->ledger.communes[0]);
+    assert_non_null(key);
+    assert_int_equal(key->identity.number, PROVINCE);
+    assert_int_equal(add_homes(p, p->home), 0); /* a home itself does as well */
+    assert_int_equal(p->keys.count, 2);
+}
+
+static void test_keys_answers_only_as_gateway_or_operator(void **state)
+{
+    static const struct { enum roster_role role; uint32_t revoked_after; bool want; } CASES[] = {
+        { ROSTER_GATEWAY, 0, true }, { ROSTER_OPERATOR, 0, true }, { ROSTER_MEMBER, 0, false },
+        { ROSTER_NODE, 0, false }, { ROSTER_OPERATOR, 5, false },
+    };
+    struct place *p = *state;
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        struct record_ref ref;
+        char err[BUNDLE_ERR_LEN];
+        write_commune(p, CASES[i].role, CASES[i].revoked_after);
+        assert_int_equal(add_homes(p, p->home), 0);
+        const struct keys_entry *key = keys_find(&p->keys, &p->ledger.communes[0]);
+        if ((key != NULL) != CASES[i].want)
+            fail_msg("role %d, revoked %u", (int)CASES[i].role, (unsigned)CASES[i].revoked_after);
+        assert_int_equal(direct(p, "Sơ tán", &ref, err), CASES[i].want ? 0 : -1);
+        keys_free(&p->keys);
+    }
+}
+
+static void test_keys_another_key_under_the_number_is_none(void **state)
+{
+    struct place *p = *state;
+    memcpy(p->kit.public_keys[PROVINCE], p->kit.public_keys[OTHER], KENG_KEY_LEN);
+    write_commune(p, ROSTER_OPERATOR, 0);
+    assert_int_equal(add_homes(p, p->home), 0);
+    assert_null(keys_find(&p->keys, &p->ledger.communes[0]));
+}
+
+static int keep_record(void *ctx, const struct db_record *record)
+{
+    struct kit_record *kept = ctx;
+    memcpy(kept->bytes, record->bytes, record->len);
+    kept->len = record->len;
+    return 0;
+}
+
+/* A number that may be out there never names another directive. */
+static void test_keys_waits_for_what_a_restored_ledger_lacks(void **state)
+{
+    struct place *p = *state;
+    struct record_ref ref;
+    struct kit_record second;
+    char err[BUNDLE_ERR_LEN];
+    write_commune(p, ROSTER_OPERATOR, 0);
+    assert_int_equal(add_homes(p, p->home), 0);
+    assert_int_equal(direct(p, "một", &ref, err), 0);
+    assert_int_equal(direct(p, "hai", &ref, err), 0);
+    assert_int_equal(ref.seq, 2);
+    assert_int_equal(ref.author, PROVINCE);
+    assert_int_equal(db_record_variants(p->db, 1, &ref, keep_record, &second), 0);
+
+    keys_free(&p->keys);
+    ledger_free(&p->ledger);
+    db_close(p->db);
+    p->db = kit_open_db(p->dir, "b.db"); /* the ledger of before; the home is today's */
+    assert_int_equal(ledger_init(&p->ledger, p->db), 0);
+    assert_int_equal(add_homes(p, p->home), 0);
+    assert_int_equal(direct(p, "ba", &ref, err), -1);
+    assert_non_null(strstr(err, "28-2"));
+    assert_int_equal(kit_put(&p->kit, &p->ledger, &second), LEDGER_NEW); /* from below */
+    assert_int_equal(direct(p, "ba", &ref, err), 0);
+    assert_int_equal(ref.seq, 3);
+}
+
+static void test_keys_refuses_what_cannot_be_said(void **state)
+{
+    struct place *p = *state;
+    struct record_ref ref;
+    struct directive directive = { .text_len = REPORT_TEXT_LEN_MAX };
+    char err[BUNDLE_ERR_LEN];
+    int64_t before, after;
+    write_commune(p, ROSTER_OPERATOR, 0);
+    assert_int_equal(add_homes(p, p->home), 0);
+    assert_int_equal(db_record_last_arrival(p->db, &before), 0);
+    for (size_t i = 0; i < directive.text_len; i++)
+        directive.text[i] = (char)('!' + i * 7 % 90); /* no code makes it short */
+    assert_int_equal(keys_direct(&p->keys, &p->ledger, 1, &directive, KIT_NOW_MS, &ref, err), -1);
+    assert_int_equal(keys_direct(&p->keys, &p->ledger, 9, &directive, KIT_NOW_MS, &ref, err), -1);
+    assert_int_equal(db_record_last_arrival(p->db, &after), 0);
+    assert_int_equal(before, after);
+}
+
+int main(void)
+{
+#define KEYS_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        KEYS_TEST(test_keys_finds_homes_in_a_directory),
+        KEYS_TEST(test_keys_answers_only_as_gateway_or_operator),
+        KEYS_TEST(test_keys_another_key_under_the_number_is_none),
+        KEYS_TEST(test_keys_waits_for_what_a_restored_ledger_lacks),
+        KEYS_TEST(test_keys_refuses_what_cannot_be_said),
+    };
+    setenv("KENG_LANG", "en", 1);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
