@@ -13,11 +13,14 @@
 enum {
     SETTLE_MS = 40,        /* after a change of mode; the manual's 2 ms are not always enough */
     AUX_MS = 3,            /* after AUX says so */
-    AUX_LOW_MS_MAX = 1000, /* stuck after a brown-out: try without it */
+    /* Longer than it may wait for a free channel, with a frame of kengd's life before: what is
+     * written into that is sent.  Then AUX is stuck, as after a brown-out: try without it. */
+    AUX_LOW_MS_MAX = EBYTE_LBT_MS_MAX + 500,
     WRITE_MS = 60,         /* whatever it answers to a write has come by then */
     REPLY_TIMEOUT_MS = 500,
     TRY_COUNT_MAX = 3,
     SILENCE_MS = 300,      /* within a piece there is none; the rest is for a busy host */
+    STALL_MS_MAX = 1000,   /* the same while AUX says that there is more */
     PING_IDLE_MS = 60000,
     SILENT_REST_MS = 1000,
     MISMATCH_REST_MS_MIN = 2000,
@@ -157,10 +160,18 @@ static void set_lines(struct driver *d, uint64_t now_ms, uint8_t lines)
     d->waited_for_aux = false;
 }
 
+/* Registers that are read back.  The key always reads 0; and as fewer are read than were written,
+ * this answer differs from that to the write, which may come late and is no proof. */
+static uint8_t read_count(const struct driver *d)
+{
+    return d->family->kind == EBYTE_E32 ? d->family->reg_count
+                                        : (uint8_t)(d->family->reg_count - EBYTE_CRYPT_LEN);
+}
+
 static void put_command(struct driver *d)
 {
     uint8_t buf[REPLY_HEAD_LEN + EBYTE_REG_COUNT_MAX];
-    uint8_t count = d->family->reg_count;
+    uint8_t count = d->step == STEP_READ ? read_count(d) : d->family->reg_count;
     size_t len = EBYTE_E32_REPEAT;
     bool e32 = d->family->kind == EBYTE_E32;
     if (d->step == STEP_VERSION) {
@@ -301,9 +312,9 @@ static const char *reg_name(const struct driver *d, unsigned index)
 static void on_registers(struct driver *d, uint64_t now_ms, const uint8_t *regs)
 {
     unsigned index = 0;
-    while (index < d->family->reg_count && regs[index] == d->regs[index])
+    while (index < read_count(d) && regs[index] == d->regs[index])
         index++;
-    if (index == d->family->reg_count)
+    if (index == read_count(d))
         begin_step(d, now_ms, STEP_LEAVE);
     else if (d->mode == MODE_READY)
         restarted(d, now_ms);
@@ -329,7 +340,7 @@ static void on_version(struct driver *d, uint64_t now_ms, const uint8_t *version
 /* Looks for the answer behind whatever stray bytes came first. */
 static void find_reply(struct driver *d, uint64_t now_ms)
 {
-    uint8_t count = d->family->reg_count;
+    uint8_t count = read_count(d);
     bool e32 = d->family->kind == EBYTE_E32;
     unsigned want = d->step == STEP_VERSION ? 3u : (e32 ? 1u : REPLY_HEAD_LEN) + count;
     for (unsigned i = 0; i + want <= d->reply_len; i++) {
@@ -407,7 +418,7 @@ static bool aux_is_low(const struct driver *d)
  * computer in between may hold up. */
 static uint64_t give_up_ms(const struct driver *d)
 {
-    return d->silence_ms + (aux_is_low(d) ? AUX_LOW_MS_MAX : 0);
+    return d->silence_ms + (aux_is_low(d) ? STALL_MS_MAX : 0);
 }
 
 /* When the registers are to be looked at again: not while a frame is half-heard or the modem is at

@@ -406,7 +406,8 @@ static bool same_modem(const struct profile *p, const struct settings_modem *a,
 
     return strcmp(a->name, b->name) == 0 && strcmp(a->port, b->port) == 0 &&
            strcmp(a->driver, b->driver) == 0 && strcmp(a->options, b->options) == 0 &&
-           strcmp(a->lines, b->lines) == 0 && a->antenna_gain_dbi == b->antenna_gain_dbi &&
+           strcmp(a->lines, b->lines) == 0 && strcmp(a->amateur_call, b->amateur_call) == 0 &&
+           a->antenna_gain_dbi == b->antenna_gain_dbi &&
            a->cable_loss_db == b->cable_loss_db && memcmp(&la, &lb, sizeof la) == 0;
 }
 

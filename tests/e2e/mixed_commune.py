@@ -11,6 +11,7 @@ import os
 import shutil
 import socket
 import threading
+import time
 
 from rig import BOARDS, WIRED, Rig, drivers, tap_main, wait_for
 
@@ -18,6 +19,7 @@ EBYTE_FAST = {"ebyte-e22": " rate=9600", "ebyte-e220": " rate=9600", "ebyte-e32"
 RNODE_HZ = 922300000
 E220_HZ = 922125000
 MESHTASTIC_HZ = 920500000
+SETTLE_S = 60
 
 # Box by box, from the commune outward; the first three hear each other, all further families are a
 # pair of neighbours.
@@ -140,6 +142,22 @@ class Commune:
         return watches
 
 
+def uncharged(rig):
+    """What was on the air and in no ledger.  Frames that have ended are charged soon after; what a
+    Meshtastic board says on its own account, nobody can.  An Ebyte module whose wires this machine
+    moved too late sends an order as data: that is told here, and judged on virtual time."""
+    on_air = {}
+    for t in rig.transmissions():
+        on_air[t["name"]] = on_air.get(t["name"], 0) + t["airtime_us"]
+    time.sleep(SETTLE_S / ARGS.speed)
+    charged = {port(box, m["name"]): m["sent"]["airtime_us"]
+               for box in BOXES for m in rig.status(box)["modems"]}
+    short = {name: (charged[name], us) for name, us in on_air.items()
+             if us > charged[name] and not name.endswith(".meshtastic")}
+    wired = {name: short.pop(name) for name in list(short) if name.split(".")[1] in WIRED}
+    return short, wired
+
+
 def mixed(tap):
     with Rig(speed=ARGS.speed) as rig:
         commune = Commune(rig)
@@ -177,11 +195,10 @@ def mixed(tap):
         tap.ok(not echoes, "no record went back where it came from", echoes)
         passed = [len(watches["pass"].sent.get(side, ())) for side in ("wio-e5", "rnode")]
         tap.ok(min(passed) > 0, "the box on the pass spoke to both sides", passed)
-        charged = {m["name"]: m["sent"]["airtime_us"] for m in rig.status("pass")["modems"]}
-        on_air = {d: sum(t["airtime_us"] for t in rig.transmissions()
-                         if t["name"] == port("pass", d)) for d in BOXES["pass"]}
-        tap.ok(all(charged[d] >= on_air[d] > 0 for d in charged), "and each of its modems is"
-               " charged with what it sent itself", (charged, on_air))
+        short, wired = uncharged(rig)
+        tap.ok(not short, "each modem is charged with all that it had on the air", short)
+        if wired:
+            tap.note(f"orders that were sent as data: {wired}")
         sent = rig.transmissions()
         tap.note(f"{len(sent)} frames, {max(t['t_us'] for t in sent) / 6e7:.1f} minutes")
         for box in boxes:
