@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from rig import WIRED, Rig, drivers, tap_main, wait_for  # noqa: E402
+from rig import BIN, WIRED, Rig, drivers, tap_main, wait_for  # noqa: E402
 
 SPEED = 20
 ANSWERING = {"ebyte-e22", "ebyte-e220", "ebyte-e32", "meshcore-kiss", "meshtastic",
@@ -253,6 +253,8 @@ def bridged(tap):
                           and all(x["state"] == "ready" for x in m) and m, 30)
         tap.ok([m["name"] for m in modems] == ["near", "far"] and
                modems[1]["settings"]["freq_hz"] == FAR_HZ, "a box drives two modems", modems)
+        rig.start("monitor", os.path.join(BIN, "keng"), "--home", rig.homes["bridge"], "modem",
+                  "monitor", "--json")
         for figure in range(1, REPORTS + 1):
             rig.keng("village", "report", "damage", f"nha_sap={figure}")
         wait_for("the reports cross the bridge, and the commune's word comes back",
@@ -265,11 +267,14 @@ def bridged(tap):
         wait_for("all three hold the same", lambda: len({rig.status(n)["digest"] for n in held})
                  == 1, 120)
         tap.ok(True, "all three hold the same, down to the digest")
-        bridge = {m["name"]: m for m in rig.status("bridge")["modems"]}
-        tap.ok(bridge["near"]["sent"]["records"] >= REPORTS + 1 and
-               bridge["far"]["sent"]["records"] < REPORTS,
-               "what came from the village does not go back to it",
-               {name: m["sent"] for name, m in bridge.items()})
+        rig.stop("monitor")
+        with open(rig.logs["monitor"], encoding="utf-8") as f:
+            sent = [frame for line in f if (frame := json.loads(line))["direction"] == "sent"]
+        sides = {side: {tuple(ref) for frame in sent if frame["modem"] == side
+                        for ref in frame.get("refs", []) if ref[0] in (2, 101)}
+                 for side in ("near", "far")}
+        tap.ok(len(sides["near"]) > REPORTS and not sides["far"],
+               "what came from the village does not go back to it", sides)
         spent = {m["name"]: m["airtime"]["spent_ms"] for m in rig.status("bridge")["modems"]}
         tap.ok(spent["near"] > 0 and spent["far"] > 0 and spent["near"] != spent["far"],
                "each modem has a ledger of its own", spent)
