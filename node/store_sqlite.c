@@ -34,8 +34,8 @@ static const char *const MIGRATIONS[SCHEMA_VERSION] = {
     " PRIMARY KEY(boot, minute_ms)) WITHOUT ROWID;",
     "ALTER TABLE review ADD COLUMN by_seq INTEGER NOT NULL DEFAULT 0;",
     "CREATE TABLE settled(log INTEGER PRIMARY KEY, seq INTEGER NOT NULL);",
-    "CREATE TABLE owed(log INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY(log, seq))"
-    " WITHOUT ROWID;",
+    ("CREATE TABLE owed(log INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY(log, seq))"
+     " WITHOUT ROWID;"),
 };
 
 enum statement {
