@@ -14,8 +14,8 @@ struct campaign {
 };
 
 /* Runs and prints: medians and worst figures as JSON on one line (compact) or one line for each
- * figure.  0; 1 when a seed broke an invariant or died, or, with goals, missed one; 2 when the
- * campaign could not be run. */
+ * figure.  0; 1 when a seed broke an invariant or died, or, with goals, a median missed one
+ * (seeds that did are named); 2 when the campaign could not be run. */
 int campaign_run(const struct campaign *c, struct scenario *s, bool compact, bool goals);
 bool campaign_goals_met(double gateway_delivery, double all_delivery, double author_knows);
 
