@@ -17,6 +17,7 @@ enum {
     WINDOW_MIN = 8,            /* slots, on a channel with little traffic */
     BEACON_FIRST_US = 30000000,
     BEACON_S = 10800,
+    INTRODUCE_US = 300000000,
     MINUTE_US = 60000000,
     US_PER_S = 1000000,
     US_PER_MS = 1000,
@@ -163,6 +164,19 @@ static void answer_error(struct emu_meshtastic *m, uint32_t request, uint32_t er
     answer(m, PORT_ROUTING, request, &w);
 }
 
+static void answer_counters(struct emu_meshtastic *m, uint32_t request, const uint8_t *bytes,
+                            size_t len)
+{
+    uint8_t local_buf[16], buf[24];
+    struct pb_writer local = writer(local_buf, sizeof local_buf), w = writer(buf, sizeof buf);
+    struct pb_field f;
+    if (m->counts_nothing || !pb_find(bytes, len, TELEMETRY_LOCAL, &f))
+        return;
+    pb_put_varint(&local, LOCAL_SENT_COUNT, m->sent_count);
+    pb_put_bytes(&w, TELEMETRY_LOCAL, local.bytes, local.len);
+    answer(m, PORT_TELEMETRY, request, &w);
+}
+
 /* ---- settings ---------------------------------------------------------------------------- */
 
 static void write_device(const struct emu_meshtastic *m, struct pb_writer *w)
@@ -191,7 +205,7 @@ static void write_lora(const struct emu_meshtastic *m, struct pb_writer *w)
     if (fpclassify(k->offset) != FP_ZERO)
         pb_put_float(w, LORA_OFFSET, k->offset);
     write_nonzero(w, LORA_REGION, k->region);
-    pb_put_varint(w, 8, HOP_LIMIT_DEFAULT);
+    write_nonzero(w, LORA_HOP_LIMIT, k->hop_limit);
     write_nonzero(w, LORA_TX_ENABLED, k->tx_enabled);
     write_nonzero(w, LORA_TX_POWER, (uint64_t)(int64_t)k->power_dbm);
     write_nonzero(w, LORA_OVERRIDE_DUTY, k->override_duty);
@@ -285,6 +299,7 @@ static void take_lora_field(struct emu_meshtastic_kept *next, const struct pb_fi
     case LORA_CODING: next->cr = value; break;
     case LORA_OFFSET: next->offset = pb_float(f); break;
     case LORA_REGION: next->region = value; break;
+    case LORA_HOP_LIMIT: next->hop_limit = value; break;
     case LORA_TX_ENABLED: next->tx_enabled = value != 0; break;
     case LORA_TX_POWER: next->power_dbm = (int32_t)value; break;
     case LORA_OVERRIDE_DUTY: next->override_duty = value != 0; break;
@@ -301,6 +316,7 @@ static void set_lora(struct emu *emu, uint64_t now_us, struct pb_reader r)
     next.use_preset = next.tx_enabled = next.override_duty = false;
     next.preset = next.bandwidth = next.sf = next.cr = next.region = 0;
     next.power_dbm = 0;
+    next.hop_limit = 0;
     next.offset = next.freq_mhz = 0;
     while (pb_next(&r, &f))
         take_lora_field(&next, &f);
@@ -512,6 +528,7 @@ static void start_tx(struct emu *emu, uint64_t now_us)
                             &m->tx_end_us) < 0)
         return;
     m->sending = true;
+    m->sent_count++;
     count_minute(m, now_us);
     m->sent_ms[m->minute % EMU_MESHTASTIC_MINUTE_COUNT] +=
         lora_airtime_us(&m->lora, t->len) / US_PER_MS;
@@ -531,19 +548,45 @@ static void run_air(struct emu *emu, uint64_t now_us)
         start_tx(emu, now_us);
 }
 
-/* Its name and number to everybody, as long as its role lets it. */
-static void run_beacon(struct emu *emu, uint64_t now_us)
+/* Its name and number. */
+static void introduce(struct emu *emu, uint64_t now_us)
 {
     static const uint8_t user[] = "\x0a\x09!00000000\x12\x0aMeshtastic\x1a\x04node";
     struct emu_meshtastic *m = state_of(emu);
     uint8_t buf[MESHTASTIC_AIR_LEN_MAX];
+    uint32_t hops = m->kept.hop_limit > 0 ? m->kept.hop_limit & HOP_BITS : HOP_LIMIT_DEFAULT;
+    if (m->kept.region == REGION_UNSET || !m->kept.tx_enabled)
+        return;
+    struct pb_writer data = make_data(emu, buf, PORT_NODE, user, sizeof user - 1);
+    (void)send_data(emu, now_us, (uint32_t)now_us | 1, (uint8_t)hops, &data); /* or later */
+    m->introduced_at_us = now_us;
+}
+
+/* To everybody, as long as its role lets it. */
+static void run_beacon(struct emu *emu, uint64_t now_us)
+{
+    struct emu_meshtastic *m = state_of(emu);
     if (now_us < m->beacon_at_us)
         return;
     m->beacon_at_us = now_us + (uint64_t)BEACON_S * US_PER_S;
-    if (m->kept.region == REGION_UNSET || !m->kept.tx_enabled || m->kept.role == ROLE_HIDDEN)
+    if (m->kept.role != ROLE_HIDDEN)
+        introduce(emu, now_us);
+}
+
+/* To one that it has not met, whatever its role; not again and again. */
+static void meet(struct emu *emu, uint64_t now_us, uint32_t node)
+{
+    struct emu_meshtastic *m = state_of(emu);
+    if (!m->strangers)
         return;
-    struct pb_writer data = make_data(emu, buf, PORT_NODE, user, sizeof user - 1);
-    (void)send_data(emu, now_us, (uint32_t)now_us | 1, HOP_LIMIT_DEFAULT, &data); /* or later */
+    for (unsigned i = 0; i < m->met_count; i++) {
+        if (m->met[i] == node)
+            return;
+    }
+    if (m->met_count < EMU_MESHTASTIC_MET_COUNT)
+        m->met[m->met_count++] = node;
+    if (m->introduced_at_us == 0 || now_us - m->introduced_at_us > INTRODUCE_US)
+        introduce(emu, now_us);
 }
 
 /* ---- from the air --------------------------------------------------------------------------- */
@@ -601,6 +644,8 @@ static void model_on_rx(struct emu *emu, uint64_t now_us, const uint8_t *frame, 
     memcpy(body, frame + MESHTASTIC_AIR_HEADER_LEN, body_len);
     scramble(m, id, body, body_len);
     bool ours = frame[13] == channel_hash(m) && is_data(body, body_len);
+    if (ours)
+        meet(emu, now_us, from);
     repeat(emu, now_us, frame, len, ours);
     if (!ours && m->kept.repeat == REPEAT_LOCAL)
         return;
@@ -653,7 +698,9 @@ static void on_packet(struct emu *emu, uint64_t now_us, struct pb_reader r)
     if (r.malformed || payload.type != PB_BYTES || recent(m, id))
         return; /* it says nothing, to what it has seen neither */
     uint32_t result = TAKEN_LOCALLY;
-    if (to == m->node && port.value == PORT_ADMIN)
+    if (to == m->node && port.value == PORT_TELEMETRY)
+        answer_counters(m, id, payload.bytes, payload.len);
+    else if (to == m->node && port.value == PORT_ADMIN)
         on_admin(emu, now_us, id, payload.bytes, payload.len);
     else if (to != m->node)
         result = send_from_host(emu, now_us, id, hops, port.value, payload.bytes, payload.len);
@@ -808,7 +855,7 @@ static void run_host(struct emu *emu, uint64_t now_us)
 static struct emu_meshtastic_kept factory_settings(void)
 {
     return (struct emu_meshtastic_kept){ .use_preset = true, .tx_enabled = true, .key_len = 1,
-                                         .key = { 1 } };
+                                         .key = { 1 }, .hop_limit = HOP_LIMIT_DEFAULT };
 }
 
 static void model_boot(struct emu *emu, uint64_t now_us, bool factory)
@@ -817,10 +864,13 @@ static void model_boot(struct emu *emu, uint64_t now_us, bool factory)
     struct emu_meshtastic *m = state_of(emu);
     struct emu_meshtastic_kept kept = m->kept;
     uint32_t node = m->node;
+    bool strangers = m->strangers, counts_nothing = m->counts_nothing;
     bool keep = m->flashed && (!factory || emu->stubborn);
     memset(m, 0, sizeof *m);
     m->flashed = true;
     m->kept = keep ? kept : factory_settings();
+    m->strangers = strangers;
+    m->counts_nothing = counts_nothing;
     m->node = node;
     for (unsigned i = 0; node == 0 && i < 4; i++) /* the last digits of its own address */
         m->node = m->node << 8 | (emu_random_byte(emu) | 1);

@@ -4,7 +4,7 @@
  * A pure state machine over bytes and virtual time.  It behaves as the firmware does where a host
  * or another board can tell the difference.  It departs from it in this: a channel with a key is
  * enciphered by a stand-in, because only who can read it matters here; boards know each other's
- * names already, so that they do not introduce themselves one to the other; and a signature is any
+ * names already, unless a test says that they are strangers; and a signature is any
  * 64 bytes, which nobody checks.
  *
  * Source    Facts on the firmware, 2.5 to 2.8: meshtastic.org's pages and observed conversations.
@@ -22,6 +22,7 @@ enum {
     EMU_MESHTASTIC_SEEN_COUNT = 32,
     EMU_MESHTASTIC_RECENT_COUNT = 20,
     EMU_MESHTASTIC_MINUTE_COUNT = 60,
+    EMU_MESHTASTIC_MET_COUNT = 16,
 };
 
 enum emu_meshtastic_quirk {
@@ -35,7 +36,7 @@ struct emu_meshtastic_kept {
     uint32_t role, repeat;
     bool managed;
     bool use_preset, tx_enabled, override_duty;
-    uint32_t preset, bandwidth, sf, cr, region;
+    uint32_t preset, bandwidth, sf, cr, region, hop_limit;
     int32_t power_dbm;
     float offset, freq_mhz;
     uint8_t name_len, key_len;
@@ -74,7 +75,12 @@ struct emu_meshtastic {
     struct emu_meshtastic_air tx[EMU_MESHTASTIC_QUEUE_COUNT];
     bool sending;
     uint64_t tx_timer_us, tx_end_us; /* 0: none is running */
-    uint64_t beacon_at_us;
+    uint64_t beacon_at_us, introduced_at_us;
+    bool strangers;      /* a test may say so: it introduces itself to boards that it meets */
+    bool counts_nothing; /* the same: too old to tell how many packets it has sent */
+    unsigned met_count;
+    uint32_t met[EMU_MESHTASTIC_MET_COUNT];
+    uint32_t sent_count;
     uint32_t seen[EMU_MESHTASTIC_SEEN_COUNT];
     unsigned seen_count;
     uint64_t minute; /* the one that is counted */

@@ -82,7 +82,17 @@ enum {
     DATA_SIGNATURE = 10,
 };
 
-enum { PORT_TEXT = 1, PORT_NODE = 4, PORT_ROUTING = 5, PORT_ADMIN = 6, PORT_PRIVATE = 256 };
+enum {
+    PORT_TEXT = 1,
+    PORT_NODE = 4,
+    PORT_ROUTING = 5,
+    PORT_ADMIN = 6,
+    PORT_TELEMETRY = 67,
+    PORT_PRIVATE = 256,
+};
+
+enum { TELEMETRY_LOCAL = 6 };  /* the board's own counters, given to who asks with them empty */
+enum { LOCAL_SENT_COUNT = 4 }; /* packets since it started */
 
 enum { ROUTING_ERROR = 3 };
 
@@ -123,6 +133,7 @@ enum {
     LORA_CODING = 5,
     LORA_OFFSET = 6,    /* MHz, float */
     LORA_REGION = 7,
+    LORA_HOP_LIMIT = 8, /* of what it sends by itself */
     LORA_TX_ENABLED = 9,
     LORA_TX_POWER = 10, /* dBm; 0: all that the region allows */
     LORA_OVERRIDE_DUTY = 12,

@@ -25,6 +25,7 @@
  * Airtime   Every frame accepted by modem_send ends in exactly one MODEM_EV_TX_DONE
  *           or MODEM_EV_REFUSED, also when the port goes away.  TX_DONE of any
  *           result means the airtime counts as spent; REFUSED means it does not.
+ *           What the modem was found to have sent by itself is a MODEM_EV_SPENT.
  */
 #ifndef KENG_HW_MODEM_H
 #define KENG_HW_MODEM_H
@@ -116,6 +117,7 @@ enum modem_event_type {
     MODEM_EV_RX,       /* a frame was heard.  frame, len, has_signal, rssi_dbm, snr_db_x4 */
     MODEM_EV_TX_DONE,  /* the outstanding frame is over.  tx_result, airtime_us, text if failed */
     MODEM_EV_REFUSED,  /* the modem rejected the outstanding frame: it was not on air.  text */
+    MODEM_EV_SPENT,    /* it has sent something of its own.  airtime_us, at least what it took */
     MODEM_EV_MISMATCH, /* read back differs from what was written; tried again later.  text */
     MODEM_EV_SILENT,   /* no answer any more; tried again later.  text */
     MODEM_EV_FAULT,    /* the modem says or does something it should not.  text */
@@ -130,7 +132,7 @@ enum modem_tx_result {
 struct modem_event {
     enum modem_event_type type;
     enum modem_tx_result tx_result;
-    uint32_t airtime_us;     /* what to charge for the frame just done */
+    uint32_t airtime_us;     /* what to charge: for the frame just done, or what it sent itself */
     struct lora_params lora; /* what is in force, with the modem's own preamble */
     bool has_signal;         /* rssi_dbm and snr_db_x4 are known, as far as caps promise */
     int16_t rssi_dbm;

@@ -49,6 +49,8 @@ enum {
     POWER_DBM_MIN = 1,          /* 0 would mean as much as it can */
     POWER_DBM_MAX = 30,
     REGION_MAX = 255,
+    HOP_LIMIT = 1,              /* 0 would mean the usual three */
+    SPENT_COUNT_MAX = 1000,
     HZ_PER_MHZ = 1000000,
     US_PER_MS = 1000,
     US_PER_S = 1000000,
@@ -66,7 +68,8 @@ enum step {
     STEP_WRITE_LORA,
     STEP_WRITE_REBOOT,
     STEP_REBOOTING,
-    STEP_CHECK, /* before a frame, and now and then */
+    STEP_CHECK, /* this and the next before a frame, and now and then */
+    STEP_COUNT, /* how many packets did it send?  Also before it is ready */
 };
 
 enum tx_state {
@@ -90,7 +93,7 @@ struct seen {
 };
 
 struct lora_seen {
-    uint64_t use_preset, bandwidth, sf, cr, region, tx_enabled, power, override_duty;
+    uint64_t use_preset, bandwidth, sf, cr, region, hop_limit, tx_enabled, power, override_duty;
     float offset, freq;
 };
 
@@ -110,6 +113,10 @@ struct driver {
     uint32_t id_count;
     bool written;        /* since the last rest, over its restart: what differs was not taken */
     bool signs;
+    bool counts;         /* it has said how many packets it sent */
+    bool counts_not;     /* it was asked and did not say */
+    uint32_t sent_count; /* as it said last */
+    uint32_t own_count;  /* of these that may be ours, since then */
     uint16_t stray_count;
     struct seen seen;
 
@@ -182,16 +189,17 @@ static bool put_packet(struct driver *d, uint32_t to, uint32_t id, const struct 
     return put_message(d, &w);
 }
 
-static void put_admin(struct driver *d, uint64_t now_ms, const struct pb_writer *admin)
+/* A question or an order for the board itself. */
+static void put_to_board(struct driver *d, uint64_t now_ms, const struct pb_writer *inner)
 {
     uint8_t buf[MESSAGE_LEN_MAX];
     struct pb_writer data = writer(buf, sizeof buf);
-    assert(!admin->overflow);
-    pb_put_varint(&data, DATA_PORT, PORT_ADMIN);
-    pb_put_bytes(&data, DATA_PAYLOAD, admin->bytes, admin->len);
+    assert(!inner->overflow);
+    pb_put_varint(&data, DATA_PORT, d->step == STEP_COUNT ? PORT_TELEMETRY : PORT_ADMIN);
+    pb_put_bytes(&data, DATA_PAYLOAD, inner->bytes, inner->len);
     pb_put_varint(&data, DATA_WANT_RESPONSE, 1);
     if (d->try_count == 1)
-        d->step_id = next_id(d, now_ms, admin->bytes, admin->len);
+        d->step_id = next_id(d, now_ms, inner->bytes, inner->len);
     /* No room: its timeout will tell. */
     (void)put_packet(d, d->seen.node, d->step_id + d->try_count - 1, &data);
 }
@@ -261,12 +269,13 @@ static void put_lora(const struct driver *d, struct pb_writer *w)
     put_others(w, &d->seen.lora,
                1u << LORA_USE_PRESET | 1u << LORA_BANDWIDTH | 1u << LORA_SPREAD |
                    1u << LORA_CODING | 1u << LORA_OFFSET | 1u << LORA_REGION |
-                   1u << LORA_TX_ENABLED | 1u << LORA_TX_POWER | 1u << LORA_OVERRIDE_DUTY |
-                   1u << LORA_FREQUENCY);
+                   1u << LORA_HOP_LIMIT | 1u << LORA_TX_ENABLED | 1u << LORA_TX_POWER |
+                   1u << LORA_OVERRIDE_DUTY | 1u << LORA_FREQUENCY);
     pb_put_varint(w, LORA_BANDWIDTH, bandwidth_khz(d->lora.bw_hz));
     pb_put_varint(w, LORA_SPREAD, d->lora.sf);
     pb_put_varint(w, LORA_CODING, d->lora.cr);
     pb_put_varint(w, LORA_REGION, d->region);
+    pb_put_varint(w, LORA_HOP_LIMIT, HOP_LIMIT);
     pb_put_varint(w, LORA_TX_ENABLED, 1);
     pb_put_varint(w, LORA_TX_POWER, (uint64_t)d->settings.power_dbm);
     pb_put_float(w, LORA_FREQUENCY, freq_mhz(d->settings.lora.freq_hz));
@@ -299,19 +308,26 @@ static void put_step(struct driver *d, uint64_t now_ms)
         pb_put_bytes(&w, ADMIN_SET_CHANNEL, part.bytes, part.len);
     } else if (d->step == STEP_WRITE_REBOOT) {
         pb_put_varint(&w, ADMIN_REBOOT_S, REBOOT_S);
+    } else if (d->step == STEP_COUNT) {
+        pb_put_bytes(&w, TELEMETRY_LOCAL, NULL, 0);
     } else {
         assert(d->step == STEP_CHECK);
         pb_put_varint(&w, ADMIN_GET_CONFIG, ADMIN_GET_LORA);
     }
     assert(!part.overflow && !config.overflow);
-    put_admin(d, now_ms, &w);
+    put_to_board(d, now_ms, &w);
+}
+
+static uint32_t step_timeout_ms(enum step step)
+{
+    return step >= STEP_CHECK ? REPLY_TIMEOUT_MS : WRITE_TIMEOUT_MS;
 }
 
 static void begin_step(struct driver *d, uint64_t now_ms, enum step step)
 {
     d->step = step;
     d->try_count = 1;
-    d->step_deadline_ms = now_ms + (step == STEP_CHECK ? REPLY_TIMEOUT_MS : WRITE_TIMEOUT_MS);
+    d->step_deadline_ms = now_ms + step_timeout_ms(step);
     put_step(d, now_ms);
 }
 
@@ -363,6 +379,7 @@ static void end_tx(struct driver *d, enum modem_tx_result result, const char *wh
     modem_kit_say(ev, "%s", why);
     d->kit.stats.tx_sent += result == MODEM_TX_SENT;
     d->kit.stats.tx_unknown += result == MODEM_TX_UNKNOWN;
+    d->own_count++;
     d->tx_state = TX_NONE;
 }
 
@@ -439,6 +456,7 @@ static void restarted(struct driver *d, uint64_t now_ms, const char *what, uint3
 {
     d->kit.stats.restarts_seen++;
     give_up_tx(d, "the modem restarted; the frame may be lost");
+    d->own_count = 0; /* its own count begins anew */
     modem_kit_say(modem_kit_push(&d->kit, MODEM_EV_FAULT), "%s; configuring it again", what);
     begin_configuring(d, now_ms, patience_ms);
 }
@@ -459,6 +477,7 @@ static bool read_lora(const struct raw *raw, struct lora_seen *out)
         case LORA_CODING: out->cr = f.value; break;
         case LORA_OFFSET: out->offset = pb_float(&f); break;
         case LORA_REGION: out->region = f.value; break;
+        case LORA_HOP_LIMIT: out->hop_limit = f.value; break;
         case LORA_TX_ENABLED: out->tx_enabled = f.value; break;
         case LORA_TX_POWER: out->power = f.value; break;
         case LORA_OVERRIDE_DUTY: out->override_duty = f.value; break;
@@ -476,7 +495,8 @@ static bool lora_right(const struct driver *d, const struct raw *raw)
     /* Compared as bits: a number that is none must not pass, nor another that rounds alike. */
     return raw->known && read_lora(raw, &s) && s.use_preset == 0 &&
            s.bandwidth == bandwidth_khz(d->lora.bw_hz) && s.sf == d->lora.sf &&
-           s.cr == d->lora.cr && s.region == d->region && s.tx_enabled == 1 &&
+           s.cr == d->lora.cr && s.region == d->region && s.hop_limit == HOP_LIMIT &&
+           s.tx_enabled == 1 &&
            s.power == (uint64_t)d->settings.power_dbm && s.override_duty == 0 &&
            memcmp(&s.offset, &none, sizeof none) == 0 && memcmp(&s.freq, &freq, sizeof freq) == 0;
 }
@@ -505,14 +525,12 @@ static void tell_difference(struct driver *d, uint64_t now_ms)
              bandwidth_khz(d->lora.bw_hz), d->lora.sf, d->settings.power_dbm);
 }
 
-static void ready(struct driver *d, uint64_t now_ms)
+static void ready(struct driver *d)
 {
     d->mode = MODE_READY;
-    d->step = STEP_IDLE;
     d->written = false;
     d->silent_rest_ms = SILENT_REST_MS_MIN;
     d->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
-    d->check_at_ms = now_ms + d->settings.ping_idle_ms;
     d->kit.stats.configured++;
     modem_kit_push(&d->kit, MODEM_EV_READY)->lora = d->lora;
 }
@@ -526,7 +544,7 @@ static void judge(struct driver *d, uint64_t now_ms)
         mismatch(d, now_ms, "the board's firmware is %u.%u; 2.5 or later is needed",
                  (unsigned)(s->version >> 8), (unsigned)(s->version & 0xff));
     } else if (lora_right(d, &s->lora) && device_right(&s->device) && s->channel_right) {
-        ready(d, now_ms);
+        begin_step(d, now_ms, STEP_COUNT);
     } else if (s->managed) {
         mismatch(d, now_ms, "the board is in managed mode: it takes no settings on its own port");
     } else if (d->written) {
@@ -737,6 +755,17 @@ static void on_private(struct driver *d, const struct packet *p)
     d->kit.stats.rx_bytes += ev->len;
 }
 
+/* It is set as it should be, and what it has sent is charged. */
+static void checked(struct driver *d, uint64_t now_ms)
+{
+    d->step = STEP_IDLE;
+    d->check_at_ms = now_ms + d->settings.ping_idle_ms;
+    if (d->mode == MODE_CONFIGURING)
+        ready(d);
+    if (d->tx_state == TX_CHECKING)
+        put_tx(d, now_ms);
+}
+
 /* The answer to STEP_CHECK. */
 static void on_admin(struct driver *d, uint64_t now_ms, const struct packet *p)
 {
@@ -753,10 +782,34 @@ static void on_admin(struct driver *d, uint64_t now_ms, const struct packet *p)
         restarted(d, now_ms, "the modem lost its settings (restarted?)", 0);
         return;
     }
-    d->step = STEP_IDLE;
-    d->check_at_ms = now_ms + d->settings.ping_idle_ms;
-    if (d->tx_state == TX_CHECKING)
-        put_tx(d, now_ms);
+    if (d->counts_not)
+        checked(d, now_ms);
+    else
+        begin_step(d, now_ms, STEP_COUNT);
+}
+
+/* The answer to STEP_COUNT.  What is not ours it sent by itself, each as long as can be. */
+static void on_telemetry(struct driver *d, uint64_t now_ms, const struct packet *p)
+{
+    struct pb_field local, f;
+    if (p->from != d->seen.node || d->step != STEP_COUNT || !is_step_id(d, p->request) ||
+        !pb_find(p->payload, p->payload_len, TELEMETRY_LOCAL, &local) || local.type != PB_BYTES) {
+        d->kit.stats.unexpected++; /* it tells its battery now and then */
+        return;
+    }
+    uint32_t count = pb_find(local.bytes, local.len, LOCAL_SENT_COUNT, &f) ? (uint32_t)f.value : 0;
+    uint32_t sent = count < d->sent_count ? count : count - d->sent_count; /* it has restarted */
+    if (d->counts && sent > d->own_count) {
+        uint32_t extra = sent - d->own_count;
+        extra = extra < SPENT_COUNT_MAX ? extra : SPENT_COUNT_MAX;
+        uint64_t us = (uint64_t)extra * lora_airtime_us(&d->lora, MESHTASTIC_AIR_LEN_MAX);
+        modem_kit_push(&d->kit, MODEM_EV_SPENT)->airtime_us =
+            us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
+    }
+    d->counts = true;
+    d->sent_count = count;
+    d->own_count = 0;
+    checked(d, now_ms);
 }
 
 static void on_routing(struct driver *d, uint64_t now_ms, const struct packet *p)
@@ -779,6 +832,8 @@ static void on_packet(struct driver *d, uint64_t now_ms, const struct pb_field *
         on_private(d, &p);
     else if (p.port == PORT_ADMIN)
         on_admin(d, now_ms, &p);
+    else if (p.port == PORT_TELEMETRY)
+        on_telemetry(d, now_ms, &p);
     else if (p.port == PORT_ROUTING)
         on_routing(d, now_ms, &p);
     else
@@ -933,6 +988,7 @@ static void driver_on_open(void *state, uint64_t now_ms)
     meshtastic_decoder_init(&d->decoder);
     d->silent_rest_ms = SILENT_REST_MS_MIN;
     d->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
+    d->counts_not = false;
     begin_configuring(d, now_ms, 0);
 }
 
@@ -979,10 +1035,12 @@ static void on_step_timeout(struct driver *d, uint64_t now_ms)
     } else if (d->try_count < TRY_COUNT_MAX) {
         d->try_count++;
         d->kit.stats.replies_lost++;
-        d->step_deadline_ms = now_ms + (d->step == STEP_CHECK ? REPLY_TIMEOUT_MS
-                                                              : WRITE_TIMEOUT_MS);
+        d->step_deadline_ms = now_ms + step_timeout_ms(d->step);
         put_wake(d, MESHTASTIC_LEN_MAX);
         put_step(d, now_ms);
+    } else if (d->step == STEP_COUNT) {
+        d->counts_not = !d->counts; /* it never did: older firmware can't */
+        checked(d, now_ms);
     } else if (d->step == STEP_CHECK) {
         restarted(d, now_ms, "the modem does not answer (restarted?)", 0);
     } else {

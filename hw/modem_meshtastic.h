@@ -14,6 +14,8 @@
  * - Its float holds a frequency to some 60 Hz; what it will really be is what modem_air says.
  * - It says when its queue has taken a frame and, asked, when the queue is empty: then the frame is
  *   on the air.  The end is reckoned from there.
+ * - It introduces itself to boards that it meets for the first time, and nothing can forbid it.  It
+ *   is asked how many packets it sent; those which are not ours are a MODEM_EV_SPENT.
  * - Each frame costs 16 bytes of header and 7 or 8 around it, which are charged.  Firmware 2.8
  *   signs by itself what leaves room for 66 bytes more: these are charged too.
  * - It keeps a share of time of its own (10 % where Thailand's region is set) and says so when it

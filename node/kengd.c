@@ -169,6 +169,9 @@ static void on_modem_event(struct daemon *d, size_t side, uint64_t at_ms,
     case MODEM_EV_REFUSED:
         tx_done(d, side, at_ms, MESH_TX_REFUSED);
         break;
+    case MODEM_EV_SPENT:
+        node_spend(&d->node, side, at_ms, ev->airtime_us);
+        break;
     case MODEM_EV_MISMATCH:
     case MODEM_EV_SILENT:
     case MODEM_EV_FAULT:

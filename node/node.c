@@ -791,6 +791,20 @@ static int take_over_airtime(struct node *n, uint64_t now_ms)
     return err;
 }
 
+void node_spend(struct node *n, size_t side, uint64_t now_ms, uint32_t airtime_us)
+{
+    struct node_side *s = &n->sides[side];
+    mesh_restore_airtime(s->mesh, now_ms, 0, airtime_us);
+    int err = store_begin(n->store);
+    if (err == STORE_OK)
+        err = store_put_airtime(n->store, s->ledger, now_ms / 60000 * 60000,
+                                mesh_minute_airtime_us(s->mesh));
+    if (err == STORE_OK)
+        err = store_commit(n->store);
+    if (err != STORE_OK)
+        store_rollback(n->store); /* the next frame's charge has it too */
+}
+
 static int read_boot_id(struct node *n)
 {
     int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);

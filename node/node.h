@@ -94,6 +94,9 @@ int node_open(struct node *n, const char *home, unsigned speed, uint64_t now_ms,
               char text[static NODE_TEXT_LEN]);
 void node_close(struct node *n);
 
+/* A modem has sent by itself for so long: it counts as its node's airtime, durably. */
+void node_spend(struct node *n, size_t side, uint64_t now_ms, uint32_t airtime_us);
+
 /* Drains the core: everything durable, every answer given.  Call after each thing fed to it. */
 void node_drain(struct node *n, uint64_t now_ms);
 

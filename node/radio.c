@@ -248,6 +248,7 @@ bool radio_poll_event(struct radio *r, uint64_t now_ms, struct modem_event *even
     case MODEM_EV_RX:
     case MODEM_EV_TX_DONE:
     case MODEM_EV_REFUSED:
+    case MODEM_EV_SPENT:
     case MODEM_EV_FAULT:
         break;
     }

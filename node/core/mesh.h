@@ -204,7 +204,8 @@ int mesh_restore_record(struct mesh *m, const struct record_view *view);
 int mesh_restore_settled(struct mesh *m, uint16_t author, uint8_t lane, uint32_t seq);
 /* The highest number made durable by MESH_EV_RESERVE; after the records. */
 int mesh_restore_reserved(struct mesh *m, uint16_t author, uint8_t lane, uint32_t seq);
-/* airtime_us were spent age_ms ago (0 if unknown: counts as just now). */
+/* airtime_us were spent age_ms ago (0 if unknown: counts as just now).  Later, too, for what a
+ * modem has sent by itself. */
 void mesh_restore_airtime(struct mesh *m, uint64_t now_ms, uint64_t age_ms, uint32_t airtime_us);
 /* What is booked in the running minute: to be made durable after mesh_restore_airtime(). */
 uint32_t mesh_minute_airtime_us(const struct mesh *m);

@@ -68,10 +68,10 @@ static void on_event(struct rig_side *s, const struct modem_event *ev)
         RIG_CHECK(s->outstanding);
         s->outstanding = false;
     }
-    if (ev->type == MODEM_EV_TX_DONE) {
+    if (ev->type == MODEM_EV_TX_DONE)
         s->result_count[ev->tx_result]++;
+    if (ev->type == MODEM_EV_TX_DONE || ev->type == MODEM_EV_SPENT)
         s->charged_us += ev->airtime_us;
-    }
     if (ev->type == MODEM_EV_RX) {
         RIG_CHECK(ev->len > 0 && ev->len <= s->modem.driver->caps.mtu_len);
         s->last_rx = *ev;

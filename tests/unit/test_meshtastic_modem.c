@@ -218,6 +218,49 @@ static void test_meshtastic_board_is_silent_by_itself_for_a_day(void **state)
     assert_true(frames_on_air() >= 7);
 }
 
+/* Boards introduce themselves to those that they have not met, and nothing forbids it: what they
+ * send of their own is charged, at the latest before the next frame goes out. */
+static void test_meshtastic_charges_what_the_board_sends_by_itself(void **state)
+{
+    struct rig_side *a = &rig.sides[0], *b = &rig.sides[1];
+    struct air_counts counts;
+    uint8_t frame[] = { 1, 0 };
+    (void)state;
+    make_ready(0);
+    board(a)->strangers = board(b)->strangers = true;
+    for (unsigned n = 0; n < 20; n++) {
+        struct rig_side *s = &rig.sides[n % 2];
+        frame[1] = (uint8_t)n;
+        assert_true(rig_settle(s, rig.now_us + 5 * RIG_S));
+        assert_int_equal(rig_send(s, frame, sizeof frame), MODEM_OK);
+        rig_run_until(&rig, rig.now_us + 20 * RIG_S);
+    }
+    rig_run_until(&rig, rig.now_us + 120u * (uint64_t)RIG_S); /* an idle one is asked, too */
+    assert_true(frames_on_air() >= 22);
+    for (unsigned i = 0; i < RIG_SIDE_COUNT; i++) {
+        air_radio_counts(rig.air, i, &counts);
+        assert_true(rig.sides[i].event_count[MODEM_EV_SPENT] > 0);
+        assert_true(rig.sides[i].charged_us >= counts.tx_airtime_us);
+        assert_in_range(counts.tx_frames, 11, 12);
+    }
+}
+
+static void test_meshtastic_board_that_counts_nothing_still_sends(void **state)
+{
+    struct rig_side *s = &rig.sides[0];
+    const uint8_t frame[] = { 1 };
+    (void)state;
+    rig_build(&rig, &emu_meshtastic_model, 0, 1);
+    board(s)->counts_nothing = true;
+    rig_open(s);
+    assert_true(rig_settle(s, BOOT_US)); /* asked in vain, once */
+    uint64_t before_us = rig.now_us;
+    assert_int_equal(rig_send(s, frame, sizeof frame), MODEM_OK);
+    assert_true(rig_settle(s, rig.now_us + 5 * RIG_S));
+    assert_true(rig.now_us - before_us < RIG_S);
+    assert_int_equal(s->event_count[MODEM_EV_SPENT], 0);
+}
+
 /* ---- what it says no to ---------------------------------------------------------------------- */
 
 static void test_meshtastic_board_keeps_its_own_share_of_time(void **state)
@@ -289,6 +332,8 @@ int main(void)
         cmocka_unit_test(test_meshtastic_charges_the_signature_of_newer_firmware),
         cmocka_unit_test(test_meshtastic_board_repeats_neither_strangers_nor_ours),
         cmocka_unit_test(test_meshtastic_board_is_silent_by_itself_for_a_day),
+        cmocka_unit_test(test_meshtastic_charges_what_the_board_sends_by_itself),
+        cmocka_unit_test(test_meshtastic_board_that_counts_nothing_still_sends),
         cmocka_unit_test(test_meshtastic_board_keeps_its_own_share_of_time),
         cmocka_unit_test(test_meshtastic_tells_why_a_frame_was_refused),
         cmocka_unit_test(test_meshtastic_managed_board_is_told_apart),

@@ -8,7 +8,7 @@
  *     < BYTES              the modem says these
  *     send BYTES           the node hands over a frame
  *     = ready | rx BYTES | rx BYTES rssi N snr_x4 N | sent | failed | unknown | refused
- *       | mismatch | silent | fault
+ *       | spent | mismatch | silent | fault
  *                          the next event; nothing else may come before
  */
 #include <setjmp.h>
@@ -120,6 +120,7 @@ static const char *event_name(const struct modem_event *ev)
     case MODEM_EV_RX: return "rx";
     case MODEM_EV_TX_DONE: return results[ev->tx_result];
     case MODEM_EV_REFUSED: return "refused";
+    case MODEM_EV_SPENT: return "spent";
     case MODEM_EV_MISMATCH: return "mismatch";
     case MODEM_EV_SILENT: return "silent";
     case MODEM_EV_FAULT: return "fault";

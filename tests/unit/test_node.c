@@ -391,6 +391,21 @@ static void test_node_airtime_of_another_boot_counts_as_just_spent(void **state)
     assert_int_equal(stats.window_airtime_ms, 0);
 }
 
+static void test_node_airtime_that_a_modem_spent_by_itself_counts_and_lasts(void **state)
+{
+    struct bench *b = *state;
+    struct mesh_stats before, after;
+    mesh_stats(b->village.node.mesh, &before);
+    node_spend(&b->village.node, 0, b->now_ms, 400000);
+    node_spend(&b->village.node, 0, b->now_ms, 600000);
+    mesh_stats(b->village.node.mesh, &after);
+    assert_int_equal(after.window_airtime_ms, before.window_airtime_ms + 1000);
+    stop(&b->village);
+    start(b, &b->village);
+    mesh_stats(b->village.node.mesh, &after);
+    assert_int_equal(after.window_airtime_ms, before.window_airtime_ms + 1000);
+}
+
 /* ---- numbers ---- */
 
 static void test_node_store_behind_its_numbers_writes_nothing_new(void **state)
@@ -738,6 +753,7 @@ int main(void)
         NODE_TEST(test_node_receipt_survives_full_places_and_restarts),
         NODE_TEST(test_node_receipt_waits_for_the_disk),
         NODE_TEST(test_node_airtime_of_another_boot_counts_as_just_spent),
+        NODE_TEST(test_node_airtime_that_a_modem_spent_by_itself_counts_and_lasts),
         NODE_TEST(test_node_store_behind_its_numbers_writes_nothing_new),
         NODE_TEST(test_node_killed_at_any_file_length_uses_no_number_twice),
         NODE_TEST(test_node_full_store_survives_restarts),
