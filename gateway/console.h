@@ -11,6 +11,7 @@
 #define KENG_GATEWAY_CONSOLE_H
 
 #include "gateway/http.h"
+#include "gateway/keys.h"
 #include "gateway/lang.h"
 #include "gateway/ledger.h"
 #include "gateway/people.h"
@@ -66,7 +67,8 @@ struct console {
     const struct villages *villages;   /* NULL: the same; of own_commune, or the only commune */
     const struct templates *templates; /* NULL: none */
     const struct map *map;             /* NULL: no files */
-    int64_t own_commune;               /* 0: no node here, nothing can be reviewed */
+    int64_t own_commune;               /* whom one speaks to; 0: nobody, nothing can be reviewed */
+    const struct keys *keys;           /* above communes: whom one could; NULL: there is a node */
     const struct console_node *node;
     struct console_sync *sync;
     const char *const *host_names;

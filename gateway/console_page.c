@@ -72,6 +72,9 @@ void page_put_token(const struct console_view *view, struct strbuf *out)
     strbuf_put_html(out, view->request->path);
     console_put_query(view, view->language, true, out);
     strbuf_put(out, "\">");
+    if (view->console->keys && view->console->own_commune)
+        strbuf_putf(out, "<input type=\"hidden\" name=\"commune\" value=\"%" PRId64 "\">",
+                    view->console->own_commune);
 }
 
 const char *page_own_name(const struct console *c)

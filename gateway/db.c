@@ -1047,6 +1047,45 @@ int db_outgoing_list(struct db *db, db_outgoing_fn fn, void *ctx)
     return result;
 }
 
+static int copy_unrefused(void *ctx, const struct db_outgoing *outgoing)
+{
+    struct db_outgoing_copy *copy = ctx;
+    if (*outgoing->error)
+        return 0;
+    copy->outgoing = *outgoing;
+    snprintf(copy->text, sizeof copy->text, "%s", outgoing->text);
+    if (outgoing->body_len > 0 && outgoing->body_len <= sizeof copy->body)
+        memcpy(copy->body, outgoing->body, outgoing->body_len);
+    else
+        copy->outgoing.body_len = 0;
+    return 1;
+}
+
+/* An older program left only state and text of a review. */
+static void encode_old_review(struct db_outgoing_copy *copy)
+{
+    struct review review = { .state = (enum review_state)copy->outgoing.state, .ref_count = 1,
+                             .refs = { copy->outgoing.ref } };
+    review.text_len = strlen(copy->text);
+    memcpy(review.text, copy->text, review.text_len + 1);
+    int len = review_encode(&review, copy->body, sizeof copy->body);
+    copy->outgoing.body_len = len > 0 ? (size_t)len : 0;
+}
+
+int db_outgoing_next(struct db *db, struct db_outgoing_copy *copy_out)
+{
+    copy_out->outgoing = (struct db_outgoing){ .id = 0 };
+    int result = db_outgoing_list(db, copy_unrefused, copy_out);
+    if (result < 0 || copy_out->outgoing.id == 0)
+        return result < 0 ? result : 0;
+    if (copy_out->outgoing.body_len == 0)
+        encode_old_review(copy_out);
+    copy_out->outgoing.text = copy_out->text;
+    copy_out->outgoing.body = copy_out->body;
+    copy_out->outgoing.error = "";
+    return 0;
+}
+
 int db_outgoing_error(struct db *db, int64_t id, const char *error)
 {
     struct db_query q = query_start(db, DB_OP_OUTGOING_ERROR);

@@ -307,38 +307,6 @@ static int on_answer(struct follow *f, const json_t *answer, int64_t now_ms)
 
 /* ---- reviews and directives ---- */
 
-struct next_outgoing {
-    struct db_outgoing outgoing;
-    char text[DB_TEXT_LEN_MAX];
-    uint8_t body[RECORD_BODY_LEN_MAX];
-    bool found;
-};
-
-static int first_unfailed(void *ctx, const struct db_outgoing *outgoing)
-{
-    struct next_outgoing *next = ctx;
-    if (*outgoing->error)
-        return 0;
-    next->outgoing = *outgoing;
-    snprintf(next->text, sizeof next->text, "%s", outgoing->text);
-    if (outgoing->body_len > 0 && outgoing->body_len <= sizeof next->body)
-        memcpy(next->body, outgoing->body, outgoing->body_len);
-    next->found = true;
-    return 1;
-}
-
-/* An older program left only state and text of a review. */
-static int encode_old_review(struct next_outgoing *next)
-{
-    struct review review = { .state = (enum review_state)next->outgoing.state, .ref_count = 1,
-                             .refs = { next->outgoing.ref } };
-    review.text_len = strlen(next->text);
-    memcpy(review.text, next->text, review.text_len + 1);
-    int len = review_encode(&review, next->body, sizeof next->body);
-    next->outgoing.body_len = len > 0 ? (size_t)len : 0;
-    return len;
-}
-
 /* A number that tells this database from one that was deleted and made again. */
 static int instance_number(struct db *db, int64_t *instance_out)
 {
@@ -353,29 +321,28 @@ static int instance_number(struct db *db, int64_t *instance_out)
 
 static int submit_outgoing(struct follow *f, int64_t now_ms)
 {
-    struct next_outgoing next = { .found = false };
+    struct db_outgoing_copy next;
+    const struct db_outgoing *o = &next.outgoing;
     int64_t instance;
-    int result = db_outgoing_list(f->ledger->db, first_unfailed, &next);
-    if (result >= 0 && next.found)
+    int result = db_outgoing_next(f->ledger->db, &next);
+    if (result >= 0 && o->id != 0)
         result = instance_number(f->ledger->db, &instance);
-    if (result < 0 || !next.found)
+    if (result < 0 || o->id == 0)
         return result < 0 ? result : 0;
     choose_reviewer(f);
-    f->outgoing_id = next.outgoing.id;
+    f->outgoing_id = o->id;
     if (f->reviewer == AUTHOR_NONE)
-        return db_outgoing_error(f->ledger->db, next.outgoing.id, "neither an operator nor a "
-                                 "gateway is enrolled on this node");
-    int len = next.outgoing.body_len > 0 ? (int)next.outgoing.body_len : encode_old_review(&next);
-    if (len < 0)
-        return db_outgoing_error(f->ledger->db, next.outgoing.id, report_strerror(len));
+        return db_outgoing_error(f->ledger->db, o->id, "neither an operator nor a gateway is "
+                                 "enrolled on this node");
+    if (o->body_len == 0)
+        return db_outgoing_error(f->ledger->db, o->id, report_strerror(REPORT_ETOOBIG));
     char hex[2 * RECORD_BODY_LEN_MAX + 1], once[40];
-    sodium_bin2hex(hex, sizeof hex, next.body, (size_t)len);
-    snprintf(once, sizeof once, "%016llx-%lld", (unsigned long long)instance,
-             (long long)next.outgoing.id);
+    sodium_bin2hex(hex, sizeof hex, next.body, o->body_len);
+    snprintf(once, sizeof once, "%016llx-%lld", (unsigned long long)instance, (long long)o->id);
     (void)ask(f, FOLLOW_SUBMIT, json_pack("{s:s,s:s,s:s,s:s,s:i,s:s}", "do", "submit", "kind",
-                                          record_kind_name(next.outgoing.kind), "priority",
-                                          record_priority_name(next.outgoing.priority), "body",
-                                          hex, "author", (int)f->reviewer, "once", once), now_ms);
+                                          record_kind_name(o->kind), "priority",
+                                          record_priority_name(o->priority), "body", hex, "author",
+                                          (int)f->reviewer, "once", once), now_ms);
     return 0;
 }
 

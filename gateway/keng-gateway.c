@@ -271,6 +271,7 @@ struct gateway {
     CURLM *multi;
     int signal_fd;
     bool has_node, has_outbox;
+    bool queue_waits; /* without a node: what the console queued is to be written here */
     int64_t own_commune; /* by --home */
     int64_t told_arrival; /* open pages know of everything up to here */
     struct home_identity identities[HOME_IDENTITY_COUNT_MAX];
@@ -279,6 +280,25 @@ struct gateway {
     bool stopping;
 };
 
+/* Above communes: the one that the page names, else the only one; 0: none that has a key for us. */
+static int64_t chosen_commune(const struct gateway *g, const struct http_request *request)
+{
+    const char *named = http_form(request, "commune");
+    int64_t id = console_number(named ? named : http_query(request, "commune"), INT32_MAX, 0);
+    int64_t only = 0;
+    size_t count = 0;
+    for (size_t i = 0; i < g->ledger.commune_count; i++) {
+        const struct ledger_commune *c = &g->ledger.communes[i];
+        if (!keys_find(&g->receiver.keys, c))
+            continue;
+        if (c->info.id == id)
+            return id;
+        only = c->info.id;
+        count++;
+    }
+    return count == 1 && id == 0 ? only : 0;
+}
+
 static void handle_request(void *ctx, const struct http_request *request,
                            struct http_answer *answer)
 {
@@ -286,7 +306,8 @@ static void handle_request(void *ctx, const struct http_request *request,
     if (receiver_handle(&g->receiver, request, wall_ms(), answer))
         return;
     /* A receiver may have learned of more communes since; the page's own one stays. */
-    g->console.own_commune = g->has_node ? g->follow.commune : 0;
+    g->console.own_commune = g->has_node ? g->follow.commune : chosen_commune(g, request);
+    g->console.villages = g->has_node || g->ledger.commune_count == 1 ? g->villages : NULL;
     console_handle(&g->console, request, now_ms(), answer);
 }
 
@@ -301,6 +322,8 @@ static void on_outgoing_added(void *ctx)
     struct gateway *g = ctx;
     if (g->has_node)
         follow_kick(&g->follow);
+    else
+        g->queue_waits = true;
 }
 
 static void on_send_now(void *ctx)
@@ -473,6 +496,7 @@ static void set_up_console(struct gateway *g)
         .villages = g->villages,
         .templates = &g->templates,
         .map = &g->map,
+        .keys = g->has_node ? NULL : &g->receiver.keys,
         .node = g->has_node ? &g->follow.node : &g->no_node,
         .sync = g->has_outbox ? &g->outbox.sync : &g->no_sync,
         .host_names = g->options.hosts,
@@ -566,6 +590,9 @@ static void run_loop(struct gateway *g)
         http_server_run(g->server, now_ms());
         if (g->has_node)
             result = follow_run(&g->follow, now_ms());
+        else if (g->queue_waits)
+            result = keys_write_queue(&g->receiver.keys, &g->ledger, wall_ms());
+        g->queue_waits = !g->has_node && result < 0;
         int pushed = run_curl(g);
         if (pushed >= 0 && g->has_outbox)
             pushed = outbox_run(&g->outbox, now_ms(), wall_ms());
@@ -643,6 +670,7 @@ static int start_all(struct gateway *g, char err[static BUNDLE_ERR_LEN])
     }
     if (g->options.push && start_outbox(g, err) != 0)
         return -1;
+    g->queue_waits = !g->has_node; /* what a killed program left */
     set_up_console(g);
     if (start_server(g, err) != 0)
         return -1;
@@ -804,6 +832,7 @@ static const struct ledger_commune *find_commune(const struct ledger *l, const c
 static int direct(const struct options *options, const char *text)
 {
     static struct gateway g;
+    uint8_t body[RECORD_BODY_LEN_MAX];
     char err[BUNDLE_ERR_LEN] = "", *end = NULL;
     struct directive directive = { .text_len = strlen(text) };
     struct record_ref ref;
@@ -818,13 +847,18 @@ static int direct(const struct options *options, const char *text)
         return fail_usage("the text must have 1 to %d bytes", REPORT_TEXT_LEN_MAX);
     directive.village = (uint32_t)village;
     memcpy(directive.text, text, directive.text_len + 1);
+    int len = directive_encode(&directive, body, sizeof body);
+    if (len < 0)
+        return fail(report_strerror(len));
     bool good = open_ledger(&g, err) == 0;
     const struct ledger_commune *c = good ? find_commune(&g.ledger, options->code) : NULL;
     if (good && !c)
         snprintf(err, sizeof err, lang_said("no commune with code %.20s is known here"),
                  options->code);
-    good = c && keys_direct(&g.receiver.keys, &g.ledger, c->info.id, &directive, wall_ms(), &ref,
-                            err) == 0;
+    struct db_outgoing outgoing = { .commune = c ? c->info.id : 0, .kind = RECORD_DIRECTIVE,
+                                    .priority = record_kind_priority(RECORD_DIRECTIVE),
+                                    .body = body, .body_len = (size_t)len };
+    good = c && keys_write(&g.receiver.keys, &g.ledger, &outgoing, wall_ms(), &ref, err) == 0;
     if (good)
         printf(lang_said("%u-%u: goes down to %s when its gateway asks next\n"),
                (unsigned)ref.author, (unsigned)ref.seq, units_name(c));

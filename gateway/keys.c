@@ -12,7 +12,11 @@
 #include "node/numbers.h"
 #include "proto/sign.h"
 
-enum { PATH_LEN_MAX = 4096 };
+enum {
+    PATH_LEN_MAX = 4096,
+    KEYS_EREFUSED = -200, /* it cannot be written, whenever it is tried */
+    KEYS_ENOTED = -201,   /* written, but its number is not noted in the home */
+};
 
 void keys_free(struct keys *k)
 {
@@ -143,12 +147,12 @@ const struct keys_entry *keys_find(const struct keys *k, const struct ledger_com
     return found;
 }
 
-/* ---- directives ---- */
+/* ---- directives and answers ---- */
 
 /* Signs and stores; the number is durable with the record. */
-static int store_directive(struct ledger *l, struct ledger_commune *c,
-                           const struct keys_entry *key, struct record_draft *draft,
-                           uint32_t noted, int64_t now_ms, char err[static BUNDLE_ERR_LEN])
+static int store_record(struct ledger *l, struct ledger_commune *c,
+                        const struct keys_entry *key, struct record_draft *draft,
+                        uint32_t noted, int64_t now_ms, char err[static BUNDLE_ERR_LEN])
 {
     uint8_t bytes[RECORD_LEN_MAX];
     uint32_t newest = 0;
@@ -180,38 +184,40 @@ static int store_directive(struct ledger *l, struct ledger_commune *c,
 }
 
 static int write_durably(struct ledger *l, struct ledger_commune *c, const struct keys_entry *key,
-                         struct record_draft *draft, struct numbers *numbers, int64_t now_ms,
-                         char err[static BUNDLE_ERR_LEN])
+                         struct record_draft *draft, int64_t outgoing_id, struct numbers *numbers,
+                         int64_t now_ms, char err[static BUNDLE_ERR_LEN])
 {
     int result = db_begin(l->db);
     if (result == 0)
-        result = store_directive(l, c, key, draft, numbers_get(numbers, draft->ref.author, 0),
-                                 now_ms, err);
+        result = store_record(l, c, key, draft, numbers_get(numbers, draft->ref.author, 0), now_ms,
+                              err);
+    if (result == 0 && outgoing_id != 0)
+        result = db_outgoing_delete(l->db, outgoing_id);
     if (result == 0)
         result = db_commit(l->db);
     if (result < 0) {
-        if (!err[0])
+        bool disk = !err[0];
+        if (disk)
             snprintf(err, BUNDLE_ERR_LEN, "%s", db_error(l->db));
         db_rollback(l->db);
-        return -1;
+        return disk ? result : KEYS_EREFUSED;
     }
     if (numbers_put(numbers, draft->ref.author, 0, draft->ref.seq) != 0) {
         snprintf(err, BUNDLE_ERR_LEN,
                  lang_said("%u-%u is written, but %s/numbers does not note it: %s"),
                  (unsigned)draft->ref.author, (unsigned)draft->ref.seq, key->home,
                  strerror(errno));
-        return -1;
+        return KEYS_ENOTED;
     }
     return 0;
 }
 
-int keys_direct(const struct keys *k, struct ledger *l, int64_t commune,
-                const struct directive *directive, int64_t now_ms, struct record_ref *ref_out,
-                char err[static BUNDLE_ERR_LEN])
+static int write_record(const struct keys *k, struct ledger *l, const struct db_outgoing *o,
+                        int64_t now_ms, struct record_ref *ref_out,
+                        char err[static BUNDLE_ERR_LEN])
 {
-    struct ledger_commune *c = ledger_get(l, commune);
+    struct ledger_commune *c = ledger_get(l, o->commune);
     const struct keys_entry *key = c ? keys_find(k, c) : NULL;
-    uint8_t body[RECORD_BODY_LEN_MAX];
     char path[PATH_LEN_MAX], why[NUMBERS_TEXT_LEN];
     struct numbers numbers;
     err[0] = '\0';
@@ -219,26 +225,45 @@ int keys_direct(const struct keys *k, struct ledger *l, int64_t commune,
         snprintf(err, BUNDLE_ERR_LEN, "%s",
                  lang_said("no key here may speak to that commune: it must enroll one with `keng "
                            "enroll --role operator`, named with --as"));
-        return -1;
-    }
-    int body_len = directive_encode(directive, body, sizeof body);
-    if (body_len < 0) {
-        snprintf(err, BUNDLE_ERR_LEN, "%s", report_strerror(body_len));
-        return -1;
+        return KEYS_EREFUSED;
     }
     struct record_draft draft = {
-        .ref = { .author = key->identity.number }, .kind = RECORD_DIRECTIVE,
-        .priority = record_kind_priority(RECORD_DIRECTIVE), .clock_set = true,
-        .created_min = bundle_created_min(now_ms), .body = body, .body_len = (size_t)body_len,
+        .ref = { .author = key->identity.number }, .kind = o->kind, .priority = o->priority,
+        .clock_set = true, .created_min = bundle_created_min(now_ms), .body = o->body,
+        .body_len = o->body_len,
     };
     snprintf(path, sizeof path, "%s/numbers", key->home);
     if (numbers_open(&numbers, path, why) != 0) {
         snprintf(err, BUNDLE_ERR_LEN, "%s", why);
-        return -1;
+        return KEYS_EREFUSED;
     }
-    int result = write_durably(l, c, key, &draft, &numbers, now_ms, err);
+    int result = write_durably(l, c, key, &draft, o->id, &numbers, now_ms, err);
     numbers_close(&numbers);
-    if (result == 0)
+    if (result == 0 || result == KEYS_ENOTED)
         *ref_out = draft.ref;
+    return result;
+}
+
+int keys_write(const struct keys *k, struct ledger *l, const struct db_outgoing *o, int64_t now_ms,
+               struct record_ref *ref_out, char err[static BUNDLE_ERR_LEN])
+{
+    return write_record(k, l, o, now_ms, ref_out, err) == 0 ? 0 : -1;
+}
+
+int keys_write_queue(const struct keys *k, struct ledger *l, int64_t now_ms)
+{
+    struct db_outgoing_copy next;
+    struct record_ref ref;
+    char err[BUNDLE_ERR_LEN];
+    int result;
+    while ((result = db_outgoing_next(l->db, &next)) == 0 && next.outgoing.id != 0) {
+        result = write_record(k, l, &next.outgoing, now_ms, &ref, err);
+        if (result == KEYS_ENOTED)
+            fprintf(stderr, "<4>keng-gateway: %s\n", err);
+        else if (result == KEYS_EREFUSED)
+            result = db_outgoing_error(l->db, next.outgoing.id, err);
+        if (result < 0 && result != KEYS_ENOTED)
+            return result;
+    }
     return result;
 }

@@ -2,9 +2,10 @@
  *
  * A commune enrolls whoever may receive its records: its own gateway, its province.  The key comes
  * as a home (node/home.h); a receiver above many communes has a home of each.  With it answers to
- * that commune's gateways are signed, and directives to its people written, where no node does it.
+ * that commune's gateways are signed, and directives and answers to its people written, where no
+ * node does it.
  *
- * Durable   A directive is in the ledger, and its number noted in the home, when it is reported.
+ * Durable   A record is in the ledger, and its number noted in the home, when it is reported.
  * Memory    One entry for each key, on the heap (keys_free() wipes them).
  * Errors    0 or -1 with one line in err.
  */
@@ -14,8 +15,6 @@
 #include "gateway/bundle.h"
 #include "gateway/ledger.h"
 #include "node/home.h"
-
-enum { KEYS_HOME_COUNT_MAX = DB_COMMUNE_COUNT_MAX };
 
 struct keys_entry {
     uint8_t network_id[KENG_NETWORK_ID_LEN];
@@ -40,9 +39,12 @@ int keys_add_homes(struct keys *k, struct ledger *l, const char *dir, int64_t no
 bool keys_may_answer(const struct roster_author *author);
 /* The key for a commune: a gateway's, else an operator's; NULL: none that may answer. */
 const struct keys_entry *keys_find(const struct keys *k, const struct ledger_commune *c);
-/* Writes a directive into the log of the commune's key and says its number. */
-int keys_direct(const struct keys *k, struct ledger *l, int64_t commune,
-                const struct directive *directive, int64_t now_ms, struct record_ref *ref_out,
-                char err[static BUNDLE_ERR_LEN]);
+/* Writes a directive or an answer into the log of the commune's key.  With an id it is taken from
+ * the database's queue in the same transaction, so that it is written once. */
+int keys_write(const struct keys *k, struct ledger *l, const struct db_outgoing *outgoing,
+               int64_t now_ms, struct record_ref *ref_out, char err[static BUNDLE_ERR_LEN]);
+/* Writes all that the console queued; what cannot be written is marked with the reason.  0 or a
+ * negative enum db_err: the rest stays queued. */
+int keys_write_queue(const struct keys *k, struct ledger *l, int64_t now_ms);
 
 #endif

@@ -5,15 +5,24 @@ village hears the commune by radio only.  Reports and a sign-off go up, and down
 acknowledgement, the province's directive and a new member, over the cable and through the mesh.
 """
 import os
+import re
 import shutil
 import signal
+import socket
 import sqlite3
 import time
+import urllib.parse
+import urllib.request
 
 from rig import BIN, Failure, Rig, free_port, tap_main, wait_for
 
-COMMUNE, CABLE, FAR, PROVINCE = "commune", "cable", "far", "province"
+COMMUNE, CABLE, FAR, PROVINCE = "commune", "cable", "far", "homes/01879"
 SIGNOFF, DIRECTIVE = 21, 18
+
+
+def title(name):
+    """Of a gateway's process and log."""
+    return "gateway of " + os.path.basename(name)
 
 
 class Tiers:
@@ -21,7 +30,12 @@ class Tiers:
         self.rig = rig
         self.ports = {name: free_port() for name in (PROVINCE, COMMUNE, CABLE)}
         rig.init()
+        os.makedirs(rig.path("homes"))
         rig.enroll(PROVINCE, 60, "BCH PCTT tỉnh", "operator", 0)
+        other = rig.path("other-desk")  # a second commune, of which nothing comes
+        rig.run("keng", "init", "--name", "Xã Bộc Bố", "--code", "01880", "--dir", other)
+        rig.run("keng", "enroll", "--dir", other, "--number", 60, "--name", "BCH PCTT tỉnh",
+                "--role", "operator", "--out", rig.path("homes", "01880"))
         rig.enroll(COMMUNE, 1, "UBND xã", "gateway", 0)
         rig.enroll(CABLE, 11, "Trạm Nà Lẹng", "node", 1)
         rig.enroll(CABLE, 101, "Lý Thị Mai", "member", 1)
@@ -38,21 +52,21 @@ class Tiers:
             shutil.copy(os.path.join(self.rig.desk, "commune.keng"), self.rig.homes[name])
 
     def database(self, name):
-        return self.rig.path(name + ".db")
+        return self.rig.path(os.path.basename(name) + ".db")
 
     def gateway(self, name, *options):
-        self.rig.start("gateway of " + name, os.path.join(BIN, "keng-gateway"), "--no-console",
-                       "--db", self.database(name), "--push-interval-s", "0.5",
-                       "--listen", f"127.0.0.1:{self.ports[name]}", *options)
-        wait_for(f"{name}: the gateway listens",
-                 lambda: "listening on" in self.rig.log_tail("gateway of " + name), 15)
+        self.rig.start(title(name), os.path.join(BIN, "keng-gateway"), "--db",
+                       self.database(name), "--push-interval-s", "0.5", "--listen",
+                       f"127.0.0.1:{self.ports[name]}", *options)
+        wait_for(f"{name}: the gateway listens", lambda: socket.create_connection(
+            ("127.0.0.1", self.ports[name]), timeout=1).close() is None, 15)
 
     def start_commune(self):
         self.gateway(COMMUNE, "--home", self.rig.homes[COMMUNE],
                      "--push", f"http://127.0.0.1:{self.ports[PROVINCE]}")
 
     def start_province(self):
-        self.gateway(PROVINCE, "--as", self.rig.homes[PROVINCE])
+        self.gateway(PROVINCE, "--as", self.rig.path("homes"))
 
     def start_cable(self):
         self.gateway(CABLE, "--home", self.rig.homes[CABLE],
@@ -60,11 +74,28 @@ class Tiers:
 
     def direct(self, text):
         return self.rig.run("keng-gateway", "direct", "--db", self.database(PROVINCE), "--as",
-                            self.rig.homes[PROVINCE], "--commune", "01879", text).stdout
+                            self.rig.path("homes"), "--commune", "01879", text).stdout
+
+    def page(self, path, form=None):
+        """A page of the province's console."""
+        data = urllib.parse.urlencode(form).encode() if form else None
+        url = f"http://127.0.0.1:{self.ports[PROVINCE]}{path}"
+        with urllib.request.urlopen(url, data, timeout=10) as answer:
+            return answer.read().decode()
+
+    def direct_from_console(self, text):
+        link = re.search(r'href="(/directives\?commune=\d+)[^>]*>Xã Cao Minh<',
+                         self.page("/directives?lang=en"))
+        page = self.page(link.group(1) + "&lang=en")
+        form = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"',
+                               page[page.index('action="/directives"'):]))
+        self.page("/directives", {**form, "text": text, "village": 0, "role": 0, "person": 0,
+                                  "hours": 6, "priority": 2})
 
     def held(self, name):
-        """(author, number, kind) of each record in a gateway's ledger."""
-        return self.query(name, "SELECT author, seq, kind FROM record")
+        """(author, number, kind) of each of the commune's records in a gateway's ledger."""
+        return self.query(name, "SELECT author, seq, kind FROM record JOIN commune c ON"
+                          " c.id = record.commune WHERE c.name = 'Xã Cao Minh'")
 
     def query(self, name, sql):
         try:
@@ -99,17 +130,20 @@ def directives_go_down(tap, rig, tiers):
         wait_for(f"{name} has the directive", lambda n=name: tiers.node_holds(n, 60, 1), 40)
     tap.ok(all("Sơ tán thôn Khuổi Mạ" in rig.keng(name, "inbox").stdout for name in (CABLE, FAR)),
            "it is read in the village at the cable and in the one that has only radio")
-    rig.stop("gateway of " + PROVINCE, signal.SIGKILL)
+    rig.stop(title(PROVINCE), signal.SIGKILL)
     tiers.direct("Thủy điện xả lũ lúc 20 giờ")  # while nobody can ask
     tiers.start_province()
-    wait_for("the second comes", lambda: tiers.node_holds(FAR, 60, 2), 40)
-    tap.ok(True, "the next comes after the receiver was killed")
+    tiers.direct_from_console("Ở yên trên cao đến sáng")
+    wait_for("the next come", lambda: tiers.node_holds(FAR, 60, 3), 40)
+    tap.ok(tiers.node_holds(FAR, 60, 2) and
+           "Ở yên trên cao đến sáng" in rig.keng(FAR, "inbox").stdout,
+           "the next come after the receiver was killed, one of them from its console")
 
 
 def rosters_go_down(tap, rig, tiers):
     rig.enroll("spare", 103, "Triệu Văn Sơn", "member", 1)
     tiers.give_roster(COMMUNE)
-    rig.stop("gateway of " + COMMUNE)
+    rig.stop(title(COMMUNE))
     tiers.start_commune()
     for name in (CABLE, FAR):
         wait_for(f"{name} knows the new member", lambda n=name: any(
