@@ -158,6 +158,7 @@ static void catch_up(struct program *p)
     struct keng_air *ka = &p->ka;
     uint64_t until_us = virtual_us(p);
     uint64_t next_us;
+    ka->behind = true;
     while ((next_us = keng_air_next_us(ka)) <= until_us) {
         if (next_us > ka->now_us)
             ka->now_us = next_us;
@@ -167,6 +168,7 @@ static void catch_up(struct program *p)
     }
     if (until_us > ka->now_us)
         ka->now_us = until_us;
+    ka->behind = false;
     keng_air_pump(ka);
 }
 

@@ -71,8 +71,8 @@ struct keng_air_modem {
     int master_fd, slave_fd;      /* -1 when unplugged */
     int lines_listen_fd, lines_fd; /* wires beside the port; -1 without such */
     uint8_t lines_told;           /* of our outputs, to that socket */
-    uint8_t lines_set;            /* by the host */
-    uint64_t hold_until_us;       /* until then what the host writes waits */
+    uint8_t lines_set;            /* by the host, then */
+    uint64_t lines_us;
     uint8_t in[EMU_IN_LEN];       /* read from the pty, not yet on the line */
     size_t in_len;
     struct emu emu;
@@ -94,6 +94,8 @@ struct keng_air {
     struct air *air;
     struct keng_air_modem *modems;
     uint64_t now_us;
+    bool behind;       /* now_us is past: what hosts have written since belongs to later */
+    uint64_t live_us;  /* when it was not, last */
     FILE *log;         /* NULL: none */
     bool log_failed;
     uint32_t *heard;   /* receivers of the frame being reported */
@@ -120,9 +122,12 @@ void keng_air_unplug(struct keng_air *ka, struct keng_air_modem *m);
 int keng_air_lines_open(struct keng_air *ka, struct keng_air_modem *m)
     __attribute__((warn_unused_result));
 void keng_air_lines_close(struct keng_air *ka, struct keng_air_modem *m);
-/* A host waits before it writes by new wires.  That wait is lost where both come to light at once,
- * in a program that stood still meanwhile: so what is written waits from the wires on. */
-void keng_air_lines_pump(struct keng_air *ka, struct keng_air_modem *m);
+void keng_air_lines_take(struct keng_air *ka, struct keng_air_modem *m);
+void keng_air_lines_tell(struct keng_air_modem *m);
+/* A host waits for the mode before it writes by new wires.  That wait is lost where both come to
+ * light at once, in a program that stood still meanwhile: so long the bytes are held.  now_us: not
+ * at all. */
+uint64_t keng_air_lines_hold_us(const struct keng_air *ka, const struct keng_air_modem *m);
 
 /* One line per transmission, and the law's verdict on it. */
 void keng_air_report_tx(struct keng_air *ka, const struct air_event *ev);

@@ -6,7 +6,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { HOLD_US = 40000 };
+/* A host waits so long for the mode, and while AUX is low, but not for ever; and so long at least
+ * for an answer, before it turns to something else. */
+enum { HOLD_US = 40000, BUSY_US_MAX = 1000000, PATIENCE_US = 400000 };
 
 static int socket_path(const struct keng_air *ka, const struct keng_air_modem *m,
                        struct sockaddr_un *addr_out)
@@ -63,7 +65,7 @@ static void accept_host(struct keng_air_modem *m)
     m->lines_told = (uint8_t)~m->emu.lines_out;
 }
 
-void keng_air_lines_pump(struct keng_air *ka, struct keng_air_modem *m)
+void keng_air_lines_take(struct keng_air *ka, struct keng_air_modem *m)
 {
     uint8_t bytes[64];
     if (m->lines_listen_fd < 0)
@@ -73,13 +75,28 @@ void keng_air_lines_pump(struct keng_air *ka, struct keng_air_modem *m)
     while (m->lines_fd >= 0 && (n = recv(m->lines_fd, bytes, sizeof bytes, 0)) != -1) {
         for (ssize_t i = 0; i < n; i++) {
             if (bytes[i] != m->lines_set)
-                m->hold_until_us = ka->now_us + HOLD_US;
+                m->lines_us = ka->now_us;
+            /* What came to light with wires at rest was an order before, which nobody took. */
+            if (bytes[i] == 0 && m->lines_set != 0 && ka->now_us > ka->live_us + PATIENCE_US)
+                m->in_len = 0;
             m->lines_set = bytes[i];
             emu_set_lines(&m->emu, ka->now_us, bytes[i]);
         }
         if (n == 0)
             drop_host(m); /* the wires stay as they were */
     }
+}
+
+uint64_t keng_air_lines_hold_us(const struct keng_air *ka, const struct keng_air_modem *m)
+{
+    bool busy = (m->emu.model->lines & MODEM_LINE_AUX) && !(m->emu.lines_out & MODEM_LINE_AUX);
+    if (ka->now_us < m->lines_us + HOLD_US)
+        return m->lines_us + HOLD_US;
+    return busy && ka->now_us < m->lines_us + BUSY_US_MAX ? m->lines_us + BUSY_US_MAX : ka->now_us;
+}
+
+void keng_air_lines_tell(struct keng_air_modem *m)
+{
     if (m->lines_fd < 0 || m->lines_told == m->emu.lines_out)
         return;
     if (send(m->lines_fd, &m->emu.lines_out, 1, MSG_NOSIGNAL) == 1)

@@ -112,7 +112,6 @@ static void close_pty(struct keng_air_modem *m)
         (void)close(m->master_fd);
     m->slave_fd = m->master_fd = -1;
     m->out_len = m->in_len = 0;
-    m->hold_until_us = 0;
 }
 
 int keng_air_plug(struct keng_air *ka, struct keng_air_modem *m, char text[KENG_AIR_TEXT_LEN])
@@ -177,9 +176,11 @@ static void read_in(struct keng_air *ka, struct keng_air_modem *m)
  * then. */
 static void pump_in(struct keng_air *ka, struct keng_air_modem *m)
 {
-    read_in(ka, m);
-    keng_air_lines_pump(ka, m);
-    if (m->in_len == 0 || ka->now_us < m->hold_until_us)
+    if (!ka->behind) {
+        read_in(ka, m);
+        keng_air_lines_take(ka, m);
+    }
+    if (m->in_len == 0 || keng_air_lines_hold_us(ka, m) > ka->now_us)
         return;
     size_t taken = emu_on_bytes(&m->emu, ka->now_us, m->in, m->in_len);
     assert(taken == m->in_len);
@@ -234,8 +235,10 @@ void keng_air_pump(struct keng_air *ka)
         do
             emu_run(&m->emu, ka->now_us);
         while (pump_out(ka, m));
-        keng_air_lines_pump(ka, m); /* what the firmware did to its outputs */
+        keng_air_lines_tell(m); /* what the firmware did to its outputs */
     }
+    if (!ka->behind)
+        ka->live_us = ka->now_us;
 }
 
 uint64_t keng_air_next_us(const struct keng_air *ka)
@@ -248,8 +251,8 @@ uint64_t keng_air_next_us(const struct keng_air *ka)
         uint64_t next_us = emu_next_us(&m->emu);
         uint64_t out_us = m->out_len == 0 ? emu_output_us(&m->emu) : EMU_NEVER;
         at_us = next_us < at_us ? next_us : at_us;
-        if (m->in_len > 0 && m->hold_until_us < at_us)
-            at_us = m->hold_until_us;
+        uint64_t hold_us = m->in_len > 0 ? keng_air_lines_hold_us(ka, m) : EMU_NEVER;
+        at_us = hold_us < at_us ? hold_us : at_us;
         at_us = out_us < at_us ? out_us : at_us;
     }
     return at_us;
