@@ -1050,7 +1050,7 @@ int db_outgoing_list(struct db *db, db_outgoing_fn fn, void *ctx)
 static int copy_unrefused(void *ctx, const struct db_outgoing *outgoing)
 {
     struct db_outgoing_copy *copy = ctx;
-    if (*outgoing->error)
+    if (*outgoing->error || (copy->commune != 0 && outgoing->commune != copy->commune))
         return 0;
     copy->outgoing = *outgoing;
     snprintf(copy->text, sizeof copy->text, "%s", outgoing->text);
@@ -1072,8 +1072,9 @@ static void encode_old_review(struct db_outgoing_copy *copy)
     copy->outgoing.body_len = len > 0 ? (size_t)len : 0;
 }
 
-int db_outgoing_next(struct db *db, struct db_outgoing_copy *copy_out)
+int db_outgoing_next(struct db *db, int64_t commune, struct db_outgoing_copy *copy_out)
 {
+    copy_out->commune = commune;
     copy_out->outgoing = (struct db_outgoing){ .id = 0 };
     int result = db_outgoing_list(db, copy_unrefused, copy_out);
     if (result < 0 || copy_out->outgoing.id == 0)

@@ -319,13 +319,15 @@ struct db_outgoing {
 typedef int (*db_outgoing_fn)(void *ctx, const struct db_outgoing *outgoing);
 int db_outgoing_add(struct db *db, const struct db_outgoing *outgoing, int64_t *id_out);
 int db_outgoing_list(struct db *db, db_outgoing_fn fn, void *ctx);
-/* A copy of the first that nobody refused yet; reviews of older programs get their body. */
+/* A copy of the first that nobody refused yet, of one commune or of any (0); reviews of older
+ * programs get their body. */
 struct db_outgoing_copy {
     struct db_outgoing outgoing; /* id 0: there is none */
+    int64_t commune;             /* that was asked for */
     char text[DB_TEXT_LEN_MAX];
     uint8_t body[RECORD_BODY_LEN_MAX];
 };
-int db_outgoing_next(struct db *db, struct db_outgoing_copy *copy_out);
+int db_outgoing_next(struct db *db, int64_t commune, struct db_outgoing_copy *copy_out);
 int db_outgoing_error(struct db *db, int64_t id, const char *error);
 int db_outgoing_delete(struct db *db, int64_t id);
 

@@ -324,7 +324,7 @@ static int submit_outgoing(struct follow *f, int64_t now_ms)
     struct db_outgoing_copy next;
     const struct db_outgoing *o = &next.outgoing;
     int64_t instance;
-    int result = db_outgoing_next(f->ledger->db, &next);
+    int result = db_outgoing_next(f->ledger->db, 0, &next);
     if (result >= 0 && o->id != 0)
         result = instance_number(f->ledger->db, &instance);
     if (result < 0 || o->id == 0)

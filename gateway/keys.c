@@ -250,13 +250,13 @@ int keys_write(const struct keys *k, struct ledger *l, const struct db_outgoing 
     return write_record(k, l, o, now_ms, ref_out, err) == 0 ? 0 : -1;
 }
 
-int keys_write_queue(const struct keys *k, struct ledger *l, int64_t now_ms)
+static int write_queue_of(const struct keys *k, struct ledger *l, int64_t commune, int64_t now_ms)
 {
     struct db_outgoing_copy next;
     struct record_ref ref;
     char err[BUNDLE_ERR_LEN];
     int result;
-    while ((result = db_outgoing_next(l->db, &next)) == 0 && next.outgoing.id != 0) {
+    while ((result = db_outgoing_next(l->db, commune, &next)) == 0 && next.outgoing.id != 0) {
         result = write_record(k, l, &next.outgoing, now_ms, &ref, err);
         if (result == KEYS_ENOTED)
             fprintf(stderr, "<4>keng-gateway: %s\n", err);
@@ -265,5 +265,14 @@ int keys_write_queue(const struct keys *k, struct ledger *l, int64_t now_ms)
         if (result < 0 && result != KEYS_ENOTED)
             return result;
     }
+    return result;
+}
+
+int keys_write_queue(const struct keys *k, struct ledger *l, int64_t now_ms)
+{
+    int result = 0;
+    for (size_t i = 0; i < l->commune_count && result >= 0; i++)
+        if (keys_find(k, &l->communes[i]))
+            result = write_queue_of(k, l, l->communes[i].info.id, now_ms);
     return result;
 }

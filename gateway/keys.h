@@ -43,8 +43,8 @@ const struct keys_entry *keys_find(const struct keys *k, const struct ledger_com
  * the database's queue in the same transaction, so that it is written once. */
 int keys_write(const struct keys *k, struct ledger *l, const struct db_outgoing *outgoing,
                int64_t now_ms, struct record_ref *ref_out, char err[static BUNDLE_ERR_LEN]);
-/* Writes all that the console queued; what cannot be written is marked with the reason.  0 or a
- * negative enum db_err: the rest stays queued. */
+/* Writes all that the console queued for communes that have a key here; what cannot be written is
+ * marked with the reason.  0 or a negative enum db_err: the rest stays queued. */
 int keys_write_queue(const struct keys *k, struct ledger *l, int64_t now_ms);
 
 #endif

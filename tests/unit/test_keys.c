@@ -189,7 +189,7 @@ static void test_keys_writes_the_queue(void **state)
     review.ref = (struct record_ref){ .author = KIT_ANNA, .seq = 1 };
     review.state = REVIEW_SEEN;
     review.body_len = 0;
-    foreign.commune = 7;
+    foreign.commune = 7; /* of which there is no key here: somebody else's to write */
     damage.kind = RECORD_ROSTER; /* is not his to write */
     assert_int_equal(db_outgoing_add(p->db, &foreign, &id), 0);
     assert_int_equal(db_outgoing_add(p->db, &outgoing, &id), 0);
@@ -200,8 +200,8 @@ static void test_keys_writes_the_queue(void **state)
     assert_int_equal(db_record_last_arrival(p->db, &after), 0);
     assert_int_equal(after, before + 2);
     assert_int_equal(db_outgoing_list(p->db, count_outgoing, counts), 0);
-    assert_int_equal(counts[0], 0);
-    assert_int_equal(counts[1], 2);
+    assert_int_equal(counts[0], 1);
+    assert_int_equal(counts[1], 1);
 }
 
 int main(void)
