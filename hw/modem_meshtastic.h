@@ -6,9 +6,9 @@
  * - It is a mesh of its own.  Our frames go out with a hop limit of 0, so that no other board
  *   repeats them, without a wish for an acknowledgement, on a primary channel "keng" without
  *   cipher.  The board's role becomes "hidden client": the one that does not report by itself.
- * - Settings live in its flash.  They are read when the port opens; only what differs is written,
- *   and the board restarted to be sure of it.  Then they are read back, and the radio's part again
- *   before every frame.  A setting which is not ours stays as its owner left it.
+ * - Settings live in its flash.  They are read when the port opens, and written only where one of
+ *   ours differs; then the board is restarted, to be sure of it, and they are read back, the
+ *   radio's part again before every frame.  A setting which is not ours stays as its owner left it.
  * - There is no Vietnamese region: the neighbour's which holds the frequency is set, with our own
  *   frequency and power in place of its own.  Option region=N says another, by its number there.
  * - Its float holds a frequency to some 60 Hz; what it will really be is what modem_air says.
