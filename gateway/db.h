@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/exchange.h"
 #include "proto/limits.h"
 #include "proto/record.h"
 #include "proto/report.h"
@@ -296,7 +297,7 @@ int db_brought_put(struct db *db, int64_t arrival, uint16_t source);
 /* What source brought behind an arrival is held by the target it came from. */
 int db_down_mark(struct db *db, int64_t target, uint16_t source, int64_t after_arrival);
 /* How far the target's records were taken; "" at first. */
-enum { DB_DOWN_LEN = 64 };
+enum { DB_DOWN_LEN = EXCHANGE_PLACE_LEN };
 int db_down_get(struct db *db, int64_t target, char place_out[static DB_DOWN_LEN]);
 int db_down_set(struct db *db, int64_t target, const char *place);
 /* What came by wire or file behind an arrival, in order of arrival. */

@@ -161,7 +161,7 @@ static size_t take_header(char *data, size_t size, size_t count, void *ctx)
         o->signature[0] = o->next[0] = '\0';
     if (signature)
         snprintf(o->signature, sizeof o->signature, "%s", signature);
-    if (next)
+    if (next && exchange_is_place(next))
         snprintf(o->next, sizeof o->next, "%s", next);
     return len;
 }

@@ -303,8 +303,9 @@ static unsigned read_question(struct question *q, struct http_answer *answer)
     q->has_batch = batch_hex != NULL;
     q->since = since ? since : "";
     q->exchange.question = q->text;
-    if (strlen(q->since) >= DB_DOWN_LEN || !write_question(q, network_hex, batch_hex))
-        return say_error(STATUS_BAD_REQUEST, "bad-request", "since is too long", answer);
+    if (!exchange_is_place(q->since) || !write_question(q, network_hex, batch_hex))
+        return say_error(STATUS_BAD_REQUEST, "bad-request", "since is none that was given here",
+                         answer);
     if (!ledger_find(q->receiver->ledger, q->exchange.network_id))
         return say_error(STATUS_FORBIDDEN, "not-trusted",
                          ledger_batch_strerror(LEDGER_BATCH_ETRUST), answer);

@@ -80,6 +80,12 @@ void exchange_sign_answer(const struct exchange *x, const struct exchange_answer
     put_signed(author, image, sizeof image, secret_key, text_out);
 }
 
+bool exchange_is_place(const char *text)
+{
+    size_t len = strspn(text, "0123456789abcdefghijklmnopqrstuvwxyz-");
+    return text[len] == '\0' && len < EXCHANGE_PLACE_LEN;
+}
+
 bool exchange_parse(const char *text, uint16_t *author_out, uint8_t sig_out[static KENG_SIG_LEN])
 {
     uint32_t author = 0;

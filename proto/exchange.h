@@ -19,6 +19,7 @@
 
 enum {
     EXCHANGE_NONCE_LEN = 16,
+    EXCHANGE_PLACE_LEN = 64, /* where the way down goes on, NUL included */
     EXCHANGE_SIGNED_LEN = 6 + 2 * KENG_SIG_LEN + 1, /* "65534:", hex and NUL */
 };
 
@@ -35,6 +36,8 @@ struct exchange_answer {
     size_t body_len;
 };
 
+/* Small letters, digits and hyphens, not too many: it stands in addresses and headers. */
+bool exchange_is_place(const char *text);
 /* Written as "NUMBER:HEX": who signed, and the signature. */
 void exchange_sign_question(const struct exchange *x, uint16_t author,
                             const uint8_t secret_key[static KENG_SIG_LEN],

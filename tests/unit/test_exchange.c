@@ -109,12 +109,32 @@ static void test_exchange_reads_signatures_strictly(void **state)
     }
 }
 
+static void test_exchange_knows_a_place(void **state)
+{
+    char text[EXCHANGE_PLACE_LEN + 1];
+    static const struct { const char *text; bool want; } CASES[] = {
+        { "", true }, { "17-0a9f", true }, { "a b", false }, { "a&b", false }, { "a%0d", false },
+        { "a\r\nb", false }, { "A", false }, { "ế", false },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++)
+        if (exchange_is_place(CASES[i].text) != CASES[i].want)
+            fail_msg("%s", CASES[i].text);
+    memset(text, '7', sizeof text);
+    text[EXCHANGE_PLACE_LEN - 1] = '\0';
+    assert_true(exchange_is_place(text));
+    text[EXCHANGE_PLACE_LEN - 1] = '7';
+    text[EXCHANGE_PLACE_LEN] = '\0';
+    assert_false(exchange_is_place(text));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exchange_signs_what_the_norm_says),
         cmocka_unit_test(test_exchange_notices_every_change),
         cmocka_unit_test(test_exchange_reads_signatures_strictly),
+        cmocka_unit_test(test_exchange_knows_a_place),
     };
     if (sodium_init() < 0)
         return 1;

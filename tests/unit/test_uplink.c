@@ -67,6 +67,7 @@ static void test_uplink_receiver_stands_hostile_requests(void **state)
 {
     struct place *p = *state;
     char hash[65], batch[512], bad_hex[512], have[512], have_bad[600], down[512], down_long[700];
+    char down_split[600];
     char nobody[256], start[128];
     uint8_t *junk = calloc(1, LONG_LEN);
     assert_non_null(junk);
@@ -81,6 +82,7 @@ static void test_uplink_receiver_stands_hostile_requests(void **state)
     snprintf(have_bad, sizeof have_bad, "%s&batch=xyz", have);
     put_network(p, down, sizeof down, "/v1/down");
     snprintf(down_long, sizeof down_long, "%s&since=%s%s", down, hash, hash);
+    snprintf(down_split, sizeof down_split, "%s&since=1%%0d%%0aX-Y:1", down);
     snprintf(nobody, sizeof nobody, "/v1/have?network=%s&nonce=%.32s", hash, hash);
     const struct { const char *name; struct ask ask; long status; const char *words; } CASES[] = {
         { "another hash", { "PUT", batch, NULL, junk, 100 }, 400, "\"bad-hash\"" },
@@ -93,6 +95,7 @@ static void test_uplink_receiver_stands_hostile_requests(void **state)
         { "have of nothing", { "GET", "/v1/have", NULL, NULL, 0 }, 400, "\"bad-request\"" },
         { "have of no batch", { "GET", have_bad, NULL, NULL, 0 }, 400, "\"bad-hash\"" },
         { "down without a roster", { "GET", down, NULL, NULL, 0 }, 403, "\"no-key\"" },
+        { "down with a header", { "GET", down_split, NULL, NULL, 0 }, 400, "\"bad-request\"" },
         { "down from too far", { "GET", down_long, NULL, NULL, 0 }, 400, "\"bad-request\"" },
     };
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++)
@@ -518,7 +521,8 @@ static void test_uplink_starts_anew_below_a_restored_receiver(void **state)
     fetch_all(p, &s);
     assert_int_equal(last_arrival(s.db), 8);
     /* As if the receiver had given that arrival to another record. */
-    s.outbox.down[strlen(s.outbox.down) - 1] ^= 1;
+    char *digit = &s.outbox.down[strlen(s.outbox.down) - 1];
+    *digit = *digit == '0' ? '1' : '0';
     put_directives(p, 4, 4);
     fetch_all(p, &s);
     assert_int_equal(last_arrival(s.db), 9);
