@@ -154,20 +154,31 @@ static void print_node_line(const struct keng *k, const json_t *status)
         keng_say(k, stdout, TEXT_STORE_FAILING, KENG_ARGS(keng_string_of(store, "text")));
 }
 
+/* Drops what is neither new nor asked for: a question waits for its answer however many reports came
+ * after the one that it is about. */
+static void keep_shown(const struct keng *k, json_t *reports)
+{
+    if (k->option[OPT_ALL] != NULL)
+        return;
+    for (size_t i = json_array_size(reports); i > SHOWN_COUNT; i--)
+        if (strcmp(keng_string_of(json_array_get(reports, i - 1), "review"), "question") != 0)
+            json_array_remove(reports, i - 1);
+}
+
 int keng_run_status(struct keng *k)
 {
     json_t *mine = NULL, *node = NULL;
     int64_t now_s = (int64_t)time(NULL);
-    int limit = k->option[OPT_ALL] != NULL ? MINE_LIMIT : SHOWN_COUNT;
     int status = keng_load_names(k);
 
     if (status == KENG_OK)
-        status = keng_call(k, json_pack("{s:s,s:i}", "do", "mine", "limit", limit), &mine);
+        status = keng_call(k, json_pack("{s:s,s:i}", "do", "mine", "limit", MINE_LIMIT), &mine);
     if (status == KENG_OK)
         status = keng_call(k, json_pack("{s:s}", "do", "status"), &node);
     if (status != KENG_OK)
         goto out;
     json_t *reports = json_object_get(mine, "reports");
+    keep_shown(k, reports);
     for (size_t i = 0; i < json_array_size(reports); i++)
         keng_decode_in_place(k, json_array_get(reports, i));
     if (k->option[OPT_JSON] != NULL) {
