@@ -178,7 +178,9 @@ static int put_page(const struct books_query *q, const struct books *b,
     put_link(request, "/figures.json", "json", out);
     put_link(request, "/course.svg", lang_text(q->language, LANG_COURSE), out);
     strbuf_put(out, "</p>\n");
-    strbuf_put(out, "<section>");
+    /* With many columns it scrolls sideways on a phone: reachable without a pointer, too. */
+    strbuf_putf(out, "<section tabindex=\"0\" aria-label=\"%s\">",
+                lang_text(q->language, LANG_TOTALS));
     int result = books_html(q, b, out);
     strbuf_put(out, "</section></main></body></html>\n");
     return result;

@@ -548,6 +548,22 @@ def training(a):
     examine(a, "trainee", "training-quick", "/quick?drills=1")
 
 
+def province_reads(a):
+    """The same afternoon in the province's books."""
+    rig, port, books = a.rig, free_port(), ("--db", a.rig.path("province.db"))
+    rig.run("keng-gateway", "export", "--home", rig.homes["commune"], "--out", rig.path("up.keng"))
+    rig.run("keng-province", *books, "trust", os.path.join(rig.desk, "commune.keng"))
+    rig.run("keng-province", *books, "import", rig.path("up.keng"))
+    rig.start("books", os.path.join(BIN, "keng-province"), *books, "--listen", f"127.0.0.1:{port}",
+              "--villages", os.path.join(ROOT, "seeds", "demo", "villages.csv"), "serve")
+    wait_for("the province's pages are up", lambda: "http" in rig.log_tail("books"), 15)
+    a.browser.open("analyst", base=f"http://127.0.0.1:{port}", width=1280)
+    examine(a, "analyst", "province", f"/?event={EVENT}")
+    said = a.browser.text("analyst", what="main")
+    a.tap.ok("Nhà thiệt hại hoàn toàn" in said and "Khuổi Mạ" in said,
+             "the province's page has the afternoon", said[:500])
+
+
 def before_anything(a):
     a.sit_down("lan")
     a.sit_down("thanh")
@@ -576,7 +592,7 @@ def afternoon(tap):
         for act in (before_anything, rescue_is_noticed, reports_arrive, duplicates_are_joined,
                     figure_is_corrected, answer_reaches_the_author, directive_is_confirmed,
                     report_is_signed_off, files_are_right, without_scripts, every_page, training,
-                    node_is_lost):
+                    province_reads, node_is_lost):
             try:
                 act(a)
             except (Failure, OSError, LookupError, ValueError, TypeError) as error:
