@@ -154,8 +154,8 @@ static void print_node_line(const struct keng *k, const json_t *status)
         keng_say(k, stdout, TEXT_STORE_FAILING, KENG_ARGS(keng_string_of(store, "text")));
 }
 
-/* Drops what is neither new nor asked for: a question waits for its answer however many reports came
- * after the one that it is about. */
+/* Drops what is neither new nor asked for: a question waits for its answer however many reports
+ * came after the one that it is about. */
 static void keep_shown(const struct keng *k, json_t *reports)
 {
     if (k->option[OPT_ALL] != NULL)

@@ -68,7 +68,10 @@ const verbs = {
         const answer = await desks[at].goto(path);
         return answer.status();
     },
-    click: ({ at, what }) => desks[at].locator(what).first().click(),
+    async click({ at, what }) {
+        await desks[at].locator(what).first().click();
+        await desks[at].waitForLoadState(); // where it led to another page
+    },
     fill: ({ at, what, text }) => desks[at].locator(what).first().fill(text),
     check: ({ at, what }) => desks[at].locator(what).first().check(),
     choose: ({ at, what, value }) => desks[at].locator(what).first().selectOption(value),
