@@ -259,6 +259,13 @@ static void read_numbers(const struct db_query *q, struct db_record *record_out)
     };
 }
 
+static void read_moved(const struct db_query *q, int column, struct db_record *record_out)
+{
+    int64_t moved_from = column_int(q, column);
+    record_out->moved = moved_from >= 0;
+    record_out->said_village = record_out->moved ? (uint32_t)moved_from : record_out->village;
+}
+
 static void read_record(const struct db_query *q, struct db_record *record_out)
 {
     read_numbers(q, record_out);
@@ -280,9 +287,7 @@ static void read_record(const struct db_query *q, struct db_record *record_out)
     record_out->position = column_int(q, 20);
     record_out->via = (uint8_t)column_int(q, 21);
     record_out->rank = (unsigned)column_int(q, 22);
-    int64_t moved_from = column_int(q, 23);
-    record_out->moved = moved_from >= 0;
-    record_out->said_village = record_out->moved ? (uint32_t)moved_from : record_out->village;
+    read_moved(q, 23, record_out);
 }
 
 typedef void (*read_fn)(const struct db_query *q, struct db_record *record_out);
@@ -473,6 +478,36 @@ int db_record_numbers_of(struct db *db, int64_t commune, uint16_t author, db_rec
 int db_record_reports(struct db *db, int64_t commune, db_record_fn fn, void *ctx)
 {
     return each_of_commune(db, DB_OP_RECORD_REPORTS, commune, read_record, fn, ctx);
+}
+
+static void read_claim(const struct db_query *q, struct db_record *record_out)
+{
+    read_numbers(q, record_out);
+    record_out->kind = (uint8_t)column_int(q, 5);
+    record_out->created_min = (uint32_t)column_int(q, 6);
+    record_out->clock_set = column_int(q, 7) != 0;
+    record_out->received_ms = column_int(q, 8);
+    record_out->village = (uint32_t)column_int(q, 9);
+    record_out->event = (uint32_t)column_int(q, 10);
+    record_out->drill = column_int(q, 11) != 0;
+    read_moved(q, 12, record_out);
+    record_out->bytes = column_blob(q, 13, &record_out->len);
+}
+
+int db_record_claims(struct db *db, int64_t commune, int64_t event, int64_t until_ms,
+                     db_record_fn fn, void *ctx)
+{
+    struct db_query count = query_start(db, DB_OP_COMMUNE_COUNT);
+    int64_t commune_count = 0;
+    int result = query_int(&count, &commune_count);
+    if (result < 0)
+        return result;
+    struct db_query q = query_many(db, commune_count == 1 ? DB_OP_CLAIMS_OF_ALL
+                                                          : DB_OP_CLAIMS_OF_ONE);
+    bind_int(&q, commune);
+    bind_int(&q, until_ms);
+    bind_int(&q, event);
+    return each_record(&q, read_claim, fn, ctx);
 }
 
 int db_record_reviews(struct db *db, int64_t commune, db_record_fn fn, void *ctx)

@@ -143,6 +143,10 @@ int db_record_numbers_of(struct db *db, int64_t commune, uint16_t author, db_rec
 /* Readable reports of a commune with their review state, by author and number; without those past
  * a revocation, whenever it was learned. */
 int db_record_reports(struct db *db, int64_t commune, db_record_fn fn, void *ctx);
+/* The same for totals: of an event (-1: all), received up to a moment (0: all), in no order.  Of
+ * reviews nothing is filled. */
+int db_record_claims(struct db *db, int64_t commune, int64_t event, int64_t until_ms,
+                     db_record_fn fn, void *ctx);
 /* Readable reviews of a commune, in order of arrival; likewise. */
 int db_record_reviews(struct db *db, int64_t commune, db_record_fn fn, void *ctx);
 /* Records under whose number there are two. */

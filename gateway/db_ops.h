@@ -118,6 +118,17 @@ OP(RECORD_NUMBERS_OF,
 OP(RECORD_REPORTS,
    RECORD_SELECT "WHERE r.commune = ?1 AND r.kind BETWEEN 1 AND 7"
    " AND r.variant = 0 AND r.readable = 1" NOT_REVOKED " ORDER BY r.author, r.seq")
+/* Reports for totals, no more than these need, in no order.  The first walks the table, which a
+ * ledger of one commune is; the second walks the numbers of one commune among many. */
+#define CLAIMS(commune)                                                                           \
+    "SELECT r.arrival, r.commune, r.author, r.lane, r.seq, r.kind, r.created_min, r.clock_set,"   \
+    " r.received_ms, r.village, r.event, r.drill, r.moved_from, r.bytes FROM record r"            \
+    " WHERE " commune " = ?1 AND r.kind BETWEEN 1 AND 7 AND r.variant = 0 AND r.readable = 1"     \
+    " AND (?2 = 0 OR r.received_ms <= ?2) AND (?3 < 0 OR r.event = ?3)" NOT_REVOKED
+OP(CLAIMS_OF_ALL, CLAIMS("+r.commune"))
+OP(CLAIMS_OF_ONE, CLAIMS("r.commune"))
+OP(COMMUNE_COUNT,
+   "SELECT count(*) FROM commune")
 /* Answers of those who might answer then, in order of arrival. */
 OP(RECORD_REVIEWS,
    RECORD_SELECT "WHERE r.commune = ?1 AND r.kind = 17 AND r.variant = 0 AND r.readable = 1"

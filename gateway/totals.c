@@ -83,15 +83,16 @@ static void note_time(struct totals *t, int64_t at_ms)
 
 static void drop_hidden(struct totals *t);
 
-int totals_add(struct totals *t, const struct db_record *record, const struct report *report)
+int totals_add(struct totals *t, const struct db_record *record,
+               const struct report_figure *figures, size_t figure_count)
 {
     if (!is_asked(t, record))
         return TOTALS_OK;
     if (t->crowded_count > 0 && t->claim_count >= t->crowded_count)
         drop_hidden(t);
-    for (size_t i = 0; i < report->figure_count; i++) {
+    for (size_t i = 0; i < figure_count; i++) {
         void *list = t->claims;
-        if (!is_asked_indicator(t, record->kind, report->figures[i].code))
+        if (!is_asked_indicator(t, record->kind, figures[i].code))
             continue;
         if (!grow(&list, t->claim_count, &t->claim_cap, sizeof *t->claims))
             return TOTALS_ENOMEM;
@@ -101,11 +102,11 @@ int totals_add(struct totals *t, const struct db_record *record, const struct re
             .key = { .commune = record->commune,
                      .village = said_village(record),
                      .event = record->event,
-                     .code = report->figures[i].code,
+                     .code = figures[i].code,
                      .kind = record->kind },
             .arrival = record->arrival,
             .received_ms = time_of(t, record),
-            .claimed = report->figures[i].value,
+            .claimed = figures[i].value,
             .said_village = said_village(record),
             .seq = record->ref.seq,
             .author = record->ref.author,
@@ -492,11 +493,11 @@ bool totals_has_village(const struct totals *t, int64_t commune, uint32_t villag
 static int collect_report(void *ctx, const struct db_record *record)
 {
     struct record_view view;
-    struct report report;
-    if (record_decode(record->bytes, record->len, &view) != RECORD_OK ||
-        report_decode(view.body, view.body_len, &report) != REPORT_OK)
+    struct report_figure figures[REPORT_FIGURE_COUNT_MAX];
+    if (record_decode(record->bytes, record->len, &view) != RECORD_OK)
         return 0; /* damaged on the disk since it was judged: claims nothing */
-    return totals_add(ctx, record, &report) == TOTALS_OK ? 0 : DB_ENOMEM;
+    size_t count = report_figures(view.body, view.body_len, figures);
+    return totals_add(ctx, record, figures, count) == TOTALS_OK ? 0 : DB_ENOMEM;
 }
 
 static int collect_review(void *ctx, const struct db_record *record)
@@ -517,7 +518,7 @@ int totals_collect(struct totals *t, struct db *db, int64_t commune,
     sort_answers(t);
     t->crowded_count = filter->all_claims || filter->approved ? 0 : CROWDED_COUNT_MIN;
     if (result >= 0)
-        result = db_record_reports(db, commune, collect_report, t);
+        result = db_record_claims(db, commune, filter->event, filter->as_of_ms, collect_report, t);
     return result;
 }
 

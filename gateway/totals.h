@@ -133,7 +133,8 @@ struct totals {
 
 void totals_free(struct totals *t);
 /* Adds one report's figures. */
-int totals_add(struct totals *t, const struct db_record *record, const struct report *report);
+int totals_add(struct totals *t, const struct db_record *record,
+               const struct report_figure *figures, size_t figure_count);
 /* Adds what a review says of the reports it names; record: the review's own. */
 int totals_add_review(struct totals *t, const struct db_record *record,
                       const struct review *review);

@@ -1,3 +1,4 @@
+#include "proto/bytes.h"
 #include "proto/report.h"
 
 #include <stdalign.h>
@@ -219,6 +220,41 @@ int report_decode(const uint8_t *body, size_t len, struct report *report_out)
     if (err < 0)
         return err;
     return check_canonical(report_encode(report_out, again, sizeof again), again, body, len);
+}
+
+/* Codes are field 3, values field 4, each packed; what stands behind them is not read. */
+size_t report_figures(const uint8_t *body, size_t len,
+                      struct report_figure figures_out[REPORT_FIGURE_COUNT_MAX])
+{
+    enum { TAG_VILLAGE = 1 << 3, TAG_EVENT = 2 << 3, TAG_CODES = 3 << 3 | 2,
+           TAG_VALUES = 4 << 3 | 2 };
+    struct bytes_reader r = bytes_reader(body, len);
+    uint64_t tag = bytes_left(&r) ? read_varint(&r, UINT32_MAX) : 0;
+    size_t count = 0, value_count = 0;
+    while (tag == TAG_VILLAGE || tag == TAG_EVENT) {
+        (void)read_varint(&r, UINT32_MAX);
+        tag = bytes_left(&r) ? read_varint(&r, UINT32_MAX) : 0;
+    }
+    if (tag != TAG_CODES)
+        return 0;
+    size_t codes_len = (size_t)read_varint(&r, RECORD_BODY_LEN_MAX);
+    const uint8_t *codes = read_bytes(&r, codes_len);
+    if (r.failed || !codes || read_varint(&r, UINT32_MAX) != TAG_VALUES)
+        return 0;
+    struct bytes_reader c = bytes_reader(codes, codes_len);
+    size_t values_len = (size_t)read_varint(&r, RECORD_BODY_LEN_MAX);
+    const uint8_t *values = read_bytes(&r, values_len);
+    if (r.failed || !values)
+        return 0;
+    struct bytes_reader v = bytes_reader(values, values_len);
+    for (; bytes_left(&c) > 0 && count < REPORT_FIGURE_COUNT_MAX && !c.failed; count++)
+        figures_out[count].code = (uint32_t)read_varint(&c, REPORT_CODE_MAX);
+    for (; bytes_left(&v) > 0 && value_count < count && !v.failed; value_count++) {
+        uint64_t zigzag = read_varint(&v, UINT64_MAX);
+        figures_out[value_count].value = (int64_t)(zigzag >> 1) ^ -(int64_t)(zigzag & 1);
+    }
+    bool whole = !c.failed && !v.failed && bytes_left(&c) == 0 && bytes_left(&v) == 0;
+    return whole && value_count == count ? count : 0;
 }
 
 /* ---- acknowledgements --------------------------------------------------------------------- */

@@ -193,6 +193,10 @@ struct unit {
 
 int report_encode(const struct report *report, uint8_t *buf, size_t cap);
 int report_decode(const uint8_t *body, size_t len, struct report *report_out);
+/* Only the figures of a body that report_decode() accepted when it came: they are read for totals a
+ * hundred thousand at a time.  Returns how many; 0 as well where bytes were damaged since. */
+size_t report_figures(const uint8_t *body, size_t len,
+                      struct report_figure figures_out[REPORT_FIGURE_COUNT_MAX]);
 int ack_encode(const struct ack *ack, uint8_t *buf, size_t cap);
 int ack_decode(const uint8_t *body, size_t len, struct ack *ack_out);
 int review_encode(const struct review *review, uint8_t *buf, size_t cap);

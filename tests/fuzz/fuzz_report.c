@@ -3,6 +3,17 @@
 #include "proto/report.h"
 #include "tests/fuzz/fuzz.h"
 
+/* What totals read of it is what it says. */
+static void check_figures(const struct report *report, const uint8_t *body, size_t len)
+{
+    struct report_figure figures[REPORT_FIGURE_COUNT_MAX];
+    FUZZ_CHECK(report->figure_count <= REPORT_FIGURE_COUNT_MAX);
+    FUZZ_CHECK(report_figures(body, len, figures) == report->figure_count);
+    for (size_t i = 0; i < report->figure_count; i++)
+        FUZZ_CHECK(figures[i].code == report->figures[i].code &&
+                   figures[i].value == report->figures[i].value);
+}
+
 static void fuzz_report(const uint8_t *data, size_t len)
 {
     static union {
@@ -27,7 +38,7 @@ static void fuzz_report(const uint8_t *data, size_t len)
         if (report_decode(body, body_len, &u.report) != REPORT_OK)
             return;
         FUZZ_CHECK(u.report.text[u.report.text_len] == '\0');
-        FUZZ_CHECK(u.report.figure_count <= REPORT_FIGURE_COUNT_MAX);
+        check_figures(&u.report, body, body_len);
         made = report_encode(&u.report, again, sizeof again);
         break;
     case 1:

@@ -79,7 +79,7 @@ static void add_claim(struct totals *t, const struct claim *c)
         .drill = c->drill,
     };
     struct report report = { .figure_count = 1, .figures = { { c->code, c->value } } };
-    assert_int_equal(totals_add(t, &record, &report), TOTALS_OK);
+    assert_int_equal(totals_add(t, &record, report.figures, report.figure_count), TOTALS_OK);
     if (c->review == 0)
         return;
     struct db_record answer = { .arrival = 100 + c->arrival, .commune = 1, .kind = RECORD_REVIEW,
@@ -185,7 +185,7 @@ static int64_t value_at(int64_t as_of_s, bool approved, uint8_t kind)
     struct db_record record = { .arrival = 1, .received_ms = 1000, .commune = 1, .village = 3,
                                 .kind = kind, .ref = { .author = 12, .seq = 1 } };
     struct report report = { .figure_count = 1, .figures = { { 1, 5 } } };
-    assert_int_equal(totals_add(&t, &record, &report), TOTALS_OK);
+    assert_int_equal(totals_add(&t, &record, report.figures, report.figure_count), TOTALS_OK);
     add_answer(&t, 2, 9, 1, REVIEW_CORRECTED, 7);
     add_answer(&t, 3, 9, 2, REVIEW_REJECTED, 0);
     add_answer(&t, 4, 10, 1, REVIEW_SEEN, 0);
