@@ -295,6 +295,19 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(CAP_BAD, "This alert cannot be taken over")                                                  \
     X(CAP_AS, "as an alert (CAP 1.2)")                                                             \
     X(CAP_FROM, "Alert of")                                                                        \
+    X(CAP_IMMEDIATE, "Immediate")                                                                  \
+    X(CAP_EXPECTED, "Expected")                                                                    \
+    X(CAP_FUTURE, "Future")                                                                        \
+    X(CAP_PAST, "Past")                                                                            \
+    X(CAP_EXTREME, "Extreme")                                                                      \
+    X(CAP_SEVERE, "Severe")                                                                        \
+    X(CAP_MODERATE, "Moderate")                                                                    \
+    X(CAP_MINOR, "Minor")                                                                          \
+    X(CAP_OBSERVED, "Observed")                                                                    \
+    X(CAP_LIKELY, "Likely")                                                                        \
+    X(CAP_POSSIBLE, "Possible")                                                                    \
+    X(CAP_UNLIKELY, "Unlikely")                                                                    \
+    X(CAP_UNKNOWN, "Unknown")                                                                      \
     X(MAP, "Map")                                                                                  \
     X(HOUSEHOLDS, "households")                                                                    \
     X(PERSONS, "people")                                                                           \

@@ -29,6 +29,15 @@ static void put_fact(const struct page *p, const char *text)
     strbuf_put(p->out, "</p>");
 }
 
+/* The words of the standard are English, and so the sources of our texts. */
+static void put_grade(const struct page *p, const char *word)
+{
+    strbuf_put(p->out, " · ");
+    for (int i = LANG_CAP_IMMEDIATE; i <= LANG_CAP_UNKNOWN; i++)
+        if (strcmp(word, lang_text(LANG_EN, (enum lang_text)i)) == 0)
+            page_put_text(p, (enum lang_text)i);
+}
+
 /* The alert in full, so that whoever shortens it sees what is lost. */
 static void put_alert(const struct page *p, const struct cap_alert *a)
 {
@@ -36,12 +45,9 @@ static void put_alert(const struct page *p, const struct cap_alert *a)
     strbuf_put_html(p->out, a->sender);
     strbuf_put(p->out, "</h2><p>");
     page_put_time(p, a->sent_ms);
-    strbuf_put(p->out, " · ");
-    strbuf_put_html(p->out, a->info.urgency);
-    strbuf_put(p->out, " · ");
-    strbuf_put_html(p->out, a->info.severity);
-    strbuf_put(p->out, " · ");
-    strbuf_put_html(p->out, a->info.certainty);
+    put_grade(p, a->info.urgency);
+    put_grade(p, a->info.severity);
+    put_grade(p, a->info.certainty);
     strbuf_put(p->out, "</p>");
     put_fact(p, a->info.headline);
     put_fact(p, a->info.description);

@@ -137,7 +137,8 @@ def quick_report(tap):
         tap.ok(status == 400, "no figures of the future", str(status))
 
         status, body = lan.post("/cap", "/cap", xml=ALERT)
-        tap.ok(status == 200 and ">Mưa lớn – Cao Minh. Ở yên trong nhà.</textarea>" in body,
+        tap.ok(status == 200 and ">Mưa lớn – Cao Minh. Ở yên trong nhà.</textarea>" in body and
+               "Cần làm trong giờ tới · Nghiêm trọng · Nhiều khả năng" in body,
                "an alert of CAP fills in a directive", body[-2500:])
         status, body = lan.post("/cap", "/cap", xml="<!DOCTYPE a [<!ENTITY b 'c'>]>" + ALERT)
         tap.ok(status == 400 and "document type" in body, "without entities", body[:300])
