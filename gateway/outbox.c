@@ -49,6 +49,7 @@ int outbox_init(struct outbox *o, struct ledger *l, CURLM *multi, const char *ur
     }
     memcpy(o->base, url, len);
     o->backoff_ms = o->interval_ms;
+    o->batch_cap = sizeof o->batch;
     o->sync = (struct console_sync){ .configured = true, .url = o->base };
     if (db_outbox_target(l->db, o->base, commune, &o->sync.target) < 0 ||
         db_outbox_count(l->db, o->sync.target, &o->sync.waiting_count) < 0 ||
@@ -333,7 +334,7 @@ static int build_batch(struct outbox *o, int64_t wall_ms)
                                    .created_min = bundle_created_min(wall_ms) };
     memcpy(header.network_id, c->info.network_id, sizeof header.network_id);
     memcpy(header.root_key, c->info.root_key, sizeof header.root_key);
-    if (batch_begin(&filling.builder, o->batch, sizeof o->batch, &header) != BATCH_OK)
+    if (batch_begin(&filling.builder, o->batch, o->batch_cap, &header) != BATCH_OK)
         return DB_ENOMEM;
     result = db_outbox_waiting(db, o->sync.target, fill_batch, &filling);
     if (result < 0 || o->arrival_count == 0)
@@ -657,6 +658,17 @@ static bool is_signed(const struct outbox *o, long status)
            exchange_verify_answer(&o->exchange, &answer, number, author->entry.key, sig);
 }
 
+/* After a PUT.  What arrived although its answer was lost says nothing against its length, but that
+ * is known only later. */
+static void fit_batch(struct outbox *o, bool done)
+{
+    o->batch_cap = done ? o->batch_cap + OUTBOX_BATCH_LEN_STEP : o->batch_cap / 2;
+    if (o->batch_cap > sizeof o->batch)
+        o->batch_cap = sizeof o->batch;
+    if (o->batch_cap < OUTBOX_BATCH_LEN_MIN)
+        o->batch_cap = OUTBOX_BATCH_LEN_MIN;
+}
+
 /* Whatever it says, it is not from the receiver; a page of the mobile operator, for example. */
 static void on_unsigned(struct outbox *o, long status, const json_t *answer, int64_t now_ms)
 {
@@ -675,6 +687,8 @@ int outbox_on_done(struct outbox *o, CURLcode code, int64_t now_ms, int64_t wall
     curl_multi_remove_handle(o->multi, o->easy);
     o->transfer = OUTBOX_NONE;
     o->before = transfer;
+    if (transfer == OUTBOX_PUTTING && (code != CURLE_OK || status == 200 || status >= 500))
+        fit_batch(o, code == CURLE_OK && status == 200);
     if (code != CURLE_OK) {
         set_trouble(o, LANG_SYNC_NO_LINE, o->curl_err[0] ? o->curl_err : curl_easy_strerror(code));
         wait_after_failure(o, now_ms);

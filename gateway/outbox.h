@@ -15,6 +15,9 @@
  * Only an answer that a gateway or an operator of the commune's roster signed, other than we, says
  * anything.  Whatever else answers in the receiver's place is a link that does not work.
  *
+ * A batch that does not get through, or that the receiver cannot store, is followed by one of half
+ * its length: what is too long for the time between two cuts would be sent for ever.
+ *
  * Several links to the same receiver are tried in order of preference, one after the other without
  * a wait; only when none of them worked it backs off, with jitter.  After a while on a lesser link
  * the first is tried again.  Refusals (4xx) are shown and tried again only at the longest interval.
@@ -42,6 +45,8 @@ enum {
      * some hundred bytes. */
     OUTBOX_INTERVAL_FACTOR_MAX = 8,
     OUTBOX_DOWN_FACTOR = 4, /* in quiet times the way down is asked every minute */
+    OUTBOX_BATCH_LEN_MIN = 2048,
+    OUTBOX_BATCH_LEN_STEP = 512, /* longer after each that got through */
     OUTBOX_LINK_COUNT_MAX = 4,
     OUTBOX_LINK_NAME_LEN = 16,
     OUTBOX_INTERFACE_LEN = 32,
@@ -87,6 +92,7 @@ struct outbox {
     char curl_err[CURL_ERROR_SIZE];
     uint8_t batch[BATCH_LEN_TARGET];
     size_t batch_len; /* 0: none, or its answer came */
+    size_t batch_cap; /* what the next may have */
     char batch_hex[2 * KENG_HASH_LEN + 1];
     int64_t arrivals[OUTBOX_RECORD_COUNT_MAX]; /* of the records in the batch, in its order */
     size_t arrival_count;

@@ -34,6 +34,7 @@ struct place {
     void (*seen)(struct place *p, const struct http_request *request, struct http_answer *answer);
     unsigned put_count, fail_count, down_count;
     size_t first_put_count; /* records in the first batch */
+    size_t refused_len; /* a longer PUT never gets as far as the receiver; 0: all do */
     int spoiling;
     char old_signature[EXCHANGE_SIGNED_LEN];
 };
@@ -48,6 +49,11 @@ static inline int64_t now_ms(void)
 static inline void handle(void *ctx, const struct http_request *request, struct http_answer *answer)
 {
     struct place *p = ctx;
+    if (p->refused_len && request->method == HTTP_PUT && request->body_len > p->refused_len) {
+        answer->status = 503;
+        p->fail_count++;
+        return;
+    }
     if (!receiver_handle(&p->receiver, request, KIT_NOW_MS, answer)) {
         console_handle(&p->console, request, now_ms(), answer);
         return;

@@ -342,6 +342,27 @@ static void test_uplink_sends_rescue_ahead_of_a_backlog(void **state)
     close_sender(&s);
 }
 
+/* Too long for the line, or for the disk behind it. */
+static void test_uplink_makes_batches_as_short_as_the_line_needs(void **state)
+{
+    struct place *p = *state;
+    struct sender s;
+    open_sender(p, &s);
+    put_run(p, &s.ledger, 1, 300, make_damage);
+    p->refused_len = 4000;
+    push_all(p, &s);
+    assert_int_equal(last_arrival(p->db), 305);
+    assert_in_range(p->fail_count, 3, 12); /* 24, 12, 6 kB, and now and then 6 again */
+    p->refused_len = 0;
+    p->seen = note_first_put; /* and long again when it bears them */
+    put_run(p, &s.ledger, 301, 1300, make_damage);
+    assert_int_equal(outbox_kick(&s.outbox, now_ms() + s.skew_ms), 0);
+    p->put_count = 0;
+    push_all(p, &s);
+    assert_true(p->put_count < 20);
+    close_sender(&s);
+}
+
 /* ---- who answers ---- */
 
 enum spoiling {
@@ -622,6 +643,7 @@ int main(void)
         UPLINK_TEST(test_uplink_fills_a_receiver_that_was_restored),
         UPLINK_TEST(test_uplink_does_not_take_a_gap_for_a_loss),
         UPLINK_TEST(test_uplink_sends_rescue_ahead_of_a_backlog),
+        UPLINK_TEST(test_uplink_makes_batches_as_short_as_the_line_needs),
         UPLINK_TEST(test_uplink_believes_only_signed_answers),
         UPLINK_TEST(test_uplink_takes_down_what_is_no_report),
         UPLINK_TEST(test_uplink_takes_nothing_down_that_it_brought),
