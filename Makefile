@@ -233,8 +233,8 @@ $(BROWSER): tests/browser/package.json tests/browser/package-lock.json
 	@touch $@
 test-console: deps $(BROWSER) ## a storm afternoon at the desk in Chromium, axe on every page, exports, attacks; pictures into build/screens/
 	@MAKE='$(MAKE)' sh tests/run.sh console
-bench-console: $(OUT)/tests/bench/console ## the console's pages with 100,000 reports in the store
-	@$<
+bench-console: all $(OUT)/tests/bench/console ## the console's pages with 100,000 reports in the store, 200 open live pages
+	@$(OUT)/tests/bench/console; pages=$$?; python3 tests/bench/live.py && exit $$pages
 bench-size: $(OUT)/tests/bench/size ## bytes on air of each reference report
 	@$(OUT)/tests/bench/size
 bench-node: all $(OUT)/tests/bench/fill ## memory, idle CPU and start of kengd with 10,000 records

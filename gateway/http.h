@@ -19,9 +19,9 @@
 
 enum {
     HTTP_ERR_LEN = 256,
-    HTTP_CONNECTION_COUNT_MAX = 64,
-    HTTP_PER_ADDRESS_COUNT_MAX = 32, /* several tabs and a push from one desk */
-    HTTP_STREAM_COUNT_MAX = 16,      /* of these connections at most so many are event streams */
+    HTTP_CONNECTION_COUNT_MAX = 640,
+    HTTP_PER_ADDRESS_COUNT_MAX = 272, /* a hall of desks behind one address, and a push */
+    HTTP_STREAM_COUNT_MAX = 256, /* of these connections at most so many are event streams */
     HTTP_TIMEOUT_S = 10,
     HTTP_CONNECTION_MEMORY_LEN = 32 * 1024,
     HTTP_FORM_LEN_MAX = 48 * 1024, /* a quick report: four texts, three bytes for one */
