@@ -100,46 +100,15 @@ enum at_verdict at_say(struct at *a, enum at_verdict verdict, const char *format
     return verdict;
 }
 
-static void refuse_tx(struct at *a, const char *why)
-{
-    a->tx = AT_TX_NONE;
-    a->kit.stats.tx_refused++;
-    modem_kit_say(modem_kit_push(&a->kit, MODEM_EV_REFUSED), "%s", why);
-}
-
-static void end_tx(struct at *a, enum modem_tx_result result, const char *why)
-{
-    struct modem_event *ev = modem_kit_push(&a->kit, MODEM_EV_TX_DONE);
-    ev->tx_result = result;
-    ev->airtime_us = a->tx_airtime_us;
-    modem_kit_say(ev, "%s", why);
-    a->kit.stats.tx_sent += result == MODEM_TX_SENT;
-    a->kit.stats.tx_failed += result == MODEM_TX_FAILED;
-    a->kit.stats.tx_unknown += result == MODEM_TX_UNKNOWN;
-    a->kit.stats.tx_bytes += a->tx_len;
-    a->kit.stats.tx_airtime_us += a->tx_airtime_us;
-    a->tx = AT_TX_NONE;
-}
-
 void at_heard(struct at *a, const uint8_t *frame, size_t len, bool has_signal, int16_t rssi_dbm,
               int16_t snr_db_x4)
 {
     /* Before READY it may come from any network on the settings before. */
-    if (a->mode != AT_READY || len > a->dialect->mtu_len) {
+    if (a->kit.mode != MODEM_KIT_READY || len > a->dialect->mtu_len) {
         a->kit.stats.unexpected++;
         return;
     }
-    struct modem_event *ev = modem_kit_push(&a->kit, MODEM_EV_RX);
-    memcpy(ev->frame, frame, len);
-    ev->len = (uint16_t)len;
-    ev->has_signal = has_signal;
-    if (has_signal) {
-        ev->rssi_dbm = rssi_dbm;
-        ev->snr_db_x4 = snr_db_x4;
-    }
-    a->kit.stats.rx_without_signal += !has_signal;
-    a->kit.stats.rx_frames++;
-    a->kit.stats.rx_bytes += len;
+    modem_kit_heard(&a->kit, frame, len, has_signal, rssi_dbm, snr_db_x4);
 }
 
 /* ---- asking ------------------------------------------------------------------------- */
@@ -163,21 +132,19 @@ static bool put_question(struct at *a, uint64_t now_ms)
     if (!modem_kit_put(&a->kit, line, len + 2))
         return false;
     if (a->step == a->dialect->send_step) {
-        a->tx = AT_TX_ON_AIR;
+        modem_kit_give_tx(&a->kit);
         a->tx_from_ms = now_ms + line_time_ms(a, len + 2);
         a->tx_until_ms = MODEM_NEVER;
-        a->step_until_ms = a->tx_from_ms + a->tx_airtime_us / US_PER_MS + TX_MARGIN_MS;
+        a->step_until_ms = a->tx_from_ms + a->kit.tx_airtime_us / US_PER_MS + TX_MARGIN_MS;
     }
     return true;
 }
 
 static void become_ready(struct at *a)
 {
-    a->mode = AT_READY;
     a->restart_count = 0;
     a->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
-    a->kit.stats.configured++;
-    modem_kit_push(&a->kit, MODEM_EV_READY)->lora = a->lora;
+    modem_kit_ready(&a->kit, &a->lora);
 }
 
 /* The first step from there on that there is; after the last one the modem is ready. */
@@ -186,7 +153,8 @@ static void begin_step(struct at *a, uint64_t now_ms, unsigned step)
     char line[AT_LINE_LEN];
     const struct at_dialect *d = a->dialect;
     while (step < d->step_count &&
-           ((step == d->send_step && (a->mode != AT_READY || a->tx != AT_TX_WAITING)) ||
+           ((step == d->send_step &&
+             (a->kit.mode != MODEM_KIT_READY || a->kit.tx != MODEM_KIT_TX_WAITING)) ||
             !d->question(a, step, line)))
         step++;
     a->try_count = 1;
@@ -196,20 +164,20 @@ static void begin_step(struct at *a, uint64_t now_ms, unsigned step)
     if (step < d->step_count) {
         a->step = (uint8_t)step;
         if (!put_question(a, now_ms) && step == d->send_step) {
-            refuse_tx(a, "the port takes no bytes");
+            modem_kit_refuse_tx(&a->kit, "the port takes no bytes");
             begin_step(a, now_ms, step + 1);
         }
         return;
     }
     a->step = AT_STEP_NONE;
     a->check_at_ms = now_ms + a->settings.ping_idle_ms;
-    if (a->mode == AT_CONFIGURING)
+    if (a->kit.mode == MODEM_KIT_CONFIGURING)
         become_ready(a);
 }
 
 static void begin_configuring(struct at *a, uint64_t now_ms)
 {
-    a->mode = AT_CONFIGURING;
+    a->kit.mode = MODEM_KIT_CONFIGURING;
     begin_step(a, now_ms, 0);
 }
 
@@ -217,7 +185,7 @@ static void begin_configuring(struct at *a, uint64_t now_ms)
 
 static void rest(struct at *a, uint64_t until_ms)
 {
-    a->mode = AT_RESTING;
+    a->kit.mode = MODEM_KIT_RESTING;
     a->step = AT_STEP_NONE;
     a->rest_until_ms = until_ms;
 }
@@ -234,8 +202,8 @@ static void mismatch(struct at *a, uint64_t now_ms)
 static void silent(struct at *a, uint64_t now_ms)
 {
     a->kit.stats.silences++;
-    if (a->tx == AT_TX_WAITING)
-        refuse_tx(a, "the modem does not answer; the frame was not sent");
+    if (a->kit.tx == MODEM_KIT_TX_WAITING)
+        modem_kit_refuse_tx(&a->kit, "the modem does not answer; the frame was not sent");
     modem_kit_say(modem_kit_push(&a->kit, MODEM_EV_SILENT),
                   "no answer from the modem in %u tries; is it %s at %" PRIu32
                   " baud, and the right port?", (unsigned)TRY_COUNT_MAX, a->dialect->name,
@@ -245,10 +213,11 @@ static void silent(struct at *a, uint64_t now_ms)
 
 static void lost_settings(struct at *a, uint64_t now_ms)
 {
-    if (a->tx == AT_TX_WAITING)
-        refuse_tx(a, "the modem had lost its settings; the frame was not sent");
-    else if (a->tx == AT_TX_ON_AIR)
-        end_tx(a, MODEM_TX_UNKNOWN, "the modem restarted before it can have sent the frame whole");
+    if (a->kit.tx == MODEM_KIT_TX_WAITING)
+        modem_kit_refuse_tx(&a->kit, "the modem had lost its settings; the frame was not sent");
+    else if (a->kit.tx == MODEM_KIT_TX_GIVEN)
+        modem_kit_end_tx(&a->kit, MODEM_TX_UNKNOWN,
+                         "the modem restarted before it can have sent the frame whole");
     a->kit.stats.restarts_seen++;
     modem_kit_say(modem_kit_push(&a->kit, MODEM_EV_FAULT),
                   "the modem lost its settings (restarted?); configuring it again%s%s",
@@ -259,13 +228,13 @@ static void lost_settings(struct at *a, uint64_t now_ms)
 void at_restarted(struct at *a, uint64_t now_ms)
 {
     a->why[0] = '\0';
-    if (a->mode == AT_READY) {
+    if (a->kit.mode == MODEM_KIT_READY) {
         lost_settings(a, now_ms);
-    } else if (a->mode == AT_CONFIGURING && ++a->restart_count > RESTART_COUNT_MAX) {
+    } else if (a->kit.mode == MODEM_KIT_CONFIGURING && ++a->restart_count > RESTART_COUNT_MAX) {
         a->restart_count = 0;
         (void)at_say(a, AT_WRONG, "the modem restarts again and again: is its power supply weak?");
         mismatch(a, now_ms);
-    } else if (a->mode == AT_CONFIGURING) {
+    } else if (a->kit.mode == MODEM_KIT_CONFIGURING) {
         begin_configuring(a, now_ms);
     }
 }
@@ -278,10 +247,10 @@ static void again(struct at *a, uint64_t now_ms)
     a->step_until_ms = now_ms + AGAIN_MS;
     if (a->step != a->dialect->send_step)
         return;
-    a->tx = AT_TX_WAITING;
+    modem_kit_take_back_tx(&a->kit);
     a->tx_from_ms = now_ms + BUSY_MS;
     if (++a->tx_try_count > BUSY_COUNT_MAX)
-        refuse_tx(a, "the modem stays busy; the frame was not sent");
+        modem_kit_refuse_tx(&a->kit, "the modem stays busy; the frame was not sent");
     begin_step(a, now_ms, a->step + 1u); /* the checks and the frame come again afterwards */
 }
 
@@ -307,24 +276,24 @@ static void on_verdict(struct at *a, uint64_t now_ms, enum at_verdict verdict)
         break;
     case AT_DONE:
         if (sending)
-            end_tx(a, MODEM_TX_SENT, "");
+            modem_kit_end_tx(&a->kit, MODEM_TX_SENT, "");
         next(a, now_ms);
         break;
     case AT_AGAIN:
         again(a, now_ms);
         break;
     case AT_WRONG:
-        if (a->mode == AT_READY)
+        if (a->kit.mode == MODEM_KIT_READY)
             lost_settings(a, now_ms);
         else
             mismatch(a, now_ms);
         break;
     case AT_REFUSED:
-        refuse_tx(a, a->why);
+        modem_kit_refuse_tx(&a->kit, a->why);
         next(a, now_ms);
         break;
     case AT_FAILED:
-        end_tx(a, MODEM_TX_FAILED, a->why);
+        modem_kit_end_tx(&a->kit, MODEM_TX_FAILED, a->why);
         next(a, now_ms);
         break;
     }
@@ -339,8 +308,8 @@ static bool is_echo(struct at *a)
 
 static void start_waiting(struct at *a, uint64_t now_ms)
 {
-    if (a->mode == AT_READY && a->step == AT_STEP_NONE && a->tx == AT_TX_WAITING &&
-        now_ms >= a->tx_from_ms)
+    if (a->kit.mode == MODEM_KIT_READY && a->step == AT_STEP_NONE &&
+        a->kit.tx == MODEM_KIT_TX_WAITING && now_ms >= a->tx_from_ms)
         begin_step(a, now_ms, a->dialect->check_step);
 }
 
@@ -422,8 +391,8 @@ void at_raw_put(struct at *a, char *hex)
 {
     uint8_t frame[RNODE_HEADER_LEN + MODEM_FRAME_LEN_MAX];
     frame[0] = (uint8_t)(a->kit.stats.tx_sent << 4); /* any number, and no half of a packet */
-    memcpy(frame + a->header_len, a->tx_frame, a->tx_len);
-    at_hex_put(hex, frame, (size_t)a->tx_len + a->header_len);
+    memcpy(frame + a->header_len, a->kit.tx_frame, a->kit.tx_len);
+    at_hex_put(hex, frame, (size_t)a->kit.tx_len + a->header_len);
 }
 
 void at_raw_heard(struct at *a, const char *hex, size_t digit_count, bool has_signal,
@@ -442,10 +411,7 @@ void at_raw_heard(struct at *a, const char *hex, size_t digit_count, bool has_si
 void at_raw_air(const void *state, struct modem_air *air_out)
 {
     const struct at *a = state;
-    *air_out = (struct modem_air){ .lora = a->lora, .power_dbm = a->settings.power_dbm };
-    (void)snprintf(air_out->interop, sizeof air_out->interop, "%s:%" PRIu32 ":%" PRIu32 ":%u",
-                   a->header_len > 0 ? "rnode" : "lora", a->lora.freq_hz, a->lora.bw_hz,
-                   a->lora.sf);
+    modem_kit_air(a->header_len > 0 ? "rnode" : "lora", &a->lora, a->settings.power_dbm, air_out);
 }
 
 /* ---- the driver table's functions --------------------------------------------------- */
@@ -467,12 +433,7 @@ void at_on_close(void *state, uint64_t now_ms)
     struct at *a = state;
     (void)now_ms;
     /* The line's last byte is what makes the modem send, and it is last in the output. */
-    if (a->tx == AT_TX_WAITING || (a->tx == AT_TX_ON_AIR && modem_kit_has_output(&a->kit)))
-        refuse_tx(a, "the port closed before the frame was written");
-    else if (a->tx == AT_TX_ON_AIR)
-        end_tx(a, MODEM_TX_UNKNOWN, "the port closed before the frame can have been sent");
-    modem_kit_drop_output(&a->kit);
-    a->mode = AT_CLOSED;
+    modem_kit_close(&a->kit, modem_kit_has_output(&a->kit));
     a->step = AT_STEP_NONE;
 }
 
@@ -494,7 +455,7 @@ size_t at_on_bytes(void *state, uint64_t now_ms, const uint8_t *buf, size_t len)
     struct at *a = state;
     size_t taken = 0;
     for (; taken < len && modem_kit_has_room(&a->kit); taken++) {
-        if (a->mode != AT_CLOSED)
+        if (a->kit.mode != MODEM_KIT_CLOSED)
             on_byte(a, now_ms, buf[taken]);
         start_waiting(a, now_ms);
     }
@@ -503,8 +464,9 @@ size_t at_on_bytes(void *state, uint64_t now_ms, const uint8_t *buf, size_t len)
 
 static void on_step_time(struct at *a, uint64_t now_ms)
 {
-    if (a->step == a->dialect->send_step && a->tx == AT_TX_ON_AIR) {
-        end_tx(a, MODEM_TX_UNKNOWN, "the modem does not say that the frame was sent");
+    if (a->step == a->dialect->send_step && a->kit.tx == MODEM_KIT_TX_GIVEN) {
+        modem_kit_end_tx(&a->kit, MODEM_TX_UNKNOWN,
+                         "the modem does not say that the frame was sent");
         next(a, now_ms);
         a->check_at_ms = now_ms;
     } else if (a->try_count < TRY_COUNT_MAX) {
@@ -521,57 +483,30 @@ static void on_step_time(struct at *a, uint64_t now_ms)
 void at_on_time(void *state, uint64_t now_ms)
 {
     struct at *a = state;
-    if (a->mode == AT_CLOSED || !modem_kit_has_room(&a->kit))
+    if (a->kit.mode == MODEM_KIT_CLOSED || !modem_kit_has_room(&a->kit))
         return;
-    if (a->tx == AT_TX_ON_AIR && now_ms >= a->tx_until_ms) {
-        end_tx(a, MODEM_TX_SENT, "");
+    if (a->kit.tx == MODEM_KIT_TX_GIVEN && now_ms >= a->tx_until_ms) {
+        modem_kit_end_tx(&a->kit, MODEM_TX_SENT, "");
         next(a, now_ms);
     }
     if (a->step != AT_STEP_NONE && now_ms >= a->step_until_ms)
         on_step_time(a, now_ms);
-    if (a->mode == AT_RESTING && now_ms >= a->rest_until_ms)
+    if (a->kit.mode == MODEM_KIT_RESTING && now_ms >= a->rest_until_ms)
         begin_configuring(a, now_ms);
     start_waiting(a, now_ms);
-    if (a->mode == AT_READY && a->step == AT_STEP_NONE && a->tx == AT_TX_NONE &&
-        now_ms >= a->check_at_ms)
+    if (a->kit.mode == MODEM_KIT_READY && a->step == AT_STEP_NONE &&
+        a->kit.tx == MODEM_KIT_TX_NONE && now_ms >= a->check_at_ms)
         begin_step(a, now_ms, a->dialect->idle_step);
-}
-
-size_t at_poll_output(void *state, uint64_t now_ms, uint8_t *buf, size_t cap)
-{
-    struct at *a = state;
-    (void)now_ms;
-    return modem_kit_poll_output(&a->kit, buf, cap);
-}
-
-bool at_poll_event(void *state, uint64_t now_ms, struct modem_event *event_out)
-{
-    struct at *a = state;
-    (void)now_ms;
-    return modem_kit_poll_event(&a->kit, event_out);
-}
-
-bool at_can_send(const void *state)
-{
-    const struct at *a = state;
-    return a->mode == AT_READY && a->tx == AT_TX_NONE && modem_kit_has_room(&a->kit);
 }
 
 int at_send(void *state, uint64_t now_ms, const uint8_t *frame, size_t len)
 {
     struct at *a = state;
-    if (len == 0 || len > a->dialect->mtu_len)
-        return MODEM_ELEN;
-    if (a->mode != AT_READY)
-        return MODEM_ENOTREADY;
-    if (!at_can_send(a))
-        return MODEM_EBUSY;
-    memcpy(a->tx_frame, frame, len);
-    a->tx_len = (uint16_t)len;
-    a->tx_airtime_us = at_airtime_us(a, len);
+    int err = modem_kit_take(&a->kit, modem_kit_can_send(a), frame, len, at_airtime_us(a, len));
+    if (err != MODEM_OK)
+        return err;
     a->tx_from_ms = now_ms;
     a->tx_try_count = 0;
-    a->tx = AT_TX_WAITING;
     start_waiting(a, now_ms);
     return MODEM_OK;
 }
@@ -580,19 +515,17 @@ uint64_t at_next_deadline(const void *state)
 {
     const struct at *a = state;
     uint64_t at_ms = MODEM_NEVER;
-    if (a->mode == AT_CLOSED)
+    if (a->kit.mode == MODEM_KIT_CLOSED)
         return at_ms;
     if (a->step != AT_STEP_NONE)
         at_ms = a->step_until_ms;
-    if (a->tx == AT_TX_ON_AIR && a->tx_until_ms < at_ms)
-        at_ms = a->tx_until_ms;
-    if (a->mode == AT_RESTING && a->rest_until_ms < at_ms)
-        at_ms = a->rest_until_ms;
-    if (a->mode == AT_READY && a->step == AT_STEP_NONE) {
-        uint64_t work_ms = a->tx == AT_TX_WAITING ? a->tx_from_ms : a->check_at_ms;
-        if (work_ms < at_ms)
-            at_ms = work_ms;
-    }
+    if (a->kit.tx == MODEM_KIT_TX_GIVEN)
+        at_ms = modem_kit_earlier(at_ms, a->tx_until_ms);
+    if (a->kit.mode == MODEM_KIT_RESTING)
+        at_ms = modem_kit_earlier(at_ms, a->rest_until_ms);
+    if (a->kit.mode == MODEM_KIT_READY && a->step == AT_STEP_NONE)
+        at_ms = modem_kit_earlier(at_ms, a->kit.tx == MODEM_KIT_TX_WAITING ? a->tx_from_ms
+                                                                          : a->check_at_ms);
     return at_ms;
 }
 
@@ -600,10 +533,4 @@ uint32_t at_airtime_us(const void *state, size_t len)
 {
     const struct at *a = state;
     return lora_airtime_us(&a->lora, a->dialect->air_len(a, len));
-}
-
-void at_stats(const void *state, struct modem_stats *stats_out)
-{
-    const struct at *a = state;
-    *stats_out = a->kit.stats;
 }

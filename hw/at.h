@@ -35,9 +35,6 @@ enum at_verdict {
     AT_FAILED,  /* the frame was on air at most in part; said by at_wrong */
 };
 
-enum at_mode { AT_CLOSED, AT_CONFIGURING, AT_READY, AT_RESTING };
-enum at_tx { AT_TX_NONE, AT_TX_WAITING, AT_TX_ON_AIR };
-
 struct at;
 
 struct at_dialect {
@@ -59,12 +56,12 @@ struct at_dialect {
 };
 
 struct at {
+    struct modem_kit kit;
     const struct at_dialect *dialect;
     struct modem_settings settings;
     struct lora_params lora;
     uint8_t header_len;     /* RNode's header byte before each frame: 1 or 0 */
 
-    enum at_mode mode;
     uint8_t step, try_count, restart_count;
     bool asked;             /* false: the question waits to be asked again */
     bool answered;          /* for dialects: the first part of the answer has come */
@@ -72,14 +69,10 @@ struct at {
     uint32_t mismatch_rest_ms;
     char why[MODEM_TEXT_LEN];
 
-    enum at_tx tx;
     uint8_t tx_try_count;
     uint64_t tx_lost_count; /* answers lost when its checks began: later, errors may be stale */
     uint64_t tx_from_ms;    /* waiting: not tried before; on air: the modem has the whole line */
     uint64_t tx_until_ms;   /* its end is estimated; MODEM_NEVER: not yet */
-    uint32_t tx_airtime_us;
-    uint16_t tx_len;
-    uint8_t tx_frame[MODEM_FRAME_LEN_MAX];
 
     bool has_signal;        /* told before the frame it belongs to */
     int16_t rssi_dbm, snr_db_x4;
@@ -88,7 +81,6 @@ struct at {
     uint16_t line_len;
     uint64_t line_ms;
     char line[AT_LINE_LEN];
-    struct modem_kit kit;
 };
 
 /* Takes checked settings and what of them is in force. */
@@ -136,18 +128,14 @@ void at_on_open(void *state, uint64_t now_ms);
 void at_on_close(void *state, uint64_t now_ms);
 size_t at_on_bytes(void *state, uint64_t now_ms, const uint8_t *buf, size_t len);
 void at_on_time(void *state, uint64_t now_ms);
-size_t at_poll_output(void *state, uint64_t now_ms, uint8_t *buf, size_t cap);
-bool at_poll_event(void *state, uint64_t now_ms, struct modem_event *event_out);
 int at_send(void *state, uint64_t now_ms, const uint8_t *frame, size_t len);
-bool at_can_send(const void *state);
 uint64_t at_next_deadline(const void *state);
 uint32_t at_airtime_us(const void *state, size_t len);
-void at_stats(const void *state, struct modem_stats *stats_out);
 
 #define AT_DRIVER_FUNCTIONS                                                                    \
     .on_open = at_on_open, .on_close = at_on_close, .on_bytes = at_on_bytes,                   \
-    .on_time = at_on_time, .poll_output = at_poll_output, .poll_event = at_poll_event,         \
-    .send = at_send, .can_send = at_can_send, .next_deadline = at_next_deadline,               \
-    .airtime_us = at_airtime_us, .stats = at_stats
+    .on_time = at_on_time, .poll_output = modem_kit_poll_output,                               \
+    .poll_event = modem_kit_poll_event, .send = at_send, .can_send = modem_kit_can_send,       \
+    .next_deadline = at_next_deadline, .airtime_us = at_airtime_us, .stats = modem_kit_stats
 
 #endif

@@ -217,6 +217,8 @@ bool modem_poll_event(struct modem *m, uint64_t now_ms, struct modem_event *even
 
 int modem_send(struct modem *m, uint64_t now_ms, const uint8_t *frame, size_t len)
 {
+    if (len == 0 || len > m->driver->caps.mtu_len)
+        return MODEM_ELEN;
     return m->driver->send(m->state, now_ms, frame, len);
 }
 

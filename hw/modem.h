@@ -171,7 +171,7 @@ struct modem_driver {
     void (*on_time)(void *state, uint64_t now_ms);
     size_t (*poll_output)(void *state, uint64_t now_ms, uint8_t *buf, size_t cap);
     bool (*poll_event)(void *state, uint64_t now_ms, struct modem_event *event_out);
-    int (*send)(void *state, uint64_t now_ms, const uint8_t *frame, size_t len);
+    int (*send)(void *state, uint64_t now_ms, const uint8_t *frame, size_t len); /* len is lawful */
     bool (*can_send)(const void *state);
     uint64_t (*next_deadline)(const void *state);
     uint32_t (*airtime_us)(const void *state, size_t len);

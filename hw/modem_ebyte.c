@@ -39,8 +39,6 @@ enum {
 
 static_assert((int)OUT_LEN_MAX <= 400, "the smallest of the modules' buffers takes a frame");
 
-enum mode { MODE_CLOSED, MODE_CONFIGURING, MODE_READY, MODE_RESTING };
-
 enum step {
     STEP_IDLE,
     STEP_ENTER,   /* pins set for the registers, not yet settled */
@@ -49,8 +47,6 @@ enum step {
     STEP_READ,
     STEP_LEAVE,   /* pins set for traffic, not yet settled */
 };
-
-enum tx_state { TX_NONE, TX_CHECKING, TX_ON_AIR };
 
 /* Bands by the number in the module's name. */
 static const struct band {
@@ -84,6 +80,7 @@ static const struct family {
 };
 
 struct driver {
+    struct modem_kit kit;
     struct modem_settings settings;
     const struct family *family;
     const struct band *band;
@@ -93,7 +90,6 @@ struct driver {
     bool rssi_half;
     uint8_t regs[EBYTE_REG_COUNT_MAX]; /* as they must be */
 
-    enum mode mode;
     enum step step;
     unsigned try_count;
     uint64_t step_deadline_ms, check_at_ms, rest_until_ms;
@@ -109,25 +105,16 @@ struct driver {
     uint8_t reply_len;
     uint8_t reply[REPLY_LEN];
 
-    enum tx_state tx_state;
     uint64_t tx_line_ms;     /* all of it has reached the modem */
     uint64_t tx_latest_ms;
-    uint32_t tx_airtime_us;
-    uint16_t tx_len, tx_out_len;
-    uint8_t tx_frame[PIECES_FRAME_LEN_MAX];
+    uint16_t tx_out_len;
 
     uint64_t silence_ms;     /* when what is half-read is given up */
     struct pieces_decoder decoder;
-    struct modem_kit kit;
 };
 
 static_assert(sizeof(struct driver) <= MODEM_STATE_LEN, "state fits");
 static_assert((int)OUT_LEN_MAX <= (int)MODEM_KIT_OUT_LEN, "a frame fits");
-
-static uint64_t earlier(uint64_t a_ms, uint64_t b_ms)
-{
-    return a_ms < b_ms ? a_ms : b_ms;
-}
 
 static size_t piece_len_max(const struct driver *d)
 {
@@ -140,8 +127,9 @@ static uint32_t piece_airtime_us(const struct driver *d, size_t len, unsigned in
     return lora_airtime_us(&d->lora, ebyte_on_air_len(d->family->kind, piece_len));
 }
 
-static uint32_t airtime_us(const struct driver *d, size_t len)
+static uint32_t airtime_us(const void *state, size_t len)
 {
+    const struct driver *d = state;
     unsigned count = pieces_count(len, piece_len_max(d));
     uint32_t sum_us = 0;
     for (unsigned i = 0; i < count; i++)
@@ -210,47 +198,27 @@ static void begin_step(struct driver *d, uint64_t now_ms, enum step step)
 
 static void begin_configuring(struct driver *d, uint64_t now_ms)
 {
-    d->mode = MODE_CONFIGURING;
+    d->kit.mode = MODEM_KIT_CONFIGURING;
     begin_step(d, now_ms, STEP_ENTER);
 }
 
 /* ---- sending --------------------------------------------------------------------- */
 
-static void refuse_tx(struct driver *d, const char *why)
-{
-    d->tx_state = TX_NONE;
-    d->kit.stats.tx_refused++;
-    modem_kit_say(modem_kit_push(&d->kit, MODEM_EV_REFUSED), "%s", why);
-}
-
-static void end_tx(struct driver *d, enum modem_tx_result result, const char *why)
-{
-    struct modem_event *ev = modem_kit_push(&d->kit, MODEM_EV_TX_DONE);
-    ev->tx_result = result;
-    ev->airtime_us = d->tx_airtime_us;
-    modem_kit_say(ev, "%s", why);
-    d->kit.stats.tx_sent += result == MODEM_TX_SENT;
-    d->kit.stats.tx_unknown += result == MODEM_TX_UNKNOWN;
-    d->tx_state = TX_NONE;
-}
-
 static void put_tx(struct driver *d, uint64_t now_ms)
 {
     uint8_t out[OUT_LEN_MAX];
-    unsigned count = pieces_count(d->tx_len, piece_len_max(d));
-    size_t len = pieces_encode(d->tx_frame, d->tx_len, piece_len_max(d), out, sizeof out);
+    unsigned count = pieces_count(d->kit.tx_len, piece_len_max(d));
+    size_t len = pieces_encode(d->kit.tx_frame, d->kit.tx_len, piece_len_max(d), out, sizeof out);
     if (modem_kit_has_output(&d->kit) || !modem_kit_put(&d->kit, out, len)) {
-        refuse_tx(d, "the port takes no bytes");
+        modem_kit_refuse_tx(&d->kit, "the port takes no bytes");
         return;
     }
     uint32_t wait_ms = TURN_MS + (d->family->listens ? EBYTE_LBT_MS_MAX : 0);
     uint64_t line_ms = len * BITS_PER_BYTE * 1000u / EBYTE_BAUD;
-    d->tx_state = TX_ON_AIR;
+    modem_kit_give_tx(&d->kit);
     d->tx_out_len = (uint16_t)len;
-    d->kit.stats.tx_bytes += d->tx_len;
-    d->kit.stats.tx_airtime_us += d->tx_airtime_us;
     d->tx_line_ms = now_ms + line_ms;
-    d->tx_latest_ms = d->tx_line_ms + count * wait_ms + d->tx_airtime_us / US_PER_MS +
+    d->tx_latest_ms = d->tx_line_ms + count * wait_ms + d->kit.tx_airtime_us / US_PER_MS +
                       TX_MARGIN_MS;
 }
 
@@ -258,7 +226,7 @@ static void put_tx(struct driver *d, uint64_t now_ms)
 
 static void rest(struct driver *d, uint64_t now_ms, uint32_t rest_ms)
 {
-    d->mode = MODE_RESTING;
+    d->kit.mode = MODEM_KIT_RESTING;
     d->step = STEP_IDLE;
     d->rest_until_ms = now_ms + rest_ms;
     set_lines(d, now_ms, 0);
@@ -276,8 +244,8 @@ static struct modem_event *mismatch(struct driver *d, uint64_t now_ms)
 static void silent(struct driver *d, uint64_t now_ms)
 {
     d->kit.stats.silences++;
-    if (d->tx_state == TX_CHECKING)
-        refuse_tx(d, "the modem does not answer; the frame was not sent");
+    if (d->kit.tx == MODEM_KIT_TX_WAITING)
+        modem_kit_refuse_tx(&d->kit, "the modem does not answer; the frame was not sent");
     modem_kit_say(modem_kit_push(&d->kit, MODEM_EV_SILENT),
                   "no answer from the modem in %u tries; is it an %s, has it power, and do M0 and "
                   "M1 reach it?", (unsigned)TRY_COUNT_MAX, d->family->name);
@@ -287,12 +255,12 @@ static void silent(struct driver *d, uint64_t now_ms)
 /* Its registers are somebody else's; the pins are set for writing them. */
 static void restarted(struct driver *d, uint64_t now_ms)
 {
-    if (d->tx_state == TX_CHECKING)
-        refuse_tx(d, "the modem had lost its settings; the frame was not sent");
+    if (d->kit.tx == MODEM_KIT_TX_WAITING)
+        modem_kit_refuse_tx(&d->kit, "the modem had lost its settings; the frame was not sent");
     d->kit.stats.restarts_seen++;
     modem_kit_say(modem_kit_push(&d->kit, MODEM_EV_FAULT),
                   "the modem lost its settings (restarted?); configuring it again");
-    d->mode = MODE_CONFIGURING;
+    d->kit.mode = MODEM_KIT_CONFIGURING;
     begin_step(d, now_ms, STEP_WRITE);
 }
 
@@ -316,7 +284,7 @@ static void on_registers(struct driver *d, uint64_t now_ms, const uint8_t *regs)
         index++;
     if (index == read_count(d))
         begin_step(d, now_ms, STEP_LEAVE);
-    else if (d->mode == MODE_READY)
+    else if (d->kit.mode == MODEM_KIT_READY)
         restarted(d, now_ms);
     else
         modem_kit_say(mismatch(d, now_ms), "the modem reads back %s %02x; written was %02x",
@@ -378,7 +346,7 @@ static void on_frame(struct driver *d, uint64_t now_ms)
 {
     const struct pieces_decoder *p = &d->decoder;
     /* Before READY it may come from any network on the settings before. */
-    if (d->mode != MODE_READY) {
+    if (d->kit.mode != MODEM_KIT_READY) {
         d->kit.stats.unexpected++;
         return;
     }
@@ -425,9 +393,9 @@ static uint64_t give_up_ms(const struct driver *d)
  * work, but neither may last. */
 static uint64_t check_ms(const struct driver *d)
 {
-    if (d->mode != MODE_READY || d->step != STEP_IDLE || d->tx_state == TX_ON_AIR)
+    if (d->kit.mode != MODEM_KIT_READY || d->step != STEP_IDLE || d->kit.tx == MODEM_KIT_TX_GIVEN)
         return MODEM_NEVER;
-    uint64_t at_ms = d->tx_state == TX_CHECKING ? 0 : d->check_at_ms;
+    uint64_t at_ms = d->kit.tx == MODEM_KIT_TX_WAITING ? 0 : d->check_at_ms;
     bool blocked = pieces_waiting(&d->decoder) || aux_is_low(d);
     return blocked && at_ms < d->aux_latest_ms ? d->aux_latest_ms : at_ms;
 }
@@ -440,10 +408,8 @@ static void try_check(struct driver *d, uint64_t now_ms)
 
 static void become_ready(struct driver *d)
 {
-    d->mode = MODE_READY;
     d->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
-    d->kit.stats.configured++;
-    modem_kit_push(&d->kit, MODEM_EV_READY)->lora = d->lora;
+    modem_kit_ready(&d->kit, &d->lora);
 }
 
 /* The pins are set and the modem had its time. */
@@ -455,18 +421,18 @@ static void on_settled(struct driver *d, uint64_t now_ms)
         return;
     }
     d->aux_stuck = d->aux_stuck || aux_is_low(d);
-    if (d->step == STEP_LEAVE && d->waited_for_aux && d->mode == MODE_READY) {
+    if (d->step == STEP_LEAVE && d->waited_for_aux && d->kit.mode == MODEM_KIT_READY) {
         begin_step(d, now_ms, STEP_ENTER); /* so long lasts no change of mode: it restarted */
     } else if (d->step == STEP_ENTER) {
-        begin_step(d, now_ms, d->mode == MODE_READY ? STEP_READ
+        begin_step(d, now_ms, d->kit.mode == MODEM_KIT_READY ? STEP_READ
                               : d->family->kind == EBYTE_E32 ? STEP_VERSION : STEP_WRITE);
     } else {
         d->step = STEP_IDLE;
         d->check_at_ms = now_ms + d->settings.ping_idle_ms;
         pieces_decoder_init(&d->decoder, d->family->listens);
-        if (d->mode == MODE_CONFIGURING)
+        if (d->kit.mode == MODEM_KIT_CONFIGURING)
             become_ready(d);
-        else if (d->tx_state == TX_CHECKING)
+        else if (d->kit.tx == MODEM_KIT_TX_WAITING)
             put_tx(d, now_ms);
     }
 }
@@ -645,18 +611,7 @@ static void driver_on_close(void *state, uint64_t now_ms)
     struct driver *d = state;
     (void)now_ms;
     /* The modem sends what it has got, even if the rest never comes. */
-    bool unsent = d->tx_state == TX_CHECKING ||
-                  modem_kit_output_len(&d->kit) == d->tx_out_len;
-    if (d->tx_state == TX_ON_AIR && unsent) {
-        d->kit.stats.tx_bytes -= d->tx_len;
-        d->kit.stats.tx_airtime_us -= d->tx_airtime_us;
-    }
-    if (d->tx_state != TX_NONE && unsent)
-        refuse_tx(d, "the port closed before the frame was written");
-    else if (d->tx_state != TX_NONE)
-        end_tx(d, MODEM_TX_UNKNOWN, "the port closed before the frame can have been sent");
-    modem_kit_drop_output(&d->kit);
-    d->mode = MODE_CLOSED;
+    modem_kit_close(&d->kit, modem_kit_output_len(&d->kit) == d->tx_out_len);
     d->step = STEP_IDLE;
     d->port_changed = false;
 }
@@ -676,7 +631,7 @@ static size_t driver_on_bytes(void *state, uint64_t now_ms, const uint8_t *buf, 
     struct driver *d = state;
     size_t taken = 0;
     for (; taken < len && modem_kit_has_room(&d->kit); taken++) {
-        if (d->mode == MODE_CLOSED)
+        if (d->kit.mode == MODEM_KIT_CLOSED)
             continue;
         d->heard_since_aux = true;
         if (d->step == STEP_VERSION || d->step == STEP_READ) {
@@ -699,7 +654,7 @@ static void driver_on_lines(void *state, uint64_t now_ms, uint8_t lines)
     struct driver *d = state;
     bool was_low = d->aux_low;
     d->aux_low = !(lines & MODEM_LINE_AUX);
-    if (d->mode == MODE_CLOSED || was_low == d->aux_low)
+    if (d->kit.mode == MODEM_KIT_CLOSED || was_low == d->aux_low)
         return;
     if (d->aux_low) {
         d->heard_since_aux = false;
@@ -709,14 +664,16 @@ static void driver_on_lines(void *state, uint64_t now_ms, uint8_t lines)
     d->silence_ms = d->silence_ms > now_ms + SILENCE_MS ? d->silence_ms : now_ms + SILENCE_MS;
     if ((d->step == STEP_ENTER || d->step == STEP_LEAVE) && d->waited_for_aux)
         d->step_deadline_ms = now_ms + AUX_MS;
-    if (d->tx_state == TX_ON_AIR && now_ms >= d->tx_line_ms) {
+    if (d->kit.tx == MODEM_KIT_TX_GIVEN && now_ms >= d->tx_line_ms) {
         /* Its buffer is empty: the last packet begins. */
-        uint32_t us = piece_airtime_us(d, d->tx_len, pieces_count(d->tx_len, piece_len_max(d)) - 1);
-        d->tx_latest_ms = earlier(d->tx_latest_ms, now_ms + us / US_PER_MS + TX_MARGIN_MS);
+        unsigned last = pieces_count(d->kit.tx_len, piece_len_max(d)) - 1;
+        uint32_t us = piece_airtime_us(d, d->kit.tx_len, last);
+        uint64_t end_ms = now_ms + us / US_PER_MS + TX_MARGIN_MS;
+        d->tx_latest_ms = modem_kit_earlier(d->tx_latest_ms, end_ms);
     }
     /* At work although nothing was sent or heard: it may have restarted. */
-    if (d->step == STEP_IDLE && d->tx_state == TX_NONE && !d->heard_since_aux)
-        d->check_at_ms = earlier(d->check_at_ms, now_ms + SILENCE_MS);
+    if (d->step == STEP_IDLE && d->kit.tx == MODEM_KIT_TX_NONE && !d->heard_since_aux)
+        d->check_at_ms = modem_kit_earlier(d->check_at_ms, now_ms + SILENCE_MS);
 }
 
 static bool driver_poll_port(void *state, uint64_t now_ms, struct modem_port *port_out)
@@ -733,7 +690,7 @@ static bool driver_poll_port(void *state, uint64_t now_ms, struct modem_port *po
 static void driver_on_time(void *state, uint64_t now_ms)
 {
     struct driver *d = state;
-    if (d->mode == MODE_CLOSED || !modem_kit_has_room(&d->kit))
+    if (d->kit.mode == MODEM_KIT_CLOSED || !modem_kit_has_room(&d->kit))
         return;
     if (pieces_waiting(&d->decoder) && now_ms >= give_up_ms(d)) {
         pieces_on_silence(&d->decoder);
@@ -742,49 +699,29 @@ static void driver_on_time(void *state, uint64_t now_ms)
         if (!modem_kit_has_room(&d->kit))
             return;
     }
-    if (d->tx_state == TX_ON_AIR && now_ms >= d->tx_latest_ms)
-        end_tx(d, MODEM_TX_SENT, "");
+    if (d->kit.tx == MODEM_KIT_TX_GIVEN && now_ms >= d->tx_latest_ms)
+        modem_kit_end_tx(&d->kit, MODEM_TX_SENT, "");
     if (d->step != STEP_IDLE && now_ms >= d->step_deadline_ms)
         on_step_deadline(d, now_ms);
-    if (d->mode == MODE_RESTING && now_ms >= d->rest_until_ms)
+    if (d->kit.mode == MODEM_KIT_RESTING && now_ms >= d->rest_until_ms)
         begin_configuring(d, now_ms);
     try_check(d, now_ms);
-}
-
-static size_t driver_poll_output(void *state, uint64_t now_ms, uint8_t *buf, size_t cap)
-{
-    struct driver *d = state;
-    (void)now_ms;
-    return modem_kit_poll_output(&d->kit, buf, cap);
 }
 
 static bool driver_poll_event(void *state, uint64_t now_ms, struct modem_event *event_out)
 {
     struct driver *d = state;
-    bool any = modem_kit_poll_event(&d->kit, event_out);
+    bool any = modem_kit_poll_event(d, now_ms, event_out);
     poll_decoder(d, now_ms);
     return any;
-}
-
-static bool driver_can_send(const void *state)
-{
-    const struct driver *d = state;
-    return d->mode == MODE_READY && d->tx_state == TX_NONE && modem_kit_has_room(&d->kit);
 }
 
 static int driver_send(void *state, uint64_t now_ms, const uint8_t *frame, size_t len)
 {
     struct driver *d = state;
-    if (len == 0 || len > PIECES_FRAME_LEN_MAX)
-        return MODEM_ELEN;
-    if (d->mode != MODE_READY)
-        return MODEM_ENOTREADY;
-    if (!driver_can_send(d))
-        return MODEM_EBUSY;
-    memcpy(d->tx_frame, frame, len);
-    d->tx_len = (uint16_t)len;
-    d->tx_airtime_us = airtime_us(d, len);
-    d->tx_state = TX_CHECKING;
+    int err = modem_kit_take(&d->kit, modem_kit_can_send(d), frame, len, airtime_us(d, len));
+    if (err != MODEM_OK)
+        return err;
     if (d->step == STEP_IDLE) /* else the check that is under way serves */
         d->aux_latest_ms = now_ms + AUX_LOW_MS_MAX;
     try_check(d, now_ms);
@@ -795,22 +732,17 @@ static uint64_t driver_next_deadline(const void *state)
 {
     const struct driver *d = state;
     uint64_t at_ms = MODEM_NEVER;
-    if (d->mode == MODE_CLOSED)
+    if (d->kit.mode == MODEM_KIT_CLOSED)
         return at_ms;
     if (pieces_waiting(&d->decoder))
         at_ms = give_up_ms(d);
-    if (d->tx_state == TX_ON_AIR)
-        at_ms = earlier(at_ms, d->tx_latest_ms);
+    if (d->kit.tx == MODEM_KIT_TX_GIVEN)
+        at_ms = modem_kit_earlier(at_ms, d->tx_latest_ms);
     if (d->step != STEP_IDLE)
-        at_ms = earlier(at_ms, d->step_deadline_ms);
-    if (d->mode == MODE_RESTING)
-        at_ms = earlier(at_ms, d->rest_until_ms);
-    return earlier(at_ms, check_ms(d));
-}
-
-static uint32_t driver_airtime_us(const void *state, size_t len)
-{
-    return airtime_us(state, len);
+        at_ms = modem_kit_earlier(at_ms, d->step_deadline_ms);
+    if (d->kit.mode == MODEM_KIT_RESTING)
+        at_ms = modem_kit_earlier(at_ms, d->rest_until_ms);
+    return modem_kit_earlier(at_ms, check_ms(d));
 }
 
 static void driver_air(const void *state, struct modem_air *air_out)
@@ -822,12 +754,6 @@ static void driver_air(const void *state, struct modem_air *air_out)
                    ":%u", d->family->name, d->netid, d->lora.freq_hz, d->lora.bw_hz, d->lora.sf);
 }
 
-static void driver_stats(const void *state, struct modem_stats *stats_out)
-{
-    const struct driver *d = state;
-    *stats_out = d->kit.stats;
-}
-
 #define EBYTE_FUNCTIONS                                                                       \
     .baud = EBYTE_BAUD,                                                                       \
     .state_len = sizeof(struct driver),                                                       \
@@ -835,14 +761,14 @@ static void driver_stats(const void *state, struct modem_stats *stats_out)
     .on_close = driver_on_close,                                                              \
     .on_bytes = driver_on_bytes,                                                              \
     .on_time = driver_on_time,                                                                \
-    .poll_output = driver_poll_output,                                                        \
+    .poll_output = modem_kit_poll_output,                                                     \
     .poll_event = driver_poll_event,                                                          \
     .send = driver_send,                                                                      \
-    .can_send = driver_can_send,                                                              \
+    .can_send = modem_kit_can_send,                                                           \
     .next_deadline = driver_next_deadline,                                                    \
-    .airtime_us = driver_airtime_us,                                                          \
+    .airtime_us = airtime_us,                                                                 \
     .air = driver_air,                                                                        \
-    .stats = driver_stats,                                                                    \
+    .stats = modem_kit_stats,                                                                 \
     .poll_port = driver_poll_port,                                                            \
     .on_lines = driver_on_lines
 

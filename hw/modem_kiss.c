@@ -37,8 +37,6 @@ enum {
     AIRTIME_TOLERANCE_MS = 1,
 };
 
-enum mode { MODE_CLOSED, MODE_CONFIGURING, MODE_READY, MODE_RESTING };
-
 /* The command whose answer is awaited. */
 enum step {
     STEP_IDLE,
@@ -53,12 +51,10 @@ enum step {
     STEP_CHECK_POWER,
 };
 
-enum tx_state { TX_NONE, TX_CHECKING, TX_ON_AIR };
-
 struct driver {
+    struct modem_kit kit;
     struct modem_settings settings;
     struct lora_params lora; /* with the preamble of the firmware */
-    enum mode mode;
     enum step step;
     unsigned try_count;
     uint64_t step_deadline_ms;
@@ -66,13 +62,9 @@ struct driver {
     uint64_t rest_until_ms;
     uint32_t silent_rest_ms, mismatch_rest_ms;
 
-    enum tx_state tx_state;
     bool maybe_pending;      /* an older frame may still be in the modem */
     uint64_t hold_until_ms;  /* no sending before: it said busy */
     uint64_t tx_deadline_ms;
-    uint32_t tx_airtime_us;
-    uint16_t tx_len;
-    uint8_t tx_frame[KISS_HW_PACKET_LEN_MAX];
 
     bool rx_held;            /* events[] does not have it yet: its signal report may come */
     uint64_t rx_held_until_ms;
@@ -80,7 +72,6 @@ struct driver {
     uint8_t rx_frame[KISS_HW_PACKET_LEN_MAX];
 
     struct kiss_decoder decoder;
-    struct modem_kit kit;
 };
 
 static_assert(sizeof(struct driver) <= MODEM_STATE_LEN, "state fits");
@@ -92,18 +83,8 @@ static void flush_rx(struct driver *d, const uint8_t *meta)
 {
     if (!d->rx_held)
         return;
-    struct modem_event *ev = modem_kit_push(&d->kit, MODEM_EV_RX);
-    memcpy(ev->frame, d->rx_frame, d->rx_len);
-    ev->len = d->rx_len;
-    if (meta) {
-        ev->has_signal = true;
-        ev->snr_db_x4 = (int8_t)meta[0];
-        ev->rssi_dbm = (int8_t)meta[1];
-    } else {
-        d->kit.stats.rx_without_signal++;
-    }
-    d->kit.stats.rx_frames++;
-    d->kit.stats.rx_bytes += d->rx_len;
+    modem_kit_heard(&d->kit, d->rx_frame, d->rx_len, meta != NULL, meta ? (int8_t)meta[1] : 0,
+                    meta ? (int8_t)meta[0] : 0);
     d->rx_held = false;
 }
 
@@ -114,8 +95,9 @@ static void put_byte(struct driver *d, uint8_t type, uint8_t value)
     (void)modem_kit_put_kiss(&d->kit, type, &value, 1); /* no room: as below */
 }
 
-static uint32_t airtime_us(const struct driver *d, size_t len)
+static uint32_t airtime_us(const void *state, size_t len)
 {
+    const struct driver *d = state;
     return lora_airtime_us(&d->lora, len);
 }
 
@@ -190,34 +172,16 @@ static void begin_step(struct driver *d, uint64_t now_ms, enum step step)
 
 static void begin_configuring(struct driver *d, uint64_t now_ms)
 {
-    d->mode = MODE_CONFIGURING;
+    d->kit.mode = MODEM_KIT_CONFIGURING;
     begin_step(d, now_ms, STEP_PING);
 }
 
 /* ---- sending ----------------------------------------------------------------- */
 
-static void refuse_tx(struct driver *d, const char *why)
-{
-    if (d->tx_state == TX_ON_AIR) {
-        d->kit.stats.tx_bytes -= d->tx_len;
-        d->kit.stats.tx_airtime_us -= d->tx_airtime_us;
-    }
-    d->tx_state = TX_NONE;
-    d->kit.stats.tx_refused++;
-    modem_kit_say(modem_kit_push(&d->kit, MODEM_EV_REFUSED), "%s", why);
-}
-
 static void end_tx(struct driver *d, enum modem_tx_result result, const char *why)
 {
-    struct modem_event *ev = modem_kit_push(&d->kit, MODEM_EV_TX_DONE);
-    ev->tx_result = result;
-    ev->airtime_us = d->tx_airtime_us;
-    modem_kit_say(ev, "%s", why);
-    d->kit.stats.tx_sent += result == MODEM_TX_SENT;
-    d->kit.stats.tx_failed += result == MODEM_TX_FAILED;
-    d->kit.stats.tx_unknown += result == MODEM_TX_UNKNOWN;
+    modem_kit_end_tx(&d->kit, result, why);
     d->maybe_pending = result == MODEM_TX_UNKNOWN;
-    d->tx_state = TX_NONE;
 }
 
 /* The longest a frame may take from the port to TxDone, barring a jammed channel. */
@@ -231,20 +195,18 @@ static uint64_t tx_timeout_ms(const struct driver *d)
         slot_count++;
     }
     uint64_t longest_us = airtime_us(d, KISS_HW_PACKET_LEN_MAX);
-    uint64_t air_us = longest_us * BUSY_FRAME_COUNT + (uint64_t)d->tx_airtime_us * 3 / 2;
+    uint64_t air_us = longest_us * BUSY_FRAME_COUNT + (uint64_t)d->kit.tx_airtime_us * 3 / 2;
     return air_us / US_PER_MS + (uint64_t)slot_count * d->settings.csma_slot_ms +
            d->settings.tx_delay_ms + SERIAL_MARGIN_MS;
 }
 
 static void put_tx(struct driver *d, uint64_t now_ms)
 {
-    if (!modem_kit_put_kiss(&d->kit, KISS_DATA, d->tx_frame, d->tx_len)) {
-        refuse_tx(d, "the port takes no bytes");
+    if (!modem_kit_put_kiss(&d->kit, KISS_DATA, d->kit.tx_frame, d->kit.tx_len)) {
+        modem_kit_refuse_tx(&d->kit, "the port takes no bytes");
         return;
     }
-    d->tx_state = TX_ON_AIR;
-    d->kit.stats.tx_bytes += d->tx_len;
-    d->kit.stats.tx_airtime_us += d->tx_airtime_us;
+    modem_kit_give_tx(&d->kit);
     d->tx_deadline_ms = now_ms + tx_timeout_ms(d);
 }
 
@@ -252,28 +214,27 @@ static void put_tx(struct driver *d, uint64_t now_ms)
 
 static void rest(struct driver *d, uint64_t now_ms, uint32_t *rest_ms, uint32_t max_ms)
 {
-    d->mode = MODE_RESTING;
+    d->kit.mode = MODEM_KIT_RESTING;
     d->step = STEP_IDLE;
     d->rest_until_ms = now_ms + *rest_ms;
     *rest_ms = *rest_ms * 2 < max_ms ? *rest_ms * 2 : max_ms;
 }
 
-static void mismatch(struct driver *d, uint64_t now_ms, const struct modem_event *found)
+static struct modem_event *mismatch(struct driver *d, uint64_t now_ms)
 {
     d->kit.stats.mismatches++;
-    struct modem_event *ev = modem_kit_push(&d->kit, MODEM_EV_MISMATCH);
-    modem_kit_say(ev, "%s", found->text);
     rest(d, now_ms, &d->mismatch_rest_ms, MISMATCH_REST_MS_MAX);
+    return modem_kit_push(&d->kit, MODEM_EV_MISMATCH);
 }
 
 static void silent(struct driver *d, uint64_t now_ms)
 {
     d->kit.stats.silences++;
-    if (d->tx_state == TX_CHECKING)
-        refuse_tx(d, "the modem does not answer; the frame was not sent");
-    struct modem_event *ev = modem_kit_push(&d->kit, MODEM_EV_SILENT);
-    modem_kit_say(ev, "no answer from the modem in %u tries; is it a board with MeshCore's "
-             "KISS modem firmware, and the right port?", (unsigned)TRY_COUNT_MAX);
+    if (d->kit.tx == MODEM_KIT_TX_WAITING)
+        modem_kit_refuse_tx(&d->kit, "the modem does not answer; the frame was not sent");
+    modem_kit_say(modem_kit_push(&d->kit, MODEM_EV_SILENT),
+                  "no answer from the modem in %u tries; is it a board with MeshCore's KISS modem "
+                  "firmware, and the right port?", (unsigned)TRY_COUNT_MAX);
     rest(d, now_ms, &d->silent_rest_ms, SILENT_REST_MS_MAX);
 }
 
@@ -281,11 +242,10 @@ static void silent(struct driver *d, uint64_t now_ms)
 static void restarted(struct driver *d, uint64_t now_ms)
 {
     d->kit.stats.restarts_seen++;
-    if (d->tx_state == TX_CHECKING)
-        refuse_tx(d, "the modem had lost its settings; the frame was not sent");
+    if (d->kit.tx == MODEM_KIT_TX_WAITING)
+        modem_kit_refuse_tx(&d->kit, "the modem had lost its settings; the frame was not sent");
     modem_kit_say(modem_kit_push(&d->kit, MODEM_EV_FAULT),
-                  "the modem lost its settings (restarted?); "
-             "configuring it again");
+                  "the modem lost its settings (restarted?); configuring it again");
     d->maybe_pending = false;
     begin_configuring(d, now_ms);
 }
@@ -306,14 +266,12 @@ static void on_radio(struct driver *d, uint64_t now_ms, const uint8_t *data)
     } else if (d->step == STEP_CHECK_RADIO) {
         restarted(d, now_ms);
     } else {
-        struct modem_event found;
-        modem_kit_say(&found,
+        modem_kit_say(mismatch(d, now_ms),
                       "the modem reads back %" PRIu32 " Hz, %" PRIu32 " Hz wide, SF%u, 4/%u; "
-                 "written were %" PRIu32 ", %" PRIu32 ", SF%u, 4/%u",
-                 kiss_hw_load32(data), kiss_hw_load32(data + 4), data[8], data[9],
-                 d->settings.lora.freq_hz, d->settings.lora.bw_hz, d->settings.lora.sf,
-                 d->settings.lora.cr);
-        mismatch(d, now_ms, &found);
+                      "written were %" PRIu32 ", %" PRIu32 ", SF%u, 4/%u",
+                      kiss_hw_load32(data), kiss_hw_load32(data + 4), data[8], data[9],
+                      d->settings.lora.freq_hz, d->settings.lora.bw_hz, d->settings.lora.sf,
+                      d->settings.lora.cr);
     }
 }
 
@@ -324,16 +282,14 @@ static void on_power(struct driver *d, uint64_t now_ms, uint8_t raw)
     if (power_dbm != d->settings.power_dbm && checking) {
         restarted(d, now_ms);
     } else if (power_dbm != d->settings.power_dbm) {
-        struct modem_event found;
-        modem_kit_say(&found, "the modem reads back %d dBm; written were %d dBm", power_dbm,
-                 d->settings.power_dbm);
-        mismatch(d, now_ms, &found);
+        modem_kit_say(mismatch(d, now_ms), "the modem reads back %d dBm; written were %d dBm",
+                      power_dbm, d->settings.power_dbm);
     } else if (!checking) {
         begin_step(d, now_ms, STEP_GET_AIRTIME);
     } else {
         d->step = STEP_IDLE;
         d->check_at_ms = now_ms + d->settings.ping_idle_ms;
-        if (d->tx_state == TX_CHECKING)
+        if (d->kit.tx == MODEM_KIT_TX_WAITING)
             put_tx(d, now_ms);
     }
 }
@@ -356,22 +312,18 @@ static void on_airtime(struct driver *d, uint64_t now_ms, uint32_t seen_ms)
             lora.preamble_symbols--;
     }
     if (lora.preamble_symbols < PREAMBLE_SYMBOLS_MIN) {
-        struct modem_event found;
-        modem_kit_say(&found,
+        modem_kit_say(mismatch(d, now_ms),
                       "the radio would take %" PRIu32 " ms for %u bytes, which fits no preamble "
-                 "at SF%u and %" PRIu32 " Hz: it did not take these settings",
-                 seen_ms, (unsigned)KISS_HW_PACKET_LEN_MAX, lora.sf, lora.bw_hz);
-        mismatch(d, now_ms, &found);
+                      "at SF%u and %" PRIu32 " Hz: it did not take these settings",
+                      seen_ms, (unsigned)KISS_HW_PACKET_LEN_MAX, lora.sf, lora.bw_hz);
         return;
     }
     d->lora = lora;
-    d->mode = MODE_READY;
     d->step = STEP_IDLE;
     d->silent_rest_ms = SILENT_REST_MS_MIN;
     d->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
     d->check_at_ms = now_ms + d->settings.ping_idle_ms;
-    d->kit.stats.configured++;
-    modem_kit_push(&d->kit, MODEM_EV_READY)->lora = lora;
+    modem_kit_ready(&d->kit, &lora);
 }
 
 static bool reply_len_right(enum step step, size_t len)
@@ -413,31 +365,30 @@ static void on_reply(struct driver *d, uint64_t now_ms, const uint8_t *data, siz
 
 static void on_error(struct driver *d, uint64_t now_ms, uint8_t code)
 {
-    if (d->tx_state == TX_ON_AIR) {
+    if (d->kit.tx == MODEM_KIT_TX_GIVEN) {
         if (code == KISS_HW_ERR_BUSY && d->maybe_pending) {
-            refuse_tx(d, "the modem still holds an earlier frame");
+            modem_kit_refuse_tx(&d->kit, "the modem still holds an earlier frame");
             d->hold_until_ms = now_ms + BUSY_HOLD_MS;
         } else {
             d->kit.stats.unexpected++; /* its output was full; TxDone will tell of the frame */
         }
     } else if (d->step == STEP_IDLE) {
         d->kit.stats.unexpected++;
-    } else if (code == KISS_HW_ERR_BUSY || d->mode == MODE_READY) {
+    } else if (code == KISS_HW_ERR_BUSY || d->kit.mode == MODEM_KIT_READY) {
         d->kit.stats.unexpected++;
         d->step_deadline_ms = now_ms + RETRY_SOON_MS;
     } else {
-        struct modem_event found;
-        modem_kit_say(&found,
+        uint8_t command = step_command(d->step);
+        modem_kit_say(mismatch(d, now_ms),
                       "the modem refuses command 0x%02x with error 0x%02x: too old a firmware, "
-                 "or a setting it does not know", step_command(d->step), code);
-        mismatch(d, now_ms, &found);
+                      "or a setting it does not know", command, code);
     }
 }
 
 static void on_tx_done(struct driver *d, bool sent)
 {
     d->hold_until_ms = 0;
-    if (d->tx_state == TX_ON_AIR) {
+    if (d->kit.tx == MODEM_KIT_TX_GIVEN) {
         end_tx(d, sent ? MODEM_TX_SENT : MODEM_TX_FAILED,
                sent ? "" : "the modem reports that the radio failed to send");
     } else {
@@ -476,7 +427,7 @@ static void on_data(struct driver *d, uint64_t now_ms, const uint8_t *data, size
         return;
     }
     /* Before READY it may come from any network on the factory frequency. */
-    if (d->mode != MODE_READY) {
+    if (d->kit.mode != MODEM_KIT_READY) {
         d->kit.stats.unexpected++;
         return;
     }
@@ -486,8 +437,9 @@ static void on_data(struct driver *d, uint64_t now_ms, const uint8_t *data, size
     d->rx_held_until_ms = now_ms + META_TIMEOUT_MS;
 }
 
-static void on_frame(struct driver *d, uint64_t now_ms)
+static void on_frame(void *state, uint64_t now_ms)
 {
+    struct driver *d = state;
     const uint8_t *frame = d->decoder.frame;
     size_t len = d->decoder.frame_len;
     if (frame[0] == KISS_DATA) {
@@ -554,13 +506,7 @@ static void driver_on_close(void *state, uint64_t now_ms)
     if (d->rx_held)
         flush_rx(d, NULL);
     /* The frame's last byte is what makes the modem send, and it is last in the output. */
-    bool unsent = d->tx_state == TX_CHECKING || modem_kit_has_output(&d->kit);
-    if (d->tx_state != TX_NONE && unsent)
-        refuse_tx(d, "the port closed before the frame was written");
-    else if (d->tx_state != TX_NONE)
-        end_tx(d, MODEM_TX_UNKNOWN, "the port closed before the modem reported the frame sent");
-    modem_kit_drop_output(&d->kit);
-    d->mode = MODE_CLOSED;
+    modem_kit_close(&d->kit, modem_kit_has_output(&d->kit));
     d->step = STEP_IDLE;
     d->hold_until_ms = 0;
 }
@@ -582,17 +528,7 @@ static void driver_on_open(void *state, uint64_t now_ms)
 static size_t driver_on_bytes(void *state, uint64_t now_ms, const uint8_t *buf, size_t len)
 {
     struct driver *d = state;
-    size_t taken = 0;
-    for (; taken < len && modem_kit_has_room(&d->kit); taken++) {
-        if (d->mode == MODE_CLOSED)
-            continue;
-        enum kiss_verdict verdict = kiss_decode(&d->decoder, buf[taken]);
-        if (verdict == KISS_FRAME)
-            on_frame(d, now_ms);
-        else if (verdict == KISS_GARBLED)
-            d->kit.stats.garbled++;
-    }
-    return taken;
+    return modem_kit_on_kiss(&d->kit, &d->decoder, now_ms, buf, len, on_frame);
 }
 
 static void on_step_timeout(struct driver *d, uint64_t now_ms)
@@ -610,107 +546,67 @@ static void on_step_timeout(struct driver *d, uint64_t now_ms)
 static void driver_on_time(void *state, uint64_t now_ms)
 {
     struct driver *d = state;
-    if (d->mode == MODE_CLOSED || !modem_kit_has_room(&d->kit))
+    if (d->kit.mode == MODEM_KIT_CLOSED || !modem_kit_has_room(&d->kit))
         return;
     if (d->rx_held && now_ms >= d->rx_held_until_ms)
         flush_rx(d, NULL);
     if (now_ms >= d->hold_until_ms)
         d->hold_until_ms = 0;
-    if (d->tx_state == TX_ON_AIR && now_ms >= d->tx_deadline_ms) {
+    if (d->kit.tx == MODEM_KIT_TX_GIVEN && now_ms >= d->tx_deadline_ms) {
         end_tx(d, MODEM_TX_UNKNOWN, "the modem did not report the frame sent in time");
         d->check_at_ms = now_ms;
     }
     if (d->step != STEP_IDLE && now_ms >= d->step_deadline_ms)
         on_step_timeout(d, now_ms);
-    if (d->mode == MODE_RESTING && now_ms >= d->rest_until_ms)
+    if (d->kit.mode == MODEM_KIT_RESTING && now_ms >= d->rest_until_ms)
         begin_configuring(d, now_ms);
-    if (d->mode == MODE_READY && d->step == STEP_IDLE && d->tx_state == TX_NONE &&
+    if (d->kit.mode == MODEM_KIT_READY && d->step == STEP_IDLE && d->kit.tx == MODEM_KIT_TX_NONE &&
         now_ms >= d->check_at_ms)
         begin_step(d, now_ms, STEP_CHECK_RADIO);
-}
-
-static size_t driver_poll_output(void *state, uint64_t now_ms, uint8_t *buf, size_t cap)
-{
-    struct driver *d = state;
-    (void)now_ms;
-    return modem_kit_poll_output(&d->kit, buf, cap);
-}
-
-static bool driver_poll_event(void *state, uint64_t now_ms, struct modem_event *event_out)
-{
-    struct driver *d = state;
-    (void)now_ms;
-    return modem_kit_poll_event(&d->kit, event_out);
 }
 
 static bool driver_can_send(const void *state)
 {
     const struct driver *d = state;
-    return d->mode == MODE_READY && d->tx_state == TX_NONE && d->hold_until_ms == 0 &&
-           modem_kit_has_room(&d->kit);
+    return modem_kit_can_send(d) && d->hold_until_ms == 0;
 }
 
 static int driver_send(void *state, uint64_t now_ms, const uint8_t *frame, size_t len)
 {
     struct driver *d = state;
-    if (len == 0 || len > KISS_HW_PACKET_LEN_MAX)
-        return MODEM_ELEN;
-    if (d->mode != MODE_READY)
-        return MODEM_ENOTREADY;
-    if (!driver_can_send(d))
-        return MODEM_EBUSY;
-    memcpy(d->tx_frame, frame, len);
-    d->tx_len = (uint16_t)len;
-    d->tx_airtime_us = airtime_us(d, len);
-    d->tx_state = TX_CHECKING;
+    int err = modem_kit_take(&d->kit, driver_can_send(d), frame, len, airtime_us(d, len));
+    if (err != MODEM_OK)
+        return err;
     if (d->step == STEP_IDLE) /* else the check that is under way serves */
         begin_step(d, now_ms, STEP_CHECK_RADIO);
     return MODEM_OK;
-}
-
-static uint64_t earlier(uint64_t a_ms, uint64_t b_ms)
-{
-    return a_ms < b_ms ? a_ms : b_ms;
 }
 
 static uint64_t driver_next_deadline(const void *state)
 {
     const struct driver *d = state;
     uint64_t at_ms = MODEM_NEVER;
-    if (d->mode == MODE_CLOSED)
+    if (d->kit.mode == MODEM_KIT_CLOSED)
         return at_ms;
     if (d->rx_held)
-        at_ms = earlier(at_ms, d->rx_held_until_ms);
+        at_ms = modem_kit_earlier(at_ms, d->rx_held_until_ms);
     if (d->hold_until_ms > 0)
-        at_ms = earlier(at_ms, d->hold_until_ms);
-    if (d->tx_state == TX_ON_AIR)
-        at_ms = earlier(at_ms, d->tx_deadline_ms);
+        at_ms = modem_kit_earlier(at_ms, d->hold_until_ms);
+    if (d->kit.tx == MODEM_KIT_TX_GIVEN)
+        at_ms = modem_kit_earlier(at_ms, d->tx_deadline_ms);
     if (d->step != STEP_IDLE)
-        at_ms = earlier(at_ms, d->step_deadline_ms);
-    if (d->mode == MODE_RESTING)
-        at_ms = earlier(at_ms, d->rest_until_ms);
-    if (d->mode == MODE_READY && d->step == STEP_IDLE && d->tx_state == TX_NONE)
-        at_ms = earlier(at_ms, d->check_at_ms);
+        at_ms = modem_kit_earlier(at_ms, d->step_deadline_ms);
+    if (d->kit.mode == MODEM_KIT_RESTING)
+        at_ms = modem_kit_earlier(at_ms, d->rest_until_ms);
+    if (d->kit.mode == MODEM_KIT_READY && d->step == STEP_IDLE && d->kit.tx == MODEM_KIT_TX_NONE)
+        at_ms = modem_kit_earlier(at_ms, d->check_at_ms);
     return at_ms;
-}
-
-static uint32_t driver_airtime_us(const void *state, size_t len)
-{
-    return airtime_us(state, len);
 }
 
 static void driver_air(const void *state, struct modem_air *air_out)
 {
     const struct driver *d = state;
-    *air_out = (struct modem_air){ .lora = d->lora, .power_dbm = d->settings.power_dbm };
-    (void)snprintf(air_out->interop, sizeof air_out->interop, "lora:%" PRIu32 ":%" PRIu32 ":%u",
-                   d->lora.freq_hz, d->lora.bw_hz, d->lora.sf);
-}
-
-static void driver_stats(const void *state, struct modem_stats *stats_out)
-{
-    const struct driver *d = state;
-    *stats_out = d->kit.stats;
+    modem_kit_air("lora", &d->lora, d->settings.power_dbm, air_out);
 }
 
 const struct modem_driver modem_kiss_driver = {
@@ -734,12 +630,12 @@ const struct modem_driver modem_kiss_driver = {
     .on_close = driver_on_close,
     .on_bytes = driver_on_bytes,
     .on_time = driver_on_time,
-    .poll_output = driver_poll_output,
-    .poll_event = driver_poll_event,
+    .poll_output = modem_kit_poll_output,
+    .poll_event = modem_kit_poll_event,
     .send = driver_send,
     .can_send = driver_can_send,
     .next_deadline = driver_next_deadline,
-    .airtime_us = driver_airtime_us,
+    .airtime_us = airtime_us,
     .air = driver_air,
-    .stats = driver_stats,
+    .stats = modem_kit_stats,
 };

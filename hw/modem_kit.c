@@ -1,11 +1,10 @@
 #include "hw/modem_kit.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "hw/kiss.h"
 
 bool modem_kit_has_room(const struct modem_kit *kit)
 {
@@ -21,16 +20,6 @@ struct modem_event *modem_kit_push(struct modem_kit *kit, enum modem_event_type 
     return &kit->events[index];
 }
 
-bool modem_kit_poll_event(struct modem_kit *kit, struct modem_event *event_out)
-{
-    if (kit->event_count == 0)
-        return false;
-    *event_out = kit->events[kit->event_first];
-    kit->event_first = (uint8_t)((kit->event_first + 1) % MODEM_KIT_EVENT_COUNT);
-    kit->event_count--;
-    return true;
-}
-
 void modem_kit_say(struct modem_event *ev, const char *format, ...)
 {
     va_list args;
@@ -38,6 +27,94 @@ void modem_kit_say(struct modem_event *ev, const char *format, ...)
     (void)vsnprintf(ev->text, sizeof ev->text, format, args); /* cut when too long */
     va_end(args);
 }
+
+void modem_kit_ready(struct modem_kit *kit, const struct lora_params *lora)
+{
+    kit->mode = MODEM_KIT_READY;
+    kit->stats.configured++;
+    modem_kit_push(kit, MODEM_EV_READY)->lora = *lora;
+}
+
+void modem_kit_heard(struct modem_kit *kit, const uint8_t *frame, size_t len, bool has_signal,
+                     int16_t rssi_dbm, int16_t snr_db_x4)
+{
+    struct modem_event *ev = modem_kit_push(kit, MODEM_EV_RX);
+    memcpy(ev->frame, frame, len);
+    ev->len = (uint16_t)len;
+    ev->has_signal = has_signal;
+    if (has_signal) {
+        ev->rssi_dbm = rssi_dbm;
+        ev->snr_db_x4 = snr_db_x4;
+    }
+    kit->stats.rx_without_signal += !has_signal;
+    kit->stats.rx_frames++;
+    kit->stats.rx_bytes += len;
+}
+
+/* ---- sending ------------------------------------------------------------------------ */
+
+int modem_kit_take(struct modem_kit *kit, bool can_send, const uint8_t *frame, size_t len,
+                   uint32_t airtime_us)
+{
+    if (kit->mode != MODEM_KIT_READY)
+        return MODEM_ENOTREADY;
+    if (!can_send)
+        return MODEM_EBUSY;
+    memcpy(kit->tx_frame, frame, len);
+    kit->tx_len = (uint16_t)len;
+    kit->tx_airtime_us = airtime_us;
+    kit->tx = MODEM_KIT_TX_WAITING;
+    return MODEM_OK;
+}
+
+void modem_kit_give_tx(struct modem_kit *kit)
+{
+    kit->tx = MODEM_KIT_TX_GIVEN;
+    kit->stats.tx_bytes += kit->tx_len;
+    kit->stats.tx_airtime_us += kit->tx_airtime_us;
+}
+
+void modem_kit_take_back_tx(struct modem_kit *kit)
+{
+    if (kit->tx == MODEM_KIT_TX_GIVEN) {
+        kit->stats.tx_bytes -= kit->tx_len;
+        kit->stats.tx_airtime_us -= kit->tx_airtime_us;
+    }
+    kit->tx = MODEM_KIT_TX_WAITING;
+}
+
+void modem_kit_refuse_tx(struct modem_kit *kit, const char *why)
+{
+    modem_kit_take_back_tx(kit);
+    kit->tx = MODEM_KIT_TX_NONE;
+    kit->stats.tx_refused++;
+    modem_kit_say(modem_kit_push(kit, MODEM_EV_REFUSED), "%s", why);
+}
+
+void modem_kit_end_tx(struct modem_kit *kit, enum modem_tx_result result, const char *why)
+{
+    struct modem_event *ev = modem_kit_push(kit, MODEM_EV_TX_DONE);
+    ev->tx_result = result;
+    ev->airtime_us = kit->tx_airtime_us;
+    modem_kit_say(ev, "%s", why);
+    kit->stats.tx_sent += result == MODEM_TX_SENT;
+    kit->stats.tx_failed += result == MODEM_TX_FAILED;
+    kit->stats.tx_unknown += result == MODEM_TX_UNKNOWN;
+    kit->tx = MODEM_KIT_TX_NONE;
+}
+
+void modem_kit_close(struct modem_kit *kit, bool unsent)
+{
+    if (kit->tx == MODEM_KIT_TX_WAITING || (kit->tx == MODEM_KIT_TX_GIVEN && unsent))
+        modem_kit_refuse_tx(kit, "the port closed before the frame was written");
+    else if (kit->tx == MODEM_KIT_TX_GIVEN)
+        modem_kit_end_tx(kit, MODEM_TX_UNKNOWN,
+                         "the port closed before the frame was known to be sent");
+    kit->out_at = kit->out_len = 0;
+    kit->mode = MODEM_KIT_CLOSED;
+}
+
+/* ---- the port ----------------------------------------------------------------------- */
 
 /* Where the next bytes go; what was taken makes room once all is. */
 static uint8_t *out_end(struct modem_kit *kit, size_t *room_out)
@@ -73,9 +150,48 @@ size_t modem_kit_output_len(const struct modem_kit *kit)
     return (size_t)(kit->out_len - kit->out_at);
 }
 
-size_t modem_kit_poll_output(struct modem_kit *kit, uint8_t *buf, size_t cap)
+bool modem_kit_has_output(const struct modem_kit *kit)
 {
+    return modem_kit_output_len(kit) > 0;
+}
+
+size_t modem_kit_on_kiss(struct modem_kit *kit, struct kiss_decoder *decoder, uint64_t now_ms,
+                         const uint8_t *buf, size_t len,
+                         void (*on_frame)(void *state, uint64_t now_ms))
+{
+    size_t taken = 0;
+    for (; taken < len && modem_kit_has_room(kit); taken++) {
+        if (kit->mode == MODEM_KIT_CLOSED)
+            continue;
+        enum kiss_verdict verdict = kiss_decode(decoder, buf[taken]);
+        if (verdict == KISS_FRAME)
+            on_frame(kit, now_ms);
+        else if (verdict == KISS_GARBLED)
+            kit->stats.garbled++;
+    }
+    return taken;
+}
+
+uint64_t modem_kit_earlier(uint64_t a_ms, uint64_t b_ms)
+{
+    return a_ms < b_ms ? a_ms : b_ms;
+}
+
+void modem_kit_air(const char *family, const struct lora_params *lora, int8_t power_dbm,
+                   struct modem_air *air_out)
+{
+    *air_out = (struct modem_air){ .lora = *lora, .power_dbm = power_dbm };
+    (void)snprintf(air_out->interop, sizeof air_out->interop, "%s:%" PRIu32 ":%" PRIu32 ":%u",
+                   family, lora->freq_hz, lora->bw_hz, lora->sf);
+}
+
+/* ---- the driver table's functions --------------------------------------------------- */
+
+size_t modem_kit_poll_output(void *state, uint64_t now_ms, uint8_t *buf, size_t cap)
+{
+    struct modem_kit *kit = state;
     size_t len = modem_kit_output_len(kit);
+    (void)now_ms;
     if (len > cap)
         len = cap;
     memcpy(buf, kit->out + kit->out_at, len);
@@ -83,12 +199,27 @@ size_t modem_kit_poll_output(struct modem_kit *kit, uint8_t *buf, size_t cap)
     return len;
 }
 
-bool modem_kit_has_output(const struct modem_kit *kit)
+bool modem_kit_poll_event(void *state, uint64_t now_ms, struct modem_event *event_out)
 {
-    return modem_kit_output_len(kit) > 0;
+    struct modem_kit *kit = state;
+    (void)now_ms;
+    if (kit->event_count == 0)
+        return false;
+    *event_out = kit->events[kit->event_first];
+    kit->event_first = (uint8_t)((kit->event_first + 1) % MODEM_KIT_EVENT_COUNT);
+    kit->event_count--;
+    return true;
 }
 
-void modem_kit_drop_output(struct modem_kit *kit)
+bool modem_kit_can_send(const void *state)
 {
-    kit->out_at = kit->out_len = 0;
+    const struct modem_kit *kit = state;
+    return kit->mode == MODEM_KIT_READY && kit->tx == MODEM_KIT_TX_NONE &&
+           modem_kit_has_room(kit);
+}
+
+void modem_kit_stats(const void *state, struct modem_stats *stats_out)
+{
+    const struct modem_kit *kit = state;
+    *stats_out = kit->stats;
 }

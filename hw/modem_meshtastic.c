@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -58,8 +57,6 @@ enum {
 
 static const char channel_name[] = "keng";
 
-enum mode { MODE_CLOSED, MODE_CONFIGURING, MODE_READY, MODE_RESTING };
-
 enum step {
     STEP_IDLE,
     STEP_HELLO,
@@ -72,12 +69,11 @@ enum step {
     STEP_COUNT, /* how many packets did it send?  Also before it is ready */
 };
 
-enum tx_state {
-    TX_NONE,
-    TX_CHECKING,
-    TX_HANDED, /* did its queue take it? */
-    TX_QUEUED, /* has it left the queue? */
-    TX_ON_AIR,
+/* Where a frame is that was given to the board. */
+enum stage {
+    STAGE_HANDED, /* did its queue take it? */
+    STAGE_QUEUED, /* has it left the queue? */
+    STAGE_ON_AIR,
 };
 
 /* A part of the settings as it was read. */
@@ -98,10 +94,10 @@ struct lora_seen {
 };
 
 struct driver {
+    struct modem_kit kit;
     struct modem_settings settings;
     struct lora_params lora; /* with what its float makes of the frequency */
     uint32_t region;
-    enum mode mode;
     enum step step;
     unsigned try_count;
     uint64_t step_deadline_ms;
@@ -120,29 +116,20 @@ struct driver {
     uint16_t stray_count;
     struct seen seen;
 
-    enum tx_state tx_state;
+    enum stage stage;
     uint64_t hold_until_ms;
     uint64_t tx_due_ms;  /* the next question, or the reckoned end */
     uint64_t tx_deadline_ms;
     bool tx_taken;       /* it said that its queue has taken the frame */
     uint32_t tx_id;
-    uint32_t tx_airtime_us;
-    uint16_t tx_len;
-    uint8_t tx_frame[MTU_LEN];
 
     uint64_t heard_at_ms;
     struct meshtastic_decoder decoder;
-    struct modem_kit kit;
 };
 
 static_assert(sizeof(struct driver) <= MODEM_STATE_LEN, "state fits");
 static_assert(MESHTASTIC_AIR_HEADER_LEN + DATA_AROUND_LEN + 1 + MTU_LEN == MESHTASTIC_AIR_LEN_MAX,
               "the longest frame fills a packet");
-
-static uint64_t earlier(uint64_t a_ms, uint64_t b_ms)
-{
-    return a_ms < b_ms ? a_ms : b_ms;
-}
 
 /* ---- what goes to the board ------------------------------------------------------------ */
 
@@ -343,7 +330,7 @@ static void greet(struct driver *d, uint64_t now_ms)
 
 static void begin_configuring(struct driver *d, uint64_t now_ms, uint32_t patience_ms)
 {
-    d->mode = MODE_CONFIGURING;
+    d->kit.mode = MODEM_KIT_CONFIGURING;
     d->try_count = 1;
     d->silence_ok_ms = now_ms + patience_ms;
     greet(d, now_ms);
@@ -351,8 +338,9 @@ static void begin_configuring(struct driver *d, uint64_t now_ms, uint32_t patien
 
 /* ---- sending ------------------------------------------------------------------------------ */
 
-static uint32_t airtime_us(const struct driver *d, size_t len)
+static uint32_t airtime_us(const void *state, size_t len)
 {
+    const struct driver *d = state;
     size_t on_air_len = MESHTASTIC_AIR_HEADER_LEN + DATA_AROUND_LEN + len;
     on_air_len += len > SHORT_PAYLOAD_LEN_MAX;
     if (d->signs && on_air_len + SIGNED_AROUND_LEN <= MESHTASTIC_AIR_LEN_MAX)
@@ -360,43 +348,31 @@ static uint32_t airtime_us(const struct driver *d, size_t len)
     return lora_airtime_us(&d->lora, on_air_len);
 }
 
-static void refuse_tx(struct driver *d, const char *why)
-{
-    if (d->tx_state != TX_CHECKING) {
-        d->kit.stats.tx_bytes -= d->tx_len;
-        d->kit.stats.tx_airtime_us -= d->tx_airtime_us;
-    }
-    d->tx_state = TX_NONE;
-    d->kit.stats.tx_refused++;
-    modem_kit_say(modem_kit_push(&d->kit, MODEM_EV_REFUSED), "%s", why);
-}
-
 static void end_tx(struct driver *d, enum modem_tx_result result, const char *why)
 {
-    struct modem_event *ev = modem_kit_push(&d->kit, MODEM_EV_TX_DONE);
-    ev->tx_result = result;
-    ev->airtime_us = d->tx_airtime_us;
-    modem_kit_say(ev, "%s", why);
-    d->kit.stats.tx_sent += result == MODEM_TX_SENT;
-    d->kit.stats.tx_unknown += result == MODEM_TX_UNKNOWN;
+    modem_kit_end_tx(&d->kit, result, why);
     d->own_count++;
-    d->tx_state = TX_NONE;
 }
 
 /* It restarted, or its port is gone: what it held is lost or not, who knows. */
 static void give_up_tx(struct driver *d, const char *why)
 {
-    if (d->tx_state == TX_CHECKING)
-        refuse_tx(d, why);
-    else if (d->tx_state != TX_NONE)
+    if (d->kit.tx == MODEM_KIT_TX_WAITING)
+        modem_kit_refuse_tx(&d->kit, why);
+    else if (d->kit.tx != MODEM_KIT_TX_NONE)
         end_tx(d, MODEM_TX_UNKNOWN, why);
+}
+
+static bool is_at(const struct driver *d, enum stage stage)
+{
+    return d->kit.tx == MODEM_KIT_TX_GIVEN && d->stage == stage;
 }
 
 static uint64_t tx_timeout_ms(const struct driver *d)
 {
     uint32_t slot_us = lora_symbol_us(&d->lora) * 5 / 2 + SLOT_EXTRA_US;
     uint64_t longest_us = airtime_us(d, MTU_LEN);
-    return (2 * longest_us + d->tx_airtime_us + (uint64_t)SLOTS_MAX * slot_us) / US_PER_MS +
+    return (2 * longest_us + d->kit.tx_airtime_us + (uint64_t)SLOTS_MAX * slot_us) / US_PER_MS +
            HANDED_TIMEOUT_MS;
 }
 
@@ -405,16 +381,15 @@ static void put_tx(struct driver *d, uint64_t now_ms)
     uint8_t buf[MESSAGE_LEN_MAX];
     struct pb_writer data = writer(buf, sizeof buf);
     pb_put_varint(&data, DATA_PORT, PORT_PRIVATE);
-    pb_put_bytes(&data, DATA_PAYLOAD, d->tx_frame, d->tx_len);
-    d->tx_id = next_id(d, now_ms, d->tx_frame, d->tx_len);
+    pb_put_bytes(&data, DATA_PAYLOAD, d->kit.tx_frame, d->kit.tx_len);
+    d->tx_id = next_id(d, now_ms, d->kit.tx_frame, d->kit.tx_len);
     if (!put_packet(d, (uint32_t)MESHTASTIC_TO_ALL, d->tx_id, &data)) {
-        refuse_tx(d, "the port takes no bytes");
+        modem_kit_refuse_tx(&d->kit, "the port takes no bytes");
         return;
     }
-    d->tx_state = TX_HANDED;
+    modem_kit_give_tx(&d->kit);
+    d->stage = STAGE_HANDED;
     d->tx_taken = false;
-    d->kit.stats.tx_bytes += d->tx_len;
-    d->kit.stats.tx_airtime_us += d->tx_airtime_us;
     d->tx_due_ms = now_ms + HANDED_TIMEOUT_MS;
     d->tx_deadline_ms = now_ms + tx_timeout_ms(d);
 }
@@ -423,23 +398,18 @@ static void put_tx(struct driver *d, uint64_t now_ms)
 
 static void rest(struct driver *d, uint64_t now_ms, uint32_t *rest_ms, uint32_t max_ms)
 {
-    d->mode = MODE_RESTING;
+    d->kit.mode = MODEM_KIT_RESTING;
     d->step = STEP_IDLE;
     d->written = false;
     d->rest_until_ms = now_ms + *rest_ms;
     *rest_ms = *rest_ms * 2 < max_ms ? *rest_ms * 2 : max_ms;
 }
 
-__attribute__((format(printf, 3, 4)))
-static void mismatch(struct driver *d, uint64_t now_ms, const char *format, ...)
+static struct modem_event *mismatch(struct driver *d, uint64_t now_ms)
 {
-    va_list args;
-    struct modem_event *ev = modem_kit_push(&d->kit, MODEM_EV_MISMATCH);
-    va_start(args, format);
-    (void)vsnprintf(ev->text, sizeof ev->text, format, args); /* cut when too long */
-    va_end(args);
     d->kit.stats.mismatches++;
     rest(d, now_ms, &d->mismatch_rest_ms, MISMATCH_REST_MS_MAX);
+    return modem_kit_push(&d->kit, MODEM_EV_MISMATCH);
 }
 
 static void silent(struct driver *d, uint64_t now_ms)
@@ -513,26 +483,25 @@ static void tell_difference(struct driver *d, uint64_t now_ms)
 {
     struct lora_seen s;
     if (lora_right(d, &d->seen.lora)) {
-        mismatch(d, now_ms, "the board reads back another %s than was written",
-                 device_right(&d->seen.device) ? "primary channel" : "role");
+        modem_kit_say(mismatch(d, now_ms), "the board reads back another %s than was written",
+                      device_right(&d->seen.device) ? "primary channel" : "role");
         return;
     }
     (void)read_lora(&d->seen.lora, &s); /* what of it could be read */
-    mismatch(d, now_ms, "the board reads back region %" PRIu64 ", %.3f MHz, %" PRIu64 " kHz%s, SF%"
-             PRIu64 ", %" PRIu64 " dBm; written were %" PRIu32 ", %.3f, %" PRIu32 ", SF%u, %d",
-             s.region, (double)s.freq, s.bandwidth, s.use_preset ? " (a preset)" : "", s.sf,
-             s.power, d->region, (double)freq_mhz(d->settings.lora.freq_hz),
-             bandwidth_khz(d->lora.bw_hz), d->lora.sf, d->settings.power_dbm);
+    modem_kit_say(mismatch(d, now_ms),
+                  "the board reads back region %" PRIu64 ", %.3f MHz, %" PRIu64 " kHz%s, SF%" PRIu64
+                  ", %" PRIu64 " dBm; written were %" PRIu32 ", %.3f, %" PRIu32 ", SF%u, %d",
+                  s.region, (double)s.freq, s.bandwidth, s.use_preset ? " (a preset)" : "", s.sf,
+                  s.power, d->region, (double)freq_mhz(d->settings.lora.freq_hz),
+                  bandwidth_khz(d->lora.bw_hz), d->lora.sf, d->settings.power_dbm);
 }
 
 static void ready(struct driver *d)
 {
-    d->mode = MODE_READY;
     d->written = false;
     d->silent_rest_ms = SILENT_REST_MS_MIN;
     d->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
-    d->kit.stats.configured++;
-    modem_kit_push(&d->kit, MODEM_EV_READY)->lora = d->lora;
+    modem_kit_ready(&d->kit, &d->lora);
 }
 
 /* All that it has to say of itself was heard. */
@@ -541,12 +510,13 @@ static void judge(struct driver *d, uint64_t now_ms)
     const struct seen *s = &d->seen;
     d->signs = s->version >= VERSION_SIGNS;
     if (s->version < VERSION_MIN) {
-        mismatch(d, now_ms, "the board's firmware is %u.%u; 2.5 or later is needed",
+        modem_kit_say(mismatch(d, now_ms), "the board's firmware is %u.%u; 2.5 or later is needed",
                  (unsigned)(s->version >> 8), (unsigned)(s->version & 0xff));
     } else if (lora_right(d, &s->lora) && device_right(&s->device) && s->channel_right) {
         begin_step(d, now_ms, STEP_COUNT);
     } else if (s->managed) {
-        mismatch(d, now_ms, "the board is in managed mode: it takes no settings on its own port");
+        modem_kit_say(mismatch(d, now_ms),
+                      "the board is in managed mode: it takes no settings on its own port");
     } else if (d->written) {
         tell_difference(d, now_ms);
     } else {
@@ -627,7 +597,7 @@ static const char *refusal(uint64_t code)
 
 static void on_refusal(struct driver *d, uint64_t now_ms, uint64_t code)
 {
-    refuse_tx(d, refusal(code));
+    modem_kit_refuse_tx(&d->kit, refusal(code));
     d->hold_until_ms = now_ms + (code == REFUSED_DUTY ? DUTY_HOLD_MS : REFUSED_HOLD_MS);
     d->check_at_ms = now_ms; /* is it still set as it was? */
 }
@@ -663,16 +633,16 @@ static void on_queue(struct driver *d, uint64_t now_ms, struct pb_reader r)
     }
     if (r.malformed) {
         d->kit.stats.garbled++;
-    } else if (d->tx_state == TX_HANDED && id == d->tx_id && result != 0) {
+    } else if (is_at(d, STAGE_HANDED) && id == d->tx_id && result != 0) {
         on_refusal(d, now_ms, result);
-    } else if (d->tx_state == TX_HANDED && id == d->tx_id) {
-        d->tx_state = TX_QUEUED;
+    } else if (is_at(d, STAGE_HANDED) && id == d->tx_id) {
+        d->stage = STAGE_QUEUED;
         d->tx_taken = true;
         d->tx_due_ms = now_ms + POLL_MS;
-    } else if (d->tx_state == TX_QUEUED && id == 0 && free_count >= size) {
+    } else if (is_at(d, STAGE_QUEUED) && id == 0 && free_count >= size) {
         /* It has left the queue at the latest now, and so its last byte leaves the air. */
-        d->tx_state = TX_ON_AIR;
-        d->tx_due_ms = now_ms + d->tx_airtime_us / US_PER_MS + ON_AIR_MARGIN_MS;
+        d->stage = STAGE_ON_AIR;
+        d->tx_due_ms = now_ms + d->kit.tx_airtime_us / US_PER_MS + ON_AIR_MARGIN_MS;
     } else if (id != 0 && is_write(d->step) && is_step_id(d, id)) {
         next_write(d, now_ms);
     } else if (id != 0 && !is_step_id(d, id)) {
@@ -737,22 +707,14 @@ static int16_t clamp(double v)
 static void on_private(struct driver *d, const struct packet *p)
 {
     bool ours = p->from == d->seen.node; /* it may hand back what it was given */
-    if (d->mode != MODE_READY || ours || p->channel != 0 || p->via_mqtt != 0 ||
+    if (d->kit.mode != MODEM_KIT_READY || ours || p->channel != 0 || p->via_mqtt != 0 ||
         p->payload_len == 0 || p->payload_len > MTU_LEN) {
         d->kit.stats.unexpected++;
         return;
     }
-    struct modem_event *ev = modem_kit_push(&d->kit, MODEM_EV_RX);
-    memcpy(ev->frame, p->payload, p->payload_len);
-    ev->len = (uint16_t)p->payload_len;
-    ev->has_signal = p->has_rssi && isfinite(p->snr_db);
-    if (ev->has_signal) {
-        ev->rssi_dbm = clamp(p->rssi_dbm);
-        ev->snr_db_x4 = clamp((double)p->snr_db * 4);
-    }
-    d->kit.stats.rx_without_signal += !ev->has_signal;
-    d->kit.stats.rx_frames++;
-    d->kit.stats.rx_bytes += ev->len;
+    bool has_signal = p->has_rssi && isfinite(p->snr_db);
+    modem_kit_heard(&d->kit, p->payload, p->payload_len, has_signal, clamp(p->rssi_dbm),
+                    has_signal ? clamp((double)p->snr_db * 4) : 0);
 }
 
 /* It is set as it should be, and what it has sent is charged. */
@@ -760,9 +722,9 @@ static void checked(struct driver *d, uint64_t now_ms)
 {
     d->step = STEP_IDLE;
     d->check_at_ms = now_ms + d->settings.ping_idle_ms;
-    if (d->mode == MODE_CONFIGURING)
+    if (d->kit.mode == MODEM_KIT_CONFIGURING)
         ready(d);
-    if (d->tx_state == TX_CHECKING)
+    if (d->kit.tx == MODEM_KIT_TX_WAITING)
         put_tx(d, now_ms);
 }
 
@@ -815,7 +777,7 @@ static void on_telemetry(struct driver *d, uint64_t now_ms, const struct packet 
 static void on_routing(struct driver *d, uint64_t now_ms, const struct packet *p)
 {
     struct pb_field error;
-    bool waits = d->tx_state == TX_HANDED || d->tx_state == TX_QUEUED;
+    bool waits = is_at(d, STAGE_HANDED) || is_at(d, STAGE_QUEUED);
     if (waits && p->request == d->tx_id && p->from == d->seen.node &&
         pb_find(p->payload, p->payload_len, ROUTING_ERROR, &error) && error.value != 0)
         on_refusal(d, now_ms, error.value);
@@ -845,7 +807,7 @@ static void on_settings(struct driver *d, uint64_t now_ms, const struct pb_field
 {
     struct seen *s = &d->seen;
     struct pb_field node;
-    d->step_deadline_ms = earlier(now_ms + HELLO_QUIET_MS, d->hello_end_ms);
+    d->step_deadline_ms = modem_kit_earlier(now_ms + HELLO_QUIET_MS, d->hello_end_ms);
     if (f->number == FROM_RADIO_COMPLETE) {
         if (s->node != 0 && s->version != 0 && s->channel_known && s->device.known &&
             s->lora.known)
@@ -865,9 +827,9 @@ static void on_settings(struct driver *d, uint64_t now_ms, const struct pb_field
 
 static void on_rebooted(struct driver *d, uint64_t now_ms)
 {
-    if (d->mode == MODE_READY)
+    if (d->kit.mode == MODEM_KIT_READY)
         restarted(d, now_ms, "the modem has restarted", REBOOT_LIMIT_MS);
-    else if (d->mode == MODE_CONFIGURING && d->step != STEP_HELLO)
+    else if (d->kit.mode == MODEM_KIT_CONFIGURING && d->step != STEP_HELLO)
         begin_configuring(d, now_ms, REBOOT_LIMIT_MS);
 }
 
@@ -899,7 +861,7 @@ static void on_stray(struct driver *d, uint64_t now_ms)
 {
     if (d->stray_count++ == 0)
         d->kit.stats.garbled++;
-    if (d->stray_count == STRAY_LEN && d->mode == MODE_READY)
+    if (d->stray_count == STRAY_LEN && d->kit.mode == MODEM_KIT_READY)
         d->check_at_ms = now_ms;
 }
 
@@ -972,11 +934,10 @@ static void driver_on_close(void *state, uint64_t now_ms)
     struct driver *d = state;
     (void)now_ms;
     /* The frame's last byte is what makes the board send, and it is last in the output. */
-    if (d->tx_state == TX_HANDED && modem_kit_has_output(&d->kit))
-        refuse_tx(d, "the port closed before the frame was written");
+    if (is_at(d, STAGE_HANDED) && modem_kit_has_output(&d->kit))
+        modem_kit_refuse_tx(&d->kit, "the port closed before the frame was written");
     give_up_tx(d, "the port closed before the frame was known to be sent");
-    modem_kit_drop_output(&d->kit);
-    d->mode = MODE_CLOSED;
+    modem_kit_close(&d->kit, false);
     d->step = STEP_IDLE;
     d->hold_until_ms = 0;
 }
@@ -1000,7 +961,7 @@ static size_t driver_on_bytes(void *state, uint64_t now_ms, const uint8_t *buf, 
         meshtastic_decoder_init(&d->decoder); /* the rest of what it began is lost */
     d->heard_at_ms = now_ms;
     for (; taken < len && modem_kit_has_room(&d->kit); taken++) {
-        if (d->mode == MODE_CLOSED)
+        if (d->kit.mode == MODEM_KIT_CLOSED)
             continue;
         switch (meshtastic_decode(&d->decoder, buf[taken])) {
         case MESHTASTIC_MORE: break;
@@ -1050,79 +1011,52 @@ static void on_step_timeout(struct driver *d, uint64_t now_ms)
 
 static void on_tx_due(struct driver *d, uint64_t now_ms)
 {
-    if (d->tx_state == TX_ON_AIR && d->tx_taken) {
+    if (is_at(d, STAGE_ON_AIR) && d->tx_taken) {
         end_tx(d, MODEM_TX_SENT, "");
-    } else if (d->tx_state == TX_ON_AIR) {
+    } else if (is_at(d, STAGE_ON_AIR)) {
         end_tx(d, MODEM_TX_UNKNOWN, "the modem did not say that it took the frame");
     } else if (now_ms >= d->tx_deadline_ms) {
         end_tx(d, MODEM_TX_UNKNOWN, "the modem did not send the frame in time");
         d->check_at_ms = now_ms;
     } else {
-        if (d->tx_state == TX_HANDED) /* the frame was cut, or its word on it was lost */
+        if (is_at(d, STAGE_HANDED)) /* the frame was cut, or its word on it was lost */
             put_wake(d, MESHTASTIC_LEN_MAX);
-        d->tx_state = TX_QUEUED;
+        d->stage = STAGE_QUEUED;
         d->tx_due_ms = now_ms + POLL_MS;
         put_heartbeat(d);
     }
 }
 
-static bool is_in_modem(const struct driver *d)
-{
-    return d->tx_state > TX_CHECKING;
-}
-
 static void driver_on_time(void *state, uint64_t now_ms)
 {
     struct driver *d = state;
-    if (d->mode == MODE_CLOSED || !modem_kit_has_room(&d->kit))
+    if (d->kit.mode == MODEM_KIT_CLOSED || !modem_kit_has_room(&d->kit))
         return;
     if (now_ms >= d->hold_until_ms)
         d->hold_until_ms = 0;
-    if (is_in_modem(d) && now_ms >= d->tx_due_ms)
+    if (d->kit.tx == MODEM_KIT_TX_GIVEN && now_ms >= d->tx_due_ms)
         on_tx_due(d, now_ms);
     if (d->step != STEP_IDLE && now_ms >= d->step_deadline_ms)
         on_step_timeout(d, now_ms);
-    if (d->mode == MODE_RESTING && now_ms >= d->rest_until_ms)
+    if (d->kit.mode == MODEM_KIT_RESTING && now_ms >= d->rest_until_ms)
         begin_configuring(d, now_ms, 0);
-    if (d->mode == MODE_READY && d->step == STEP_IDLE && d->tx_state == TX_NONE &&
+    if (d->kit.mode == MODEM_KIT_READY && d->step == STEP_IDLE && d->kit.tx == MODEM_KIT_TX_NONE &&
         now_ms >= d->check_at_ms)
         begin_step(d, now_ms, STEP_CHECK);
-}
-
-static size_t driver_poll_output(void *state, uint64_t now_ms, uint8_t *buf, size_t cap)
-{
-    struct driver *d = state;
-    (void)now_ms;
-    return modem_kit_poll_output(&d->kit, buf, cap);
-}
-
-static bool driver_poll_event(void *state, uint64_t now_ms, struct modem_event *event_out)
-{
-    struct driver *d = state;
-    (void)now_ms;
-    return modem_kit_poll_event(&d->kit, event_out);
 }
 
 static bool driver_can_send(const void *state)
 {
     const struct driver *d = state;
-    return d->mode == MODE_READY && d->tx_state == TX_NONE && d->hold_until_ms == 0 &&
-           modem_kit_has_room(&d->kit);
+    return modem_kit_can_send(d) && d->hold_until_ms == 0;
 }
 
 static int driver_send(void *state, uint64_t now_ms, const uint8_t *frame, size_t len)
 {
     struct driver *d = state;
-    if (len == 0 || len > MTU_LEN)
-        return MODEM_ELEN;
-    if (d->mode != MODE_READY)
-        return MODEM_ENOTREADY;
-    if (!driver_can_send(d))
-        return MODEM_EBUSY;
-    memcpy(d->tx_frame, frame, len);
-    d->tx_len = (uint16_t)len;
-    d->tx_airtime_us = airtime_us(d, len);
-    d->tx_state = TX_CHECKING;
+    int err = modem_kit_take(&d->kit, driver_can_send(d), frame, len, airtime_us(d, len));
+    if (err != MODEM_OK)
+        return err;
     if (d->step == STEP_IDLE) /* else the check that is under way serves */
         begin_step(d, now_ms, STEP_CHECK);
     return MODEM_OK;
@@ -1132,39 +1066,25 @@ static uint64_t driver_next_deadline(const void *state)
 {
     const struct driver *d = state;
     uint64_t at_ms = MODEM_NEVER;
-    if (d->mode == MODE_CLOSED)
+    if (d->kit.mode == MODEM_KIT_CLOSED)
         return at_ms;
     if (d->hold_until_ms > 0)
-        at_ms = earlier(at_ms, d->hold_until_ms);
-    if (is_in_modem(d))
-        at_ms = earlier(at_ms, d->tx_due_ms);
+        at_ms = modem_kit_earlier(at_ms, d->hold_until_ms);
+    if (d->kit.tx == MODEM_KIT_TX_GIVEN)
+        at_ms = modem_kit_earlier(at_ms, d->tx_due_ms);
     if (d->step != STEP_IDLE)
-        at_ms = earlier(at_ms, d->step_deadline_ms);
-    if (d->mode == MODE_RESTING)
-        at_ms = earlier(at_ms, d->rest_until_ms);
-    if (d->mode == MODE_READY && d->step == STEP_IDLE && d->tx_state == TX_NONE)
-        at_ms = earlier(at_ms, d->check_at_ms);
+        at_ms = modem_kit_earlier(at_ms, d->step_deadline_ms);
+    if (d->kit.mode == MODEM_KIT_RESTING)
+        at_ms = modem_kit_earlier(at_ms, d->rest_until_ms);
+    if (d->kit.mode == MODEM_KIT_READY && d->step == STEP_IDLE && d->kit.tx == MODEM_KIT_TX_NONE)
+        at_ms = modem_kit_earlier(at_ms, d->check_at_ms);
     return at_ms;
-}
-
-static uint32_t driver_airtime_us(const void *state, size_t len)
-{
-    return airtime_us(state, len);
 }
 
 static void driver_air(const void *state, struct modem_air *air_out)
 {
     const struct driver *d = state;
-    *air_out = (struct modem_air){ .lora = d->lora, .power_dbm = d->settings.power_dbm };
-    (void)snprintf(air_out->interop, sizeof air_out->interop,
-                   "meshtastic:%" PRIu32 ":%" PRIu32 ":%u", d->lora.freq_hz, d->lora.bw_hz,
-                   d->lora.sf);
-}
-
-static void driver_stats(const void *state, struct modem_stats *stats_out)
-{
-    const struct driver *d = state;
-    *stats_out = d->kit.stats;
+    modem_kit_air("meshtastic", &d->lora, d->settings.power_dbm, air_out);
 }
 
 const struct modem_driver modem_meshtastic_driver = {
@@ -1188,12 +1108,12 @@ const struct modem_driver modem_meshtastic_driver = {
     .on_close = driver_on_close,
     .on_bytes = driver_on_bytes,
     .on_time = driver_on_time,
-    .poll_output = driver_poll_output,
-    .poll_event = driver_poll_event,
+    .poll_output = modem_kit_poll_output,
+    .poll_event = modem_kit_poll_event,
     .send = driver_send,
     .can_send = driver_can_send,
     .next_deadline = driver_next_deadline,
-    .airtime_us = driver_airtime_us,
+    .airtime_us = airtime_us,
     .air = driver_air,
-    .stats = driver_stats,
+    .stats = modem_kit_stats,
 };

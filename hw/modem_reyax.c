@@ -134,7 +134,7 @@ static bool question(struct at *a, unsigned step, char line[AT_LINE_LEN])
     if (step == STEP_HELLO) {
         (void)snprintf(line, AT_LINE_LEN, "AT");
     } else if (step == STEP_SEND) {
-        letters_put(letters, a->tx_frame, a->tx_len);
+        letters_put(letters, a->kit.tx_frame, a->kit.tx_len);
         (void)snprintf(line, AT_LINE_LEN, "AT+SEND=%d,%zu,%s", REYAX_BROADCAST, strlen(letters),
                        letters);
     } else if (step < STEP_CHECK_PASSWORD) {
@@ -169,7 +169,7 @@ static enum at_verdict on_error(struct at *a, unsigned step, long code)
  * Before the time on air is over it can only be the first. */
 static enum at_verdict on_send_ok(struct at *a, uint64_t now_ms)
 {
-    uint64_t airtime_ms = a->tx_airtime_us / US_PER_MS + 1;
+    uint64_t airtime_ms = a->kit.tx_airtime_us / US_PER_MS + 1;
     if (a->tx_until_ms != MODEM_NEVER)
         return AT_OTHER; /* an answer too many */
     if (now_ms >= a->tx_from_ms + airtime_ms)

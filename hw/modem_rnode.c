@@ -32,8 +32,6 @@ enum {
     US_PER_MS = 1000,
 };
 
-enum mode { MODE_CLOSED, MODE_CONFIGURING, MODE_READY, MODE_RESTING };
-
 /* What is asked, in this order; the answer repeats the command. */
 enum step {
     STEP_DETECT,
@@ -70,12 +68,10 @@ static const struct { uint8_t command, len; } steps[] = {
     [STEP_CHECK_POWER] = { RNODE_TX_POWER, 1 },
 };
 
-enum tx_state { TX_NONE, TX_CHECKING, TX_ON_AIR };
-
 struct driver {
+    struct modem_kit kit;
     struct modem_settings settings;
     struct lora_params lora; /* with the preamble of the firmware */
-    enum mode mode;
     enum step step;
     unsigned try_count;
     uint64_t step_deadline_ms, check_at_ms, rest_until_ms;
@@ -83,11 +79,7 @@ struct driver {
     bool phy_seen;           /* since the radio was asked to start */
     uint32_t symbol_us;      /* as the board says */
 
-    enum tx_state tx_state;
     uint64_t tx_earliest_ms, tx_latest_ms;
-    uint32_t tx_airtime_us;
-    uint16_t tx_len;
-    uint8_t tx_frame[RNODE_PACKET_LEN_MAX];
     bool has_channel_stats;  /* this board sends them */
     bool window_moved;       /* its window of airtime moved on: growth may be hidden */
     uint16_t own_airtime;    /* of its short window, last told */
@@ -98,14 +90,14 @@ struct driver {
     int16_t rssi_dbm, snr_db_x4;
 
     struct kiss_decoder decoder;
-    struct modem_kit kit;
 };
 
 static_assert(sizeof(struct driver) <= MODEM_STATE_LEN, "state fits");
 static_assert(2 * (RNODE_PACKET_LEN_MAX + 1) + 2 <= MODEM_KIT_OUT_LEN, "a frame fits");
 
-static uint32_t airtime_us(const struct driver *d, size_t len)
+static uint32_t airtime_us(const void *state, size_t len)
 {
+    const struct driver *d = state;
     return lora_airtime_us(&d->lora, len + RNODE_HEADER_LEN);
 }
 
@@ -155,44 +147,23 @@ static void begin_step(struct driver *d, uint64_t now_ms, enum step step)
 
 static void begin_configuring(struct driver *d, uint64_t now_ms)
 {
-    d->mode = MODE_CONFIGURING;
+    d->kit.mode = MODEM_KIT_CONFIGURING;
     begin_step(d, now_ms, STEP_DETECT);
 }
 
 /* ---- sending --------------------------------------------------------------------- */
 
-static void refuse_tx(struct driver *d, const char *why)
-{
-    d->tx_state = TX_NONE;
-    d->kit.stats.tx_refused++;
-    modem_kit_say(modem_kit_push(&d->kit, MODEM_EV_REFUSED), "%s", why);
-}
-
-static void end_tx(struct driver *d, enum modem_tx_result result, const char *why)
-{
-    struct modem_event *ev = modem_kit_push(&d->kit, MODEM_EV_TX_DONE);
-    ev->tx_result = result;
-    ev->airtime_us = d->tx_airtime_us;
-    modem_kit_say(ev, "%s", why);
-    d->kit.stats.tx_sent += result == MODEM_TX_SENT;
-    d->kit.stats.tx_failed += result == MODEM_TX_FAILED;
-    d->kit.stats.tx_unknown += result == MODEM_TX_UNKNOWN;
-    d->tx_state = TX_NONE;
-}
-
 static void put_tx(struct driver *d, uint64_t now_ms)
 {
-    if (!modem_kit_put_kiss(&d->kit, RNODE_DATA, d->tx_frame, d->tx_len)) {
-        refuse_tx(d, "the port takes no bytes");
+    if (!modem_kit_put_kiss(&d->kit, RNODE_DATA, d->kit.tx_frame, d->kit.tx_len)) {
+        modem_kit_refuse_tx(&d->kit, "the port takes no bytes");
         return;
     }
     uint32_t slots = DIFS_SLOTS + d->window_slots;
     uint64_t busy_us = (uint64_t)airtime_us(d, RNODE_PACKET_LEN_MAX) * BUSY_FRAME_COUNT;
-    d->tx_state = TX_ON_AIR;
+    modem_kit_give_tx(&d->kit);
     d->window_moved = false;
-    d->kit.stats.tx_bytes += d->tx_len;
-    d->kit.stats.tx_airtime_us += d->tx_airtime_us;
-    d->tx_earliest_ms = now_ms + d->tx_airtime_us / US_PER_MS;
+    d->tx_earliest_ms = now_ms + d->kit.tx_airtime_us / US_PER_MS;
     d->tx_latest_ms = d->tx_earliest_ms + busy_us / US_PER_MS + STAT_MARGIN_MS +
                       (uint64_t)slots * rnode_slot_ms(&d->lora);
 }
@@ -201,7 +172,7 @@ static void put_tx(struct driver *d, uint64_t now_ms)
 
 static void rest(struct driver *d, uint64_t until_ms)
 {
-    d->mode = MODE_RESTING;
+    d->kit.mode = MODEM_KIT_RESTING;
     d->step = STEP_IDLE;
     d->rest_until_ms = until_ms;
 }
@@ -218,8 +189,8 @@ static struct modem_event *mismatch(struct driver *d, uint64_t now_ms)
 static void silent(struct driver *d, uint64_t now_ms)
 {
     d->kit.stats.silences++;
-    if (d->tx_state == TX_CHECKING)
-        refuse_tx(d, "the modem does not answer; the frame was not sent");
+    if (d->kit.tx == MODEM_KIT_TX_WAITING)
+        modem_kit_refuse_tx(&d->kit, "the modem does not answer; the frame was not sent");
     modem_kit_say(modem_kit_push(&d->kit, MODEM_EV_SILENT),
                   "no answer from the modem in %u tries; is it a board with the RNode firmware, "
                   "and the right port?", (unsigned)TRY_COUNT_MAX);
@@ -228,11 +199,12 @@ static void silent(struct driver *d, uint64_t now_ms)
 
 static void restarted(struct driver *d, uint64_t now_ms)
 {
-    if (d->tx_state == TX_CHECKING)
-        refuse_tx(d, "the modem had lost its settings; the frame was not sent");
-    else if (d->tx_state == TX_ON_AIR)
-        end_tx(d, MODEM_TX_UNKNOWN, "the modem restarted before it can have sent the frame whole");
-    if (d->mode == MODE_READY) {
+    if (d->kit.tx == MODEM_KIT_TX_WAITING)
+        modem_kit_refuse_tx(&d->kit, "the modem had lost its settings; the frame was not sent");
+    else if (d->kit.tx == MODEM_KIT_TX_GIVEN)
+        modem_kit_end_tx(&d->kit, MODEM_TX_UNKNOWN,
+                         "the modem restarted before it can have sent the frame whole");
+    if (d->kit.mode == MODEM_KIT_READY) {
         d->kit.stats.restarts_seen++;
         modem_kit_say(modem_kit_push(&d->kit, MODEM_EV_FAULT),
                       "the modem lost its settings (restarted?); configuring it again");
@@ -305,14 +277,12 @@ static void become_ready(struct driver *d, uint64_t now_ms)
                       ": it did not take bandwidth or SF", d->symbol_us, symbol_us);
         return;
     }
-    d->mode = MODE_READY;
     d->step = STEP_IDLE;
     d->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
     d->check_at_ms = now_ms + d->settings.ping_idle_ms;
     d->own_airtime = 0; /* the start cleared its counters */
     d->window_slots = WINDOW_SLOTS;
-    d->kit.stats.configured++;
-    modem_kit_push(&d->kit, MODEM_EV_READY)->lora = d->lora;
+    modem_kit_ready(&d->kit, &d->lora);
 }
 
 static void on_answer(struct driver *d, uint64_t now_ms, const uint8_t *data)
@@ -325,7 +295,7 @@ static void on_answer(struct driver *d, uint64_t now_ms, const uint8_t *data)
     } else if (d->step == STEP_CHECK_POWER) {
         d->step = STEP_IDLE;
         d->check_at_ms = now_ms + d->settings.ping_idle_ms;
-        if (d->tx_state == TX_CHECKING)
+        if (d->kit.tx == MODEM_KIT_TX_WAITING)
             put_tx(d, now_ms);
     } else {
         begin_step(d, now_ms, d->step + 1);
@@ -339,8 +309,8 @@ static void on_channel(struct driver *d, uint64_t now_ms, const uint8_t *data)
     d->has_channel_stats = true;
     d->window_moved = d->window_moved || own < d->own_airtime;
     d->own_airtime = own;
-    if (d->tx_state == TX_ON_AIR && grown && now_ms >= d->tx_earliest_ms)
-        end_tx(d, MODEM_TX_SENT, "");
+    if (d->kit.tx == MODEM_KIT_TX_GIVEN && grown && now_ms >= d->tx_earliest_ms)
+        modem_kit_end_tx(&d->kit, MODEM_TX_SENT, "");
 }
 
 static void on_phy(struct driver *d, const uint8_t *data)
@@ -360,9 +330,10 @@ static void on_phy(struct driver *d, const uint8_t *data)
 static void on_error(struct driver *d, uint64_t now_ms, uint8_t code)
 {
     struct modem_event *ev;
-    if (d->tx_state == TX_ON_AIR)
-        end_tx(d, MODEM_TX_FAILED, "the modem reports that the radio failed to send");
-    if (code == RNODE_ERR_RADIO_INIT && d->mode == MODE_CONFIGURING) {
+    if (d->kit.tx == MODEM_KIT_TX_GIVEN)
+        modem_kit_end_tx(&d->kit, MODEM_TX_FAILED,
+                         "the modem reports that the radio failed to send");
+    if (code == RNODE_ERR_RADIO_INIT && d->kit.mode == MODEM_KIT_CONFIGURING) {
         ev = mismatch(d, now_ms);
         modem_kit_say(ev, "the board's radio chip does not start: broken, or another board's "
                       "firmware");
@@ -382,21 +353,11 @@ static void on_data(struct driver *d, uint64_t now_ms, const uint8_t *data, size
         return;
     }
     /* Before READY it may come from any network on the settings before. */
-    if (d->mode != MODE_READY) {
+    if (d->kit.mode != MODEM_KIT_READY) {
         d->kit.stats.unexpected++;
         return;
     }
-    struct modem_event *ev = modem_kit_push(&d->kit, MODEM_EV_RX);
-    memcpy(ev->frame, data, len);
-    ev->len = (uint16_t)len;
-    ev->has_signal = fresh;
-    if (fresh) {
-        ev->rssi_dbm = d->rssi_dbm;
-        ev->snr_db_x4 = d->snr_db_x4;
-    }
-    d->kit.stats.rx_without_signal += !fresh;
-    d->kit.stats.rx_frames++;
-    d->kit.stats.rx_bytes += len;
+    modem_kit_heard(&d->kit, data, len, fresh, d->rssi_dbm, d->snr_db_x4);
 }
 
 /* What comes unasked; false for anything else. */
@@ -426,8 +387,9 @@ static bool on_report(struct driver *d, uint64_t now_ms, uint8_t command, const 
     return true;
 }
 
-static void on_frame(struct driver *d, uint64_t now_ms)
+static void on_frame(void *state, uint64_t now_ms)
 {
+    struct driver *d = state;
     uint8_t command = d->decoder.frame[0];
     const uint8_t *data = d->decoder.frame + 1;
     size_t len = d->decoder.frame_len - 1u;
@@ -499,17 +461,7 @@ static void driver_on_close(void *state, uint64_t now_ms)
     struct driver *d = state;
     (void)now_ms;
     /* The frame's last byte is what makes the modem send, and it is last in the output. */
-    bool unsent = d->tx_state == TX_CHECKING || modem_kit_has_output(&d->kit);
-    if (d->tx_state == TX_ON_AIR && unsent) {
-        d->kit.stats.tx_bytes -= d->tx_len;
-        d->kit.stats.tx_airtime_us -= d->tx_airtime_us;
-    }
-    if (d->tx_state != TX_NONE && unsent)
-        refuse_tx(d, "the port closed before the frame was written");
-    else if (d->tx_state != TX_NONE)
-        end_tx(d, MODEM_TX_UNKNOWN, "the port closed before the frame can have been sent");
-    modem_kit_drop_output(&d->kit);
-    d->mode = MODE_CLOSED;
+    modem_kit_close(&d->kit, modem_kit_has_output(&d->kit));
     d->step = STEP_IDLE;
 }
 
@@ -529,17 +481,7 @@ static void driver_on_open(void *state, uint64_t now_ms)
 static size_t driver_on_bytes(void *state, uint64_t now_ms, const uint8_t *buf, size_t len)
 {
     struct driver *d = state;
-    size_t taken = 0;
-    for (; taken < len && modem_kit_has_room(&d->kit); taken++) {
-        if (d->mode == MODE_CLOSED)
-            continue;
-        enum kiss_verdict verdict = kiss_decode(&d->decoder, buf[taken]);
-        if (verdict == KISS_FRAME)
-            on_frame(d, now_ms);
-        else if (verdict == KISS_GARBLED)
-            d->kit.stats.garbled++;
-    }
-    return taken;
+    return modem_kit_on_kiss(&d->kit, &d->decoder, now_ms, buf, len, on_frame);
 }
 
 static void on_step_timeout(struct driver *d, uint64_t now_ms)
@@ -558,9 +500,10 @@ static void on_step_timeout(struct driver *d, uint64_t now_ms)
 static void on_tx_latest(struct driver *d, uint64_t now_ms)
 {
     if (!d->has_channel_stats || d->window_moved) {
-        end_tx(d, MODEM_TX_SENT, "");
+        modem_kit_end_tx(&d->kit, MODEM_TX_SENT, "");
     } else {
-        end_tx(d, MODEM_TX_UNKNOWN, "the modem's own airtime does not show the frame");
+        modem_kit_end_tx(&d->kit, MODEM_TX_UNKNOWN,
+                         "the modem's own airtime does not show the frame");
         d->check_at_ms = now_ms;
     }
 }
@@ -568,52 +511,25 @@ static void on_tx_latest(struct driver *d, uint64_t now_ms)
 static void driver_on_time(void *state, uint64_t now_ms)
 {
     struct driver *d = state;
-    if (d->mode == MODE_CLOSED || !modem_kit_has_room(&d->kit))
+    if (d->kit.mode == MODEM_KIT_CLOSED || !modem_kit_has_room(&d->kit))
         return;
-    if (d->tx_state == TX_ON_AIR && now_ms >= d->tx_latest_ms)
+    if (d->kit.tx == MODEM_KIT_TX_GIVEN && now_ms >= d->tx_latest_ms)
         on_tx_latest(d, now_ms);
     if (d->step != STEP_IDLE && now_ms >= d->step_deadline_ms)
         on_step_timeout(d, now_ms);
-    if (d->mode == MODE_RESTING && now_ms >= d->rest_until_ms)
+    if (d->kit.mode == MODEM_KIT_RESTING && now_ms >= d->rest_until_ms)
         begin_configuring(d, now_ms);
-    if (d->mode == MODE_READY && d->step == STEP_IDLE && d->tx_state == TX_NONE &&
+    if (d->kit.mode == MODEM_KIT_READY && d->step == STEP_IDLE && d->kit.tx == MODEM_KIT_TX_NONE &&
         now_ms >= d->check_at_ms)
         begin_step(d, now_ms, STEP_CHECK_STATE);
-}
-
-static size_t driver_poll_output(void *state, uint64_t now_ms, uint8_t *buf, size_t cap)
-{
-    struct driver *d = state;
-    (void)now_ms;
-    return modem_kit_poll_output(&d->kit, buf, cap);
-}
-
-static bool driver_poll_event(void *state, uint64_t now_ms, struct modem_event *event_out)
-{
-    struct driver *d = state;
-    (void)now_ms;
-    return modem_kit_poll_event(&d->kit, event_out);
-}
-
-static bool driver_can_send(const void *state)
-{
-    const struct driver *d = state;
-    return d->mode == MODE_READY && d->tx_state == TX_NONE && modem_kit_has_room(&d->kit);
 }
 
 static int driver_send(void *state, uint64_t now_ms, const uint8_t *frame, size_t len)
 {
     struct driver *d = state;
-    if (len == 0 || len > RNODE_PACKET_LEN_MAX)
-        return MODEM_ELEN;
-    if (d->mode != MODE_READY)
-        return MODEM_ENOTREADY;
-    if (!driver_can_send(d))
-        return MODEM_EBUSY;
-    memcpy(d->tx_frame, frame, len);
-    d->tx_len = (uint16_t)len;
-    d->tx_airtime_us = airtime_us(d, len);
-    d->tx_state = TX_CHECKING;
+    int err = modem_kit_take(&d->kit, modem_kit_can_send(d), frame, len, airtime_us(d, len));
+    if (err != MODEM_OK)
+        return err;
     if (d->step == STEP_IDLE) /* else the check that is under way serves */
         begin_step(d, now_ms, STEP_CHECK_STATE);
     return MODEM_OK;
@@ -623,37 +539,23 @@ static uint64_t driver_next_deadline(const void *state)
 {
     const struct driver *d = state;
     uint64_t at_ms = MODEM_NEVER;
-    if (d->mode == MODE_CLOSED)
+    if (d->kit.mode == MODEM_KIT_CLOSED)
         return at_ms;
-    if (d->tx_state == TX_ON_AIR)
+    if (d->kit.tx == MODEM_KIT_TX_GIVEN)
         at_ms = d->tx_latest_ms;
-    if (d->step != STEP_IDLE && d->step_deadline_ms < at_ms)
-        at_ms = d->step_deadline_ms;
-    if (d->mode == MODE_RESTING && d->rest_until_ms < at_ms)
-        at_ms = d->rest_until_ms;
-    if (d->mode == MODE_READY && d->step == STEP_IDLE && d->tx_state == TX_NONE &&
-        d->check_at_ms < at_ms)
-        at_ms = d->check_at_ms;
+    if (d->step != STEP_IDLE)
+        at_ms = modem_kit_earlier(at_ms, d->step_deadline_ms);
+    if (d->kit.mode == MODEM_KIT_RESTING)
+        at_ms = modem_kit_earlier(at_ms, d->rest_until_ms);
+    if (d->kit.mode == MODEM_KIT_READY && d->step == STEP_IDLE && d->kit.tx == MODEM_KIT_TX_NONE)
+        at_ms = modem_kit_earlier(at_ms, d->check_at_ms);
     return at_ms;
-}
-
-static uint32_t driver_airtime_us(const void *state, size_t len)
-{
-    return airtime_us(state, len);
 }
 
 static void driver_air(const void *state, struct modem_air *air_out)
 {
     const struct driver *d = state;
-    *air_out = (struct modem_air){ .lora = d->lora, .power_dbm = d->settings.power_dbm };
-    (void)snprintf(air_out->interop, sizeof air_out->interop, "rnode:%" PRIu32 ":%" PRIu32 ":%u",
-                   d->lora.freq_hz, d->lora.bw_hz, d->lora.sf);
-}
-
-static void driver_stats(const void *state, struct modem_stats *stats_out)
-{
-    const struct driver *d = state;
-    *stats_out = d->kit.stats;
+    modem_kit_air("rnode", &d->lora, d->settings.power_dbm, air_out);
 }
 
 const struct modem_driver modem_rnode_driver = {
@@ -677,12 +579,12 @@ const struct modem_driver modem_rnode_driver = {
     .on_close = driver_on_close,
     .on_bytes = driver_on_bytes,
     .on_time = driver_on_time,
-    .poll_output = driver_poll_output,
-    .poll_event = driver_poll_event,
+    .poll_output = modem_kit_poll_output,
+    .poll_event = modem_kit_poll_event,
     .send = driver_send,
-    .can_send = driver_can_send,
+    .can_send = modem_kit_can_send,
     .next_deadline = driver_next_deadline,
-    .airtime_us = driver_airtime_us,
+    .airtime_us = airtime_us,
     .air = driver_air,
-    .stats = driver_stats,
+    .stats = modem_kit_stats,
 };

@@ -30,43 +30,37 @@ enum {
 static const char group_call[] = "KENG";
 
 struct driver {
+    struct modem_kit kit;
     struct modem_settings settings;
     uint32_t baud;
     uint8_t header[AX25_HEADER_LEN], group[AX25_ADDRESS_LEN];
-    bool open, port_told, ready;
+    bool port_told;
     uint64_t ready_ms;
-    bool sending;
     uint64_t tx_done_ms;
-    uint32_t tx_airtime_us;
-    uint16_t tx_len;
     struct kiss_decoder decoder;
-    struct modem_kit kit;
 };
 
 static_assert(sizeof(struct driver) <= MODEM_STATE_LEN, "state fits");
 
-static uint32_t airtime_us(const struct driver *d, size_t len)
+static uint32_t airtime_us(const void *state, size_t len)
 {
+    const struct driver *d = state;
     return lora_airtime_us(&d->settings.lora, AX25_HEADER_LEN + len);
 }
 
 /* ---- from the TNC ---------------------------------------------------------------------- */
 
-static void on_frame(struct driver *d)
+static void on_frame(void *state, uint64_t now_ms)
 {
+    struct driver *d = state;
     const uint8_t *frame = d->decoder.frame + 1;
     size_t len = d->decoder.frame_len - 1u, at;
+    (void)now_ms;
     if (d->decoder.frame[0] != KISS_DATA || !ax25_content(frame, len, d->group, &at) ||
-        at == len || len - at > MTU_LEN) {
+        at == len || len - at > MTU_LEN)
         d->kit.stats.unexpected++; /* other amateurs' traffic */
-        return;
-    }
-    struct modem_event *ev = modem_kit_push(&d->kit, MODEM_EV_RX);
-    ev->len = (uint16_t)(len - at);
-    memcpy(ev->frame, frame + at, ev->len);
-    d->kit.stats.rx_without_signal++;
-    d->kit.stats.rx_frames++;
-    d->kit.stats.rx_bytes += ev->len;
+    else
+        modem_kit_heard(&d->kit, frame + at, len - at, false, 0, 0);
 }
 
 /* ---- the driver table's functions ----------------------------------------------------------- */
@@ -114,37 +108,12 @@ static int driver_init(void *state, const struct modem_settings *settings, uint6
     return MODEM_OK;
 }
 
-static void end_tx(struct driver *d, enum modem_tx_result result, const char *why)
-{
-    struct modem_event *ev = modem_kit_push(&d->kit, MODEM_EV_TX_DONE);
-    ev->tx_result = result;
-    ev->airtime_us = d->tx_airtime_us;
-    modem_kit_say(ev, "%s", why);
-    d->kit.stats.tx_sent += result == MODEM_TX_SENT;
-    d->kit.stats.tx_unknown += result == MODEM_TX_UNKNOWN;
-    d->sending = false;
-}
-
-static void refuse_tx(struct driver *d, const char *why)
-{
-    d->kit.stats.tx_bytes -= d->tx_len;
-    d->kit.stats.tx_airtime_us -= d->tx_airtime_us;
-    d->kit.stats.tx_refused++;
-    modem_kit_say(modem_kit_push(&d->kit, MODEM_EV_REFUSED), "%s", why);
-    d->sending = false;
-}
-
 static void driver_on_close(void *state, uint64_t now_ms)
 {
     struct driver *d = state;
     (void)now_ms;
     /* The frame's last byte is what makes the TNC send, and it is last in the output. */
-    if (d->sending && modem_kit_has_output(&d->kit))
-        refuse_tx(d, "the port closed before the frame was written");
-    else if (d->sending)
-        end_tx(d, MODEM_TX_UNKNOWN, "the port closed before the frame can have been sent");
-    modem_kit_drop_output(&d->kit);
-    d->open = d->ready = false;
+    modem_kit_close(&d->kit, modem_kit_has_output(&d->kit));
 }
 
 /* In KISS's own units of 10 ms. */
@@ -172,125 +141,68 @@ static void driver_on_open(void *state, uint64_t now_ms)
     struct driver *d = state;
     driver_on_close(d, now_ms);
     kiss_decoder_init(&d->decoder, KISS_STRICT);
-    d->open = true;
+    d->kit.mode = MODEM_KIT_CONFIGURING;
     d->port_told = false;
     d->ready_ms = now_ms + BOOT_MS;
-}
-
-static void get_ready(struct driver *d)
-{
-    d->ready = true;
-    d->kit.stats.configured++;
-    modem_kit_push(&d->kit, MODEM_EV_READY)->lora = d->settings.lora;
 }
 
 static size_t driver_on_bytes(void *state, uint64_t now_ms, const uint8_t *buf, size_t len)
 {
     struct driver *d = state;
-    size_t taken = 0;
-    (void)now_ms;
-    for (; taken < len && modem_kit_has_room(&d->kit); taken++) {
-        enum kiss_verdict verdict = d->open ? kiss_decode(&d->decoder, buf[taken]) : KISS_MORE;
-        if (verdict == KISS_FRAME)
-            on_frame(d);
-        else if (verdict == KISS_GARBLED)
-            d->kit.stats.garbled++;
-    }
-    return taken;
+    return modem_kit_on_kiss(&d->kit, &d->decoder, now_ms, buf, len, on_frame);
 }
 
 static void driver_on_time(void *state, uint64_t now_ms)
 {
     struct driver *d = state;
-    if (!d->open || !modem_kit_has_room(&d->kit))
+    if (d->kit.mode == MODEM_KIT_CLOSED || !modem_kit_has_room(&d->kit))
         return;
-    if (!d->ready && now_ms >= d->ready_ms)
-        get_ready(d);
-    if (d->sending && now_ms >= d->tx_done_ms)
-        end_tx(d, MODEM_TX_SENT, "");
-}
-
-static size_t driver_poll_output(void *state, uint64_t now_ms, uint8_t *buf, size_t cap)
-{
-    struct driver *d = state;
-    (void)now_ms;
-    return modem_kit_poll_output(&d->kit, buf, cap);
-}
-
-static bool driver_poll_event(void *state, uint64_t now_ms, struct modem_event *event_out)
-{
-    struct driver *d = state;
-    (void)now_ms;
-    return modem_kit_poll_event(&d->kit, event_out);
-}
-
-static bool driver_can_send(const void *state)
-{
-    const struct driver *d = state;
-    return d->ready && !d->sending && modem_kit_has_room(&d->kit);
+    if (d->kit.mode == MODEM_KIT_CONFIGURING && now_ms >= d->ready_ms)
+        modem_kit_ready(&d->kit, &d->settings.lora);
+    if (d->kit.tx == MODEM_KIT_TX_GIVEN && now_ms >= d->tx_done_ms)
+        modem_kit_end_tx(&d->kit, MODEM_TX_SENT, "");
 }
 
 static int driver_send(void *state, uint64_t now_ms, const uint8_t *frame, size_t len)
 {
     struct driver *d = state;
     uint8_t packet[LORA_PAYLOAD_LEN_MAX];
-    if (len == 0 || len > MTU_LEN)
-        return MODEM_ELEN;
-    if (!d->ready)
-        return MODEM_ENOTREADY;
-    if (!driver_can_send(d))
-        return MODEM_EBUSY;
+    int err = modem_kit_take(&d->kit, modem_kit_can_send(d), frame, len, airtime_us(d, len));
+    if (err != MODEM_OK)
+        return err;
     memcpy(packet, d->header, AX25_HEADER_LEN);
     memcpy(packet + AX25_HEADER_LEN, frame, len);
-    d->sending = true;
-    d->tx_len = (uint16_t)len;
-    d->tx_airtime_us = airtime_us(d, len);
-    d->kit.stats.tx_bytes += len;
-    d->kit.stats.tx_airtime_us += d->tx_airtime_us;
     if (!put_parameters(d) ||
         !modem_kit_put_kiss(&d->kit, KISS_DATA, packet, AX25_HEADER_LEN + len)) {
-        refuse_tx(d, "the port takes no bytes");
+        modem_kit_refuse_tx(&d->kit, "the port takes no bytes");
         return MODEM_OK;
     }
+    modem_kit_give_tx(&d->kit);
     uint64_t line_ms = (uint64_t)modem_kit_output_len(&d->kit) * BITS_PER_BYTE * MS_PER_S / d->baud;
     d->tx_done_ms = now_ms + line_ms + d->settings.tx_delay_ms + d->settings.csma_slot_ms +
-                    d->tx_airtime_us / US_PER_MS + BUSY_MS;
+                    d->kit.tx_airtime_us / US_PER_MS + BUSY_MS;
     return MODEM_OK;
 }
 
 static uint64_t driver_next_deadline(const void *state)
 {
     const struct driver *d = state;
-    if (!d->open || (d->ready && !d->sending))
-        return MODEM_NEVER;
-    return d->ready ? d->tx_done_ms : d->ready_ms;
-}
-
-static uint32_t driver_airtime_us(const void *state, size_t len)
-{
-    return airtime_us(state, len);
+    if (d->kit.mode == MODEM_KIT_CONFIGURING)
+        return d->ready_ms;
+    return d->kit.tx == MODEM_KIT_TX_GIVEN ? d->tx_done_ms : MODEM_NEVER;
 }
 
 static void driver_air(const void *state, struct modem_air *air_out)
 {
     const struct driver *d = state;
-    *air_out = (struct modem_air){ .lora = d->settings.lora,
-                                   .power_dbm = d->settings.power_dbm };
-    (void)snprintf(air_out->interop, sizeof air_out->interop, "ax25:%" PRIu32 ":%" PRIu32 ":%u",
-                   d->settings.lora.freq_hz, d->settings.lora.bw_hz, d->settings.lora.sf);
-}
-
-static void driver_stats(const void *state, struct modem_stats *stats_out)
-{
-    const struct driver *d = state;
-    *stats_out = d->kit.stats;
+    modem_kit_air("ax25", &d->settings.lora, d->settings.power_dbm, air_out);
 }
 
 static bool driver_poll_port(void *state, uint64_t now_ms, struct modem_port *port_out)
 {
     struct driver *d = state;
     (void)now_ms;
-    if (!d->open || d->port_told)
+    if (d->kit.mode == MODEM_KIT_CLOSED || d->port_told)
         return false;
     d->port_told = true;
     *port_out = (struct modem_port){ .baud = d->baud };
@@ -319,13 +231,13 @@ const struct modem_driver modem_tnc_driver = {
     .on_close = driver_on_close,
     .on_bytes = driver_on_bytes,
     .on_time = driver_on_time,
-    .poll_output = driver_poll_output,
-    .poll_event = driver_poll_event,
+    .poll_output = modem_kit_poll_output,
+    .poll_event = modem_kit_poll_event,
     .send = driver_send,
-    .can_send = driver_can_send,
+    .can_send = modem_kit_can_send,
     .next_deadline = driver_next_deadline,
-    .airtime_us = driver_airtime_us,
+    .airtime_us = airtime_us,
     .air = driver_air,
-    .stats = driver_stats,
+    .stats = modem_kit_stats,
     .poll_port = driver_poll_port,
 };
