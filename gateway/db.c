@@ -1,5 +1,6 @@
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "gateway/db_engine.h"
@@ -354,6 +355,83 @@ static int note_added(struct db *db, int64_t after_arrival)
     return query_run(&rank);
 }
 
+/* Of one author among many records stored at once. */
+struct added {
+    uint16_t author;
+    uint32_t count, lowest, highest;
+};
+
+static int compare_added(const void *left, const void *right)
+{
+    const struct added *a = left, *b = right;
+    return a->author != b->author ? (a->author < b->author ? -1 : 1)
+                                  : (a->lowest > b->lowest) - (a->lowest < b->lowest);
+}
+
+/* One for each author; the count of them. */
+static size_t fold_added(struct added *list, size_t count)
+{
+    size_t kept = 0;
+    if (count > 0)
+        qsort(list, count, sizeof *list, compare_added);
+    for (size_t i = 0; i < count; i++) {
+        if (kept == 0 || list[kept - 1].author != list[i].author) {
+            list[kept++] = list[i];
+            continue;
+        }
+        list[kept - 1].count++;
+        list[kept - 1].highest = list[i].highest;
+    }
+    return kept;
+}
+
+static int run_on_list(struct db *db, enum db_op op, int64_t commune, const char *list,
+                       const int64_t *received_ms)
+{
+    struct db_query q = query_start(db, op);
+    bind_int(&q, commune);
+    bind_text(&q, list);
+    if (received_ms)
+        bind_int(&q, *received_ms);
+    return query_run(&q);
+}
+
+/* What follows from many records of one commune, without reading them again: the logs they belong
+ * to, and the answers that came before them. */
+static int note_many(struct db *db, const struct db_record *records, size_t count,
+                     const bool *taken)
+{
+    enum { ITEM_LEN_MAX = sizeof "[65535,4294967295,4294967295,4294967295]," };
+    struct added *added = malloc(count * sizeof *added);
+    size_t added_count = 0, len = 0;
+    int64_t received_ms = 0;
+    if (!added)
+        return DB_ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        const struct record_ref *ref = &records[i].ref;
+        if (taken[i])
+            continue;
+        added[added_count++] = (struct added){ ref->author, 1, ref->seq, ref->seq };
+        received_ms = records[i].received_ms > received_ms ? records[i].received_ms : received_ms;
+    }
+    added_count = fold_added(added, added_count);
+    char *list = malloc(added_count * ITEM_LEN_MAX + 3);
+    for (size_t i = 0; list && i < added_count; i++)
+        len += (size_t)snprintf(list + len, ITEM_LEN_MAX + 1, "%c[%u,%u,%u,%u]", i ? ',' : '[',
+                                (unsigned)added[i].author, (unsigned)added[i].count,
+                                (unsigned)added[i].lowest, (unsigned)added[i].highest);
+    int result = list ? 0 : DB_ENOMEM;
+    if (list)
+        memcpy(list + len, "]", 2);
+    if (result == 0 && added_count > 0)
+        result = run_on_list(db, DB_OP_HEARD_ADD_MANY, records[0].commune, list, &received_ms);
+    if (result == 0 && added_count > 0)
+        result = run_on_list(db, DB_OP_JUDGE_MANY, records[0].commune, list, NULL);
+    free(added);
+    free(list);
+    return result;
+}
+
 static int insert(struct db *db, struct db_record *record)
 {
     struct db_query q = query_start(db, DB_OP_RECORD_INSERT);
@@ -398,14 +476,12 @@ int db_record_bulk(struct db *db, const struct db_record *records, size_t count,
 {
     if (count == 0)
         return 0;
-    int64_t position = 0, last = 0;
+    int64_t position = 0;
     int result = get_position(db, records[0].commune, &position);
-    if (result == 0)
-        result = db_record_last_arrival(db, &last);
     if (result == 0)
         result = db->engine->bulk(db, records, count, &position, taken_out);
     if (result == 0)
-        result = note_added(db, last);
+        result = note_many(db, records, count, taken_out);
     return result < 0 ? result : set_position(db, records[0].commune, position);
 }
 

@@ -56,6 +56,22 @@
 #define COUNT_SQL(find)                                                                           \
     "SELECT count(*), sum(CASE WHEN c.rank >= 8 THEN 1 ELSE 0 END) FROM (SELECT r.rank"           \
     " FROM record r " LIST_WHERE(find) "LIMIT ?7) c"
+/* Adds to what is known of a log. */
+#define HEARD_MERGE                                                                               \
+    " ON CONFLICT (commune, author) DO UPDATE SET count = heard.count + excluded.count,"          \
+    " seq = CASE WHEN heard.seq < excluded.seq THEN excluded.seq ELSE heard.seq END,"             \
+    " received_ms = CASE WHEN heard.received_ms < excluded.received_ms"                           \
+    " THEN excluded.received_ms ELSE heard.received_ms END"
+/* ?2: a list of [author, count, lowest, highest number] as JSON, of records just stored. */
+#define HEARD_ADD_MANY_SQL(list, number)                                                          \
+    "INSERT INTO heard (commune, author, received_ms, seq, count) SELECT ?1, " number(0) ", ?3, " \
+    number(3) ", " number(1) " FROM " list " j WHERE true" HEARD_MERGE
+#define JUDGE_MANY_SQL(list, number)                                                              \
+    JUDGE "WHERE commune = ?1 AND (author, lane, seq) IN (SELECT w.author, w.lane, w.seq FROM "   \
+    list " j JOIN review w ON w.commune = ?1 AND w.author = " number(0) " AND w.lane = 0"         \
+    " AND w.seq BETWEEN " number(2) " AND " number(3) ")"
+#define SQLITE_NUMBER(index) "json_extract(j.value, '$[" #index "]')"
+#define POSTGRES_NUMBER(index) "(j.value->>" #index ")::bigint"
 #define UNANSWERED                                                                                \
     "NOT EXISTS (SELECT 1 FROM answer a WHERE a.target = t.id AND a.arrival = r.arrival) "
 
@@ -158,11 +174,13 @@ OP(JUDGE_RECORD,
 OP(HEARD_ADD,
    "INSERT INTO heard (commune, author, received_ms, seq, count)"
    " SELECT +commune, +author, max(received_ms), max(seq), count(*) FROM record"
-   " WHERE arrival > ?1 AND lane = 0 AND variant = 0 GROUP BY +commune, +author"
-   " ON CONFLICT (commune, author) DO UPDATE SET count = heard.count + excluded.count,"
-   " seq = CASE WHEN heard.seq < excluded.seq THEN excluded.seq ELSE heard.seq END,"
-   " received_ms = CASE WHEN heard.received_ms < excluded.received_ms"
-   " THEN excluded.received_ms ELSE heard.received_ms END")
+   " WHERE arrival > ?1 AND lane = 0 AND variant = 0 GROUP BY +commune, +author" HEARD_MERGE)
+OP2(HEARD_ADD_MANY,
+    HEARD_ADD_MANY_SQL("json_each(?2)", SQLITE_NUMBER),
+    HEARD_ADD_MANY_SQL("json_array_elements(?2::json)", POSTGRES_NUMBER))
+OP2(JUDGE_MANY,
+    JUDGE_MANY_SQL("json_each(?2)", SQLITE_NUMBER),
+    JUDGE_MANY_SQL("json_array_elements(?2::json)", POSTGRES_NUMBER))
 OP(HEARD_LIST,
    "SELECT author, received_ms, seq, count FROM heard WHERE commune = ?1 ORDER BY author")
 OP(RECORD_OF_KIND,

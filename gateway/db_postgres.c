@@ -259,36 +259,43 @@ static const void *column_bytes(const struct db_query *q, int column, size_t *le
 
 /* ---- many records at once ---- */
 
-#define STAGED_COLUMNS                                                                            \
-    "commune, author, lane, seq, kind, priority, created_min, clock_set, received_ms, village,"   \
-    " own_village, event, drill, readable, rank, via, bytes, words"
+/* Of the table record, with the length of each number there. */
+#define COPIED_COLUMNS                                                                            \
+    "received_ms, position, rank, via, commune, created_min, seq, author, village, event, lane,"  \
+    " variant, kind, priority, clock_set, own_village, drill, readable, bytes, words"
+static const uint8_t COPIED_LENS[] = { 8, 8, 8, 8, 4, 4, 4, 4, 4, 4, 2, 2, 2, 2, 2, 2, 2, 2 };
 
 enum {
-    COPY_COLUMN_COUNT = 19,
-    COPY_ROW_LEN_MAX = 2 + 17 * (4 + 8) + 4 + RECORD_LEN_MAX + 4 + DB_WORDS_LEN_MAX,
+    COPIED_NUMBER_COUNT = sizeof COPIED_LENS,
+    COPY_ROW_LEN_MAX = 2 + COPIED_NUMBER_COUNT * (4 + 8) + 4 + RECORD_LEN_MAX + 4 +
+                       DB_WORDS_LEN_MAX,
 };
 
-static void copy_int(struct bytes_writer *w, int64_t value)
+static void copy_number(struct bytes_writer *w, size_t len, int64_t value)
 {
-    write_u32(w, 8);
-    write_u64(w, (uint64_t)value);
+    write_u32(w, (uint32_t)len);
+    if (len == 8)
+        write_u64(w, (uint64_t)value);
+    else if (len == 4)
+        write_u32(w, (uint32_t)value);
+    else
+        write_u16(w, (uint16_t)value);
 }
 
 /* One row of COPY's binary format. */
-static size_t copy_row(const struct db_record *r, size_t index, uint8_t row[COPY_ROW_LEN_MAX])
+static size_t copy_row(const struct db_record *r, int64_t position, uint8_t row[COPY_ROW_LEN_MAX])
 {
     struct bytes_writer w = bytes_writer(row, COPY_ROW_LEN_MAX);
-    const int64_t numbers[] = {
-        (int64_t)index, r->commune, r->ref.author, r->ref.lane, r->ref.seq, r->kind, r->priority,
-        r->created_min, r->clock_set, r->received_ms, r->village, r->own_village, r->event,
-        r->drill, r->readable, db_fresh_rank(r), r->via,
+    const int64_t numbers[COPIED_NUMBER_COUNT] = {
+        r->received_ms, position, db_fresh_rank(r), r->via, r->commune, r->created_min, r->ref.seq,
+        r->ref.author, r->village, r->event, r->ref.lane, r->variant, r->kind, r->priority,
+        r->clock_set, r->own_village, r->drill, r->readable,
     };
     const char *words = r->words ? r->words : "";
     size_t words_len = strlen(words);
-    static_assert(sizeof numbers / sizeof numbers[0] + 2 == COPY_COLUMN_COUNT, "all columns");
-    write_u16(&w, COPY_COLUMN_COUNT);
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        copy_int(&w, numbers[i]);
+    write_u16(&w, COPIED_NUMBER_COUNT + 2);
+    for (size_t i = 0; i < COPIED_NUMBER_COUNT; i++)
+        copy_number(&w, COPIED_LENS[i], numbers[i]);
     write_u32(&w, (uint32_t)r->len);
     write_bytes(&w, r->bytes, r->len);
     write_u32(&w, (uint32_t)words_len);
@@ -296,20 +303,21 @@ static size_t copy_row(const struct db_record *r, size_t index, uint8_t row[COPY
     return bytes_written(&w);
 }
 
-/* Those not taken. */
+/* Those not taken, in their order, which is that of their places and arrivals. */
 static int copy_in(struct db_postgres *p, const struct db_record *records, size_t count,
-                   const bool *taken)
+                   const bool *taken, int64_t *position)
 {
     static const char HEADER[19] = "PGCOPY\n\377\r\n"; /* signature 11, flags 4, extension 4 */
-    PGresult *started = PQexec(p->conn, "COPY staging FROM STDIN BINARY");
+    PGresult *started = PQexec(p->conn, "COPY record (" COPIED_COLUMNS ") FROM STDIN BINARY");
     if (PQresultStatus(started) != PGRES_COPY_IN)
         return judge(p, started);
     PQclear(started);
     bool sent = PQputCopyData(p->conn, HEADER, sizeof HEADER) == 1;
     for (size_t i = 0; i < count && sent; i++) {
         uint8_t row[COPY_ROW_LEN_MAX];
-        size_t len = taken[i] ? 0 : copy_row(&records[i], i, row);
+        size_t len = taken[i] ? 0 : copy_row(&records[i], *position, row);
         sent = len == 0 || PQputCopyData(p->conn, (const char *)row, (int)len) == 1;
+        *position += !taken[i];
     }
     if (!sent || PQputCopyEnd(p->conn, NULL) != 1)
         return fail(p, NULL);
@@ -395,32 +403,16 @@ static int open_partition(struct db_postgres *p, uint32_t event)
     return result;
 }
 
-/* Through a temporary table, which is written to no log and needs no index. */
 static int bulk(struct db *db, const struct db_record *records, size_t count, int64_t *position,
                 bool *taken_out)
 {
     struct db_postgres *p = engine_of(db);
-    int result = execute(p, "CREATE TEMPORARY TABLE IF NOT EXISTS staging (index BIGINT,"
-                         " commune BIGINT, author BIGINT, lane BIGINT, seq BIGINT, kind BIGINT,"
-                         " priority BIGINT, created_min BIGINT, clock_set BIGINT,"
-                         " received_ms BIGINT, village BIGINT, own_village BIGINT, event BIGINT,"
-                         " drill BIGINT, readable BIGINT, rank BIGINT, via BIGINT, bytes BYTEA,"
-                         " words TEXT); TRUNCATE staging");
+    int result = 0;
     for (size_t i = 0; i < count && result == 0; i++)
         result = open_partition(p, records[i].event);
     if (result == 0)
         result = find_taken(p, records, count, taken_out);
-    if (result == 0)
-        result = copy_in(p, records, count, taken_out);
-    if (result < 0)
-        return result;
-    char sql[512];
-    snprintf(sql, sizeof sql, "INSERT INTO record (position, variant, " STAGED_COLUMNS ") SELECT"
-             " %lld + row_number() OVER (ORDER BY index), 0, " STAGED_COLUMNS " FROM staging"
-             " ORDER BY index", (long long)*position - 1);
-    for (size_t i = 0; i < count; i++)
-        *position += !taken_out[i];
-    return execute(p, sql);
+    return result < 0 ? result : copy_in(p, records, count, taken_out, position);
 }
 
 /* ---- transactions ---- */

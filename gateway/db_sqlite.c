@@ -22,6 +22,7 @@ struct db_sqlite {
     struct db base;
     sqlite3 *handle;
     sqlite3_stmt *statements[DB_OP_COUNT];
+    bool wide; /* has room for many records at once */
 };
 
 static struct db_sqlite *engine_of(struct db *db)
@@ -103,9 +104,22 @@ static int step(struct db_query *q)
     return result;
 }
 
+/* A million records touch more pages of the indexes than 2 MB hold, and the same ones again and
+ * again: they are kept, and copied from the log into the database less often. */
+static int widen(struct db_sqlite *s)
+{
+    int result = s->wide ? 0 : execute(s, "PRAGMA cache_size = -32768;"
+                                          "PRAGMA wal_autocheckpoint = 8192");
+    s->wide = result == 0;
+    return result;
+}
+
 static int bulk(struct db *db, const struct db_record *records, size_t count, int64_t *position,
                 bool *taken_out)
 {
+    int widened = widen(engine_of(db));
+    if (widened < 0)
+        return widened;
     for (size_t i = 0; i < count; i++) {
         struct db_query q = { .db = db, .op = DB_OP_RECORD_ADD };
         db_bind_record(&q, &records[i], *position);

@@ -7,7 +7,7 @@
  * one that was killed goes on where it was.
  *
  * Durable   Some thousand records are one transaction, with their blocks' hashes.
- * Memory    About 25 MB, however large the file.
+ * Memory    About 25 MB, with SQLite 60, however large the file.
  * Errors    What is wrong with the file are notices, one line each with the place; good records
  *           beside bad ones are kept.  0, or a negative enum db_err: our own disk or memory; then
  *           everything up to the last transaction is kept.

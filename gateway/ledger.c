@@ -630,12 +630,13 @@ static int release_waiting(struct ledger *l)
     return result < 0 ? result : 0;
 }
 
-static int index_review(struct ledger *l, const struct db_record *record)
+static int index_review(void *ctx, const struct db_record *record)
 {
+    struct ledger *l = ctx;
     struct record_view view;
     struct review review;
     int result = 0;
-    if (record->variant != 0 || !record->readable ||
+    if (record->kind != RECORD_REVIEW || record->variant != 0 || !record->readable ||
         record_decode(record->bytes, record->len, &view) != RECORD_OK ||
         review_decode(view.body, view.body_len, &review) != REPORT_OK)
         return 0;
@@ -645,24 +646,19 @@ static int index_review(struct ledger *l, const struct db_record *record)
 }
 
 /* What cannot be read is looked for by its author's name, and waits like the others. */
-static int index_report(struct ledger *l, const struct db_record *record)
+static int index_report(void *ctx, const struct db_record *record)
 {
+    struct ledger *l = ctx;
     const struct ledger_commune *c = ledger_get(l, record->commune);
     struct record_view view;
     struct strbuf words = { .text = NULL };
-    if (!c || record_decode(record->bytes, record->len, &view) != RECORD_OK)
+    if (!c || !record_is_report(record->kind) ||
+        record_decode(record->bytes, record->len, &view) != RECORD_OK)
         return 0;
     ledger_words(c, &view, &words);
     int result = words.failed ? DB_ENOMEM : db_record_note(l->db, record->arrival, words.text);
     strbuf_free(&words);
     return result < 0 ? result : judge_record(l, c->info.id, &view.ref);
-}
-
-static int index_record(void *ctx, const struct db_record *record)
-{
-    if (record->kind == RECORD_REVIEW)
-        return index_review(ctx, record);
-    return record_is_report(record->kind) ? index_report(ctx, record) : 0;
 }
 
 int ledger_index(struct ledger *l)
@@ -674,8 +670,11 @@ int ledger_index(struct ledger *l)
     if (result < 0 || done)
         return result;
     result = db_begin(l->db);
+    /* A report is judged by all its answers. */
     for (size_t i = 0; i < l->commune_count && result >= 0; i++)
-        result = db_record_all(l->db, l->communes[i].info.id, index_record, l);
+        result = db_record_all(l->db, l->communes[i].info.id, index_review, l);
+    for (size_t i = 0; i < l->commune_count && result >= 0; i++)
+        result = db_record_all(l->db, l->communes[i].info.id, index_report, l);
     if (result >= 0)
         result = db_meta_set(l->db, KEY, 1);
     if (result >= 0)

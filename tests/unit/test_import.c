@@ -85,8 +85,7 @@ static uint64_t import_bytes(struct place *p, const uint8_t *bytes, size_t len)
 {
     char path[KIT_PATH_LEN + 16];
     struct import_options options = { .thread_count = 2, .now_ms = KIT_NOW_MS, .ctx = p,
-                                      .language = LANG_EN,
-                                      .notice = hear };
+                                      .language = LANG_EN, .notice = hear };
     snprintf(path, sizeof path, "%s/b.keng", p->dir);
     kit_write_file(path, bytes, len);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -147,6 +146,63 @@ static void test_import_takes_all_and_twice_changes_nothing(void **state)
     assert_int_equal(import_bytes(p, p->file, p->len), 0);
     assert_int_equal(p->result.counts[LEDGER_NEW], 7);
     assert_int_equal(p->result.checkpoint_size, total + 7);
+}
+
+static int take_root_record(void *ctx, const struct db_record *record)
+{
+    struct place *p = ctx;
+    struct ledger_commune *c = ledger_find(&p->ledger, p->kit.network_id);
+    assert_int_equal(ledger_put(&p->ledger, c, record->bytes, record->len, KIT_NOW_MS), LEDGER_NEW);
+    return 0;
+}
+
+struct log {
+    uint16_t author;
+    uint32_t seq;
+    int64_t count;
+};
+
+static int find_log(void *ctx, const struct db_heard *heard)
+{
+    struct log *log = ctx;
+    if (heard->author == log->author)
+        *log = (struct log){ heard->author, heard->seq, heard->count };
+    return 0;
+}
+
+static int note_rank(void *ctx, const struct db_record *record)
+{
+    *(unsigned *)ctx = record->rank;
+    return 0;
+}
+
+/* An answer, and some of the reports, came another way before the file: what is kept beside the
+ * records is as if they had come one by one. */
+static void test_import_counts_logs_and_finds_earlier_answers(void **state)
+{
+    struct place *p = *state;
+    struct kit_record answer = kit_review(&p->kit, KIT_OPERATOR, 1, KIT_ANNA, 5,
+                                          REVIEW_APPROVED, "");
+    struct kit_record early = kit_damage(&p->kit, KIT_ANNA, 2, 1, 3);
+    struct log anna = { .author = KIT_ANNA }, other = { .author = KIT_ANNA };
+    unsigned answered = 99, waiting = 99;
+    assert_int_equal(db_begin(p->db), 0);
+    assert_int_equal(db_record_root_log(p->commune_db, 1, take_root_record, p), 0);
+    assert_int_equal(db_commit(p->db), 0);
+    assert_int_equal(kit_put(&p->kit, &p->ledger, &answer), LEDGER_NEW);
+    assert_int_equal(kit_put(&p->kit, &p->ledger, &early), LEDGER_NEW);
+    assert_int_equal(import_bytes(p, p->file, p->len), 0);
+    assert_int_equal(p->result.counts[LEDGER_DUPLICATE], p->kit.root_seq + 1);
+    assert_int_equal(db_record_heard(p->db, 1, find_log, &anna), 0);
+    assert_int_equal(db_record_heard(p->commune_db, 1, find_log, &other), 0);
+    assert_memory_equal(&anna, &other, sizeof anna);
+    assert_int_equal(anna.count, REPORT_COUNT / 2);
+    assert_int_equal(db_record_variants(p->db, 1, &(struct record_ref){ .author = KIT_ANNA,
+                                        .seq = 5 }, note_rank, &answered), 0);
+    assert_int_equal(db_record_variants(p->db, 1, &(struct record_ref){ .author = KIT_ANNA,
+                                        .seq = 6 }, note_rank, &waiting), 0);
+    assert_int_equal(answered, 0);
+    assert_true(waiting > 0);
 }
 
 static void test_import_names_a_changed_byte_and_keeps_the_rest(void **state)
@@ -311,6 +367,7 @@ int main(void)
 #define IMPORT_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         IMPORT_TEST(test_import_takes_all_and_twice_changes_nothing),
+        IMPORT_TEST(test_import_counts_logs_and_finds_earlier_answers),
         IMPORT_TEST(test_import_names_a_changed_byte_and_keeps_the_rest),
         IMPORT_TEST(test_import_names_a_file_that_was_cut),
         IMPORT_TEST(test_import_names_swapped_and_missing_blocks),
