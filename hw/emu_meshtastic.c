@@ -67,11 +67,6 @@ static const struct region_row *region_of(const struct emu_meshtastic *m)
     return &regions[0];
 }
 
-static struct pb_writer writer(uint8_t *bytes, size_t cap)
-{
-    return (struct pb_writer){ .bytes = bytes, .cap = cap };
-}
-
 /* ---- to the host ------------------------------------------------------------------------- */
 
 /* One frame as a whole, or nothing as long as the line is full. */
@@ -91,7 +86,7 @@ static bool emit_inner(struct emu *emu, uint64_t now_us, uint32_t number,
 {
     struct emu_meshtastic *m = state_of(emu);
     uint8_t buf[MESHTASTIC_LEN_MAX];
-    struct pb_writer w = writer(buf, sizeof buf);
+    struct pb_writer w = pb_write(buf, sizeof buf);
     assert(!inner->overflow);
     pb_put_varint(&w, FROM_RADIO_ID, ++m->message_count);
     pb_put_bytes(&w, number, inner->bytes, inner->len);
@@ -103,7 +98,7 @@ static void put_log(struct emu *emu, uint64_t now_us, const char *text, size_t l
 {
     struct emu_meshtastic *m = state_of(emu);
     uint8_t buf[128];
-    struct pb_writer w = writer(buf, sizeof buf);
+    struct pb_writer w = pb_write(buf, sizeof buf);
     if (!m->frames_only) {
         (void)emu_put(emu, now_us, text, len); /* what has no room is lost */
     } else if (emu_has_quirk(emu, EMU_MESHTASTIC_LOGS)) {
@@ -119,7 +114,7 @@ static void queue_packet(struct emu_meshtastic *m, const struct pb_writer *packe
     if (m->host_count == EMU_MESHTASTIC_HOST_COUNT || packet->overflow)
         return;
     h = &m->host[(m->host_first + m->host_count) % EMU_MESHTASTIC_HOST_COUNT];
-    struct pb_writer w = writer(h->bytes, sizeof h->bytes);
+    struct pb_writer w = pb_write(h->bytes, sizeof h->bytes);
     pb_put_varint(&w, FROM_RADIO_ID, ++m->message_count);
     pb_put_bytes(&w, FROM_RADIO_PACKET, packet->bytes, packet->len);
     assert(!w.overflow);
@@ -131,7 +126,7 @@ static void put_queue_status(struct emu *emu, uint64_t now_us, uint32_t result, 
 {
     struct emu_meshtastic *m = state_of(emu);
     uint8_t buf[32];
-    struct pb_writer w = writer(buf, sizeof buf);
+    struct pb_writer w = pb_write(buf, sizeof buf);
     pb_put_varint(&w, QUEUE_RESULT, result);
     pb_put_varint(&w, QUEUE_FREE, (uint64_t)(EMU_MESHTASTIC_QUEUE_COUNT - m->tx_count));
     pb_put_varint(&w, QUEUE_SIZE, EMU_MESHTASTIC_QUEUE_COUNT);
@@ -145,7 +140,7 @@ static void answer(struct emu_meshtastic *m, uint32_t port, uint32_t request,
                    const struct pb_writer *payload)
 {
     uint8_t data_buf[MESSAGE_LEN_MAX], buf[MESSAGE_LEN_MAX];
-    struct pb_writer data = writer(data_buf, 280), w = writer(buf, 330);
+    struct pb_writer data = pb_write(data_buf, 280), w = pb_write(buf, 330);
     pb_put_varint(&data, DATA_PORT, port);
     pb_put_bytes(&data, DATA_PAYLOAD, payload->bytes, payload->len);
     pb_put_fixed32(&data, DATA_REQUEST, request);
@@ -159,7 +154,7 @@ static void answer(struct emu_meshtastic *m, uint32_t port, uint32_t request,
 static void answer_error(struct emu_meshtastic *m, uint32_t request, uint32_t error)
 {
     uint8_t buf[8];
-    struct pb_writer w = writer(buf, sizeof buf);
+    struct pb_writer w = pb_write(buf, sizeof buf);
     pb_put_varint(&w, ROUTING_ERROR, error);
     answer(m, PORT_ROUTING, request, &w);
 }
@@ -168,7 +163,7 @@ static void answer_counters(struct emu_meshtastic *m, uint32_t request, const ui
                             size_t len)
 {
     uint8_t local_buf[16], buf[24];
-    struct pb_writer local = writer(local_buf, sizeof local_buf), w = writer(buf, sizeof buf);
+    struct pb_writer local = pb_write(local_buf, sizeof local_buf), w = pb_write(buf, sizeof buf);
     struct pb_field f;
     if (m->counts_nothing || !pb_find(bytes, len, TELEMETRY_LOCAL, &f))
         return;
@@ -217,7 +212,7 @@ static void write_lora(const struct emu_meshtastic *m, struct pb_writer *w)
 static void write_channel(const struct emu_meshtastic *m, unsigned index, struct pb_writer *w)
 {
     uint8_t buf[80];
-    struct pb_writer settings = writer(buf, sizeof buf);
+    struct pb_writer settings = pb_write(buf, sizeof buf);
     write_nonzero(w, CHANNEL_INDEX, index);
     if (index == 0) {
         if (m->kept.key_len > 0)
@@ -353,8 +348,9 @@ static void on_admin(struct emu *emu, uint64_t now_us, uint32_t id, const uint8_
 {
     struct emu_meshtastic *m = state_of(emu);
     uint8_t lora_buf[160], config_buf[200], buf[220];
-    struct pb_writer lora = writer(lora_buf, sizeof lora_buf);
-    struct pb_writer config = writer(config_buf, sizeof config_buf), w = writer(buf, sizeof buf);
+    struct pb_writer lora = pb_write(lora_buf, sizeof lora_buf);
+    struct pb_writer config = pb_write(config_buf, sizeof config_buf);
+    struct pb_writer w = pb_write(buf, sizeof buf);
     struct pb_reader r = pb_read(bytes, len);
     struct pb_field f, part;
     if (m->kept.managed || !pb_next(&r, &f))
@@ -463,7 +459,7 @@ static struct pb_writer make_data(struct emu *emu, uint8_t buf[MESHTASTIC_AIR_LE
 {
     enum { DATA_LEN_MAX = MESHTASTIC_AIR_LEN_MAX - MESHTASTIC_AIR_HEADER_LEN };
     uint8_t signature[MESHTASTIC_SIGNATURE_LEN];
-    struct pb_writer w = writer(buf, DATA_LEN_MAX);
+    struct pb_writer w = pb_write(buf, DATA_LEN_MAX);
     pb_put_varint(&w, DATA_PORT, port);
     pb_put_bytes(&w, DATA_PAYLOAD, payload, len);
     pb_put_varint(&w, DATA_BITS, 0);
@@ -633,7 +629,7 @@ static void model_on_rx(struct emu *emu, uint64_t now_us, const uint8_t *frame, 
 {
     struct emu_meshtastic *m = state_of(emu);
     uint8_t body[MESHTASTIC_AIR_LEN_MAX], buf[330];
-    struct pb_writer w = writer(buf, sizeof buf);
+    struct pb_writer w = pb_write(buf, sizeof buf);
     if (m->sending || len < MESHTASTIC_AIR_HEADER_LEN || len > sizeof body)
         return;
     uint32_t from = load32(frame + 4), id = load32(frame + 8);
@@ -763,7 +759,7 @@ static void write_node(const struct emu_meshtastic *m, unsigned index, struct pb
 static void write_config(const struct emu_meshtastic *m, unsigned number, struct pb_writer *w)
 {
     uint8_t buf[160];
-    struct pb_writer part = writer(buf, sizeof buf);
+    struct pb_writer part = pb_write(buf, sizeof buf);
     if (number == CONFIG_DEVICE)
         write_device(m, &part);
     else if (number == CONFIG_LORA)
@@ -805,7 +801,7 @@ static bool complete(struct emu *emu, uint64_t now_us)
 {
     struct emu_meshtastic *m = state_of(emu);
     uint8_t buf[16];
-    struct pb_writer w = writer(buf, sizeof buf);
+    struct pb_writer w = pb_write(buf, sizeof buf);
     pb_put_varint(&w, FROM_RADIO_ID, ++m->message_count);
     pb_put_varint(&w, FROM_RADIO_COMPLETE, m->nonce);
     return emit(emu, now_us, w.bytes, w.len);
@@ -818,7 +814,7 @@ static void run_flood(struct emu *emu, uint64_t now_us)
                     !emu_has_quirk(emu, EMU_MESHTASTIC_FLOODS);
     while (m->flooding) {
         uint8_t buf[MESHTASTIC_LEN_MAX];
-        struct pb_writer w = writer(buf, sizeof buf);
+        struct pb_writer w = pb_write(buf, sizeof buf);
         if (m->flood_index == FLOOD_NODES && no_nodes)
             m->flood_index = FLOOD_COMPLETE;
         if (m->flood_index == FLOOD_COMPLETE) {

@@ -3,12 +3,10 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "hw/meshtastic.h"
+#include "hw/meshtastic_host.h"
 #include "hw/modem_kit.h"
-#include "hw/pb.h"
 
 enum {
     MTU_LEN = 231,
@@ -41,21 +39,16 @@ enum {
     SLOTS_MAX = 512,            /* of contention, on a channel that is never free for long */
     SLOT_EXTRA_US = 7600,
 
-    RAW_LEN_MAX = 192,
-    MESSAGE_LEN_MAX = 480,
     VERSION_MIN = 0x205,
     VERSION_SIGNS = 0x208,
     POWER_DBM_MIN = 1,          /* 0 would mean as much as it can */
     POWER_DBM_MAX = 30,
     REGION_MAX = 255,
-    HOP_LIMIT = 1,              /* 0 would mean the usual three */
     SPENT_COUNT_MAX = 1000,
     HZ_PER_MHZ = 1000000,
     US_PER_MS = 1000,
     US_PER_S = 1000000,
 };
-
-static const char channel_name[] = "keng";
 
 enum step {
     STEP_IDLE,
@@ -76,28 +69,11 @@ enum stage {
     STAGE_ON_AIR,
 };
 
-/* A part of the settings as it was read. */
-struct raw { bool known; uint16_t len; uint8_t bytes[RAW_LEN_MAX]; };
-
-/* What a board said of itself since it was greeted. */
-struct seen {
-    uint32_t node; /* 0: not yet */
-    uint32_t version;
-    bool managed;  /* it takes no settings from its own line */
-    bool channel_known, channel_right;
-    struct raw device, lora;
-};
-
-struct lora_seen {
-    uint64_t use_preset, bandwidth, sf, cr, region, hop_limit, tx_enabled, power, override_duty;
-    float offset, freq;
-};
-
 struct driver {
     struct modem_kit kit;
-    struct modem_settings settings;
+    struct meshtastic_wanted want;
     struct lora_params lora; /* with what its float makes of the frequency */
-    uint32_t region;
+    uint32_t ping_idle_ms;
     enum step step;
     unsigned try_count;
     uint64_t step_deadline_ms;
@@ -114,7 +90,7 @@ struct driver {
     uint32_t sent_count; /* as it said last */
     uint32_t own_count;  /* of these that may be ours, since then */
     uint16_t stray_count;
-    struct seen seen;
+    struct meshtastic_board board;
 
     enum stage stage;
     uint64_t hold_until_ms;
@@ -133,16 +109,11 @@ static_assert(MESHTASTIC_AIR_HEADER_LEN + DATA_AROUND_LEN + 1 + MTU_LEN == MESHT
 
 /* ---- what goes to the board ------------------------------------------------------------ */
 
-static struct pb_writer writer(uint8_t *bytes, size_t cap)
-{
-    return (struct pb_writer){ .bytes = bytes, .cap = cap };
-}
-
 /* False: the port has taken nothing for a while; the answer's timeout will tell. */
 static bool put_message(struct driver *d, const struct pb_writer *w)
 {
-    uint8_t buf[MESHTASTIC_FRAMING_LEN + MESSAGE_LEN_MAX];
-    assert(!w->overflow && w->len <= MESSAGE_LEN_MAX);
+    uint8_t buf[MESHTASTIC_FRAMING_LEN + MESHTASTIC_HOST_LEN_MAX];
+    assert(!w->overflow && w->len <= MESHTASTIC_HOST_LEN_MAX);
     meshtastic_framing(buf, w->len);
     memcpy(buf + MESHTASTIC_FRAMING_LEN, w->bytes, w->len);
     return modem_kit_put(&d->kit, buf, MESHTASTIC_FRAMING_LEN + w->len);
@@ -164,33 +135,6 @@ static uint32_t next_id(struct driver *d, uint64_t now_ms, const uint8_t *bytes,
     return id | 1;
 }
 
-static bool put_packet(struct driver *d, uint32_t to, uint32_t id, const struct pb_writer *data)
-{
-    uint8_t packet_buf[MESSAGE_LEN_MAX], buf[MESSAGE_LEN_MAX];
-    struct pb_writer packet = writer(packet_buf, sizeof packet_buf), w = writer(buf, sizeof buf);
-    pb_put_fixed32(&packet, PACKET_TO, to);
-    pb_put_bytes(&packet, PACKET_DATA, data->bytes, data->len);
-    pb_put_fixed32(&packet, PACKET_ID, id);
-    pb_put_bytes(&w, TO_RADIO_PACKET, packet.bytes, packet.len);
-    assert(!data->overflow && !packet.overflow);
-    return put_message(d, &w);
-}
-
-/* A question or an order for the board itself. */
-static void put_to_board(struct driver *d, uint64_t now_ms, const struct pb_writer *inner)
-{
-    uint8_t buf[MESSAGE_LEN_MAX];
-    struct pb_writer data = writer(buf, sizeof buf);
-    assert(!inner->overflow);
-    pb_put_varint(&data, DATA_PORT, d->step == STEP_COUNT ? PORT_TELEMETRY : PORT_ADMIN);
-    pb_put_bytes(&data, DATA_PAYLOAD, inner->bytes, inner->len);
-    pb_put_varint(&data, DATA_WANT_RESPONSE, 1);
-    if (d->try_count == 1)
-        d->step_id = next_id(d, now_ms, inner->bytes, inner->len);
-    /* No room: its timeout will tell. */
-    (void)put_packet(d, d->seen.node, d->step_id + d->try_count - 1, &data);
-}
-
 /* An answer to any of the tries will do: a slow board answers the first. */
 static bool is_step_id(const struct driver *d, uint32_t id)
 {
@@ -207,102 +151,43 @@ static void put_wake(struct driver *d, size_t len)
 
 static void put_hello(struct driver *d)
 {
-    uint8_t buf[16];
-    struct pb_writer w = writer(buf, sizeof buf);
+    uint8_t buf[MESHTASTIC_HOST_LEN_MAX];
+    struct pb_writer w = pb_write(buf, sizeof buf);
     put_wake(d, d->try_count > 1 ? MESHTASTIC_LEN_MAX : WAKE_LEN);
-    pb_put_varint(&w, TO_RADIO_WANT_CONFIG, MESHTASTIC_ONLY_CONFIG);
+    meshtastic_put_hello(&w);
     (void)put_message(d, &w);
 }
 
-/* Asks nothing but how its queue is. */
 static void put_heartbeat(struct driver *d)
 {
-    uint8_t buf[4];
-    struct pb_writer w = writer(buf, sizeof buf);
-    pb_put_bytes(&w, TO_RADIO_HEARTBEAT, NULL, 0);
+    uint8_t buf[MESHTASTIC_HOST_LEN_MAX];
+    struct pb_writer w = pb_write(buf, sizeof buf);
+    meshtastic_put_heartbeat(&w);
     (void)put_message(d, &w);
-}
-
-/* What was read, without the fields of these numbers, which follow anew. */
-static void put_others(struct pb_writer *w, const struct raw *raw, uint32_t ours)
-{
-    struct pb_reader r = pb_read(raw->bytes, raw->len);
-    struct pb_field f;
-    while (pb_next(&r, &f)) {
-        if (f.number >= 32 || !(ours >> f.number & 1))
-            pb_put_whole(w, &f);
-    }
-}
-
-static uint32_t bandwidth_khz(uint32_t bw_hz)
-{
-    return bw_hz / 1000; /* 31.25 and 62.5 are 31 and 62 to it */
-}
-
-static float freq_mhz(uint32_t freq_hz)
-{
-    return (float)((double)freq_hz / HZ_PER_MHZ);
-}
-
-static void put_device(const struct driver *d, struct pb_writer *w)
-{
-    put_others(w, &d->seen.device, 1u << DEVICE_ROLE | 1u << DEVICE_REPEAT);
-    pb_put_varint(w, DEVICE_ROLE, ROLE_HIDDEN);
-    pb_put_varint(w, DEVICE_REPEAT, REPEAT_LOCAL);
-}
-
-static void put_lora(const struct driver *d, struct pb_writer *w)
-{
-    put_others(w, &d->seen.lora,
-               1u << LORA_USE_PRESET | 1u << LORA_BANDWIDTH | 1u << LORA_SPREAD |
-                   1u << LORA_CODING | 1u << LORA_OFFSET | 1u << LORA_REGION |
-                   1u << LORA_HOP_LIMIT | 1u << LORA_TX_ENABLED | 1u << LORA_TX_POWER |
-                   1u << LORA_OVERRIDE_DUTY | 1u << LORA_FREQUENCY);
-    pb_put_varint(w, LORA_BANDWIDTH, bandwidth_khz(d->lora.bw_hz));
-    pb_put_varint(w, LORA_SPREAD, d->lora.sf);
-    pb_put_varint(w, LORA_CODING, d->lora.cr);
-    pb_put_varint(w, LORA_REGION, d->region);
-    pb_put_varint(w, LORA_HOP_LIMIT, HOP_LIMIT);
-    pb_put_varint(w, LORA_TX_ENABLED, 1);
-    pb_put_varint(w, LORA_TX_POWER, (uint64_t)d->settings.power_dbm);
-    pb_put_float(w, LORA_FREQUENCY, freq_mhz(d->settings.lora.freq_hz));
-}
-
-static void put_channel(struct pb_writer *w)
-{
-    uint8_t buf[32];
-    struct pb_writer settings = writer(buf, sizeof buf);
-    pb_put_bytes(&settings, CHANNEL_NAME, channel_name, sizeof channel_name - 1);
-    pb_put_bytes(w, CHANNEL_SETTINGS, settings.bytes, settings.len);
-    pb_put_varint(w, CHANNEL_ROLE, CHANNEL_PRIMARY);
 }
 
 static void put_step(struct driver *d, uint64_t now_ms)
 {
-    uint8_t part_buf[MESSAGE_LEN_MAX], config_buf[MESSAGE_LEN_MAX], buf[MESSAGE_LEN_MAX];
-    struct pb_writer part = writer(part_buf, RAW_LEN_MAX + 64);
-    struct pb_writer config = writer(config_buf, sizeof config_buf), w = writer(buf, sizeof buf);
-    if (d->step == STEP_WRITE_DEVICE) {
-        put_device(d, &part);
-        pb_put_bytes(&config, CONFIG_DEVICE, part.bytes, part.len);
-        pb_put_bytes(&w, ADMIN_SET_CONFIG, config.bytes, config.len);
-    } else if (d->step == STEP_WRITE_LORA) {
-        put_lora(d, &part);
-        pb_put_bytes(&config, CONFIG_LORA, part.bytes, part.len);
-        pb_put_bytes(&w, ADMIN_SET_CONFIG, config.bytes, config.len);
-    } else if (d->step == STEP_WRITE_CHANNEL) {
-        put_channel(&part);
-        pb_put_bytes(&w, ADMIN_SET_CHANNEL, part.bytes, part.len);
-    } else if (d->step == STEP_WRITE_REBOOT) {
-        pb_put_varint(&w, ADMIN_REBOOT_S, REBOOT_S);
-    } else if (d->step == STEP_COUNT) {
-        pb_put_bytes(&w, TELEMETRY_LOCAL, NULL, 0);
-    } else {
-        assert(d->step == STEP_CHECK);
-        pb_put_varint(&w, ADMIN_GET_CONFIG, ADMIN_GET_LORA);
+    uint8_t order_buf[MESHTASTIC_HOST_LEN_MAX], buf[MESHTASTIC_HOST_LEN_MAX];
+    struct pb_writer order = pb_write(order_buf, sizeof order_buf);
+    struct pb_writer w = pb_write(buf, sizeof buf);
+    switch (d->step) {
+    case STEP_WRITE_DEVICE: meshtastic_put_device(&order, &d->board); break;
+    case STEP_WRITE_CHANNEL: meshtastic_put_channel(&order); break;
+    case STEP_WRITE_LORA: meshtastic_put_lora(&order, &d->board, &d->want); break;
+    case STEP_WRITE_REBOOT: meshtastic_put_reboot(&order, REBOOT_S); break;
+    case STEP_CHECK: meshtastic_put_ask_lora(&order); break;
+    case STEP_COUNT: meshtastic_put_ask_count(&order); break;
+    case STEP_IDLE:
+    case STEP_HELLO:
+    case STEP_REBOOTING: break;
     }
-    assert(!part.overflow && !config.overflow);
-    put_to_board(d, now_ms, &w);
+    assert(order.len > 0); /* nothing is asked in those */
+    if (d->try_count == 1)
+        d->step_id = next_id(d, now_ms, order.bytes, order.len);
+    meshtastic_put_order(&w, d->board.node, d->step_id + d->try_count - 1,
+                         d->step == STEP_COUNT ? PORT_TELEMETRY : PORT_ADMIN, &order);
+    (void)put_message(d, &w); /* no room: its timeout will tell */
 }
 
 static uint32_t step_timeout_ms(enum step step)
@@ -323,7 +208,7 @@ static void greet(struct driver *d, uint64_t now_ms)
     d->step = STEP_HELLO;
     d->step_deadline_ms = now_ms + HELLO_QUIET_MS;
     d->hello_end_ms = now_ms + HELLO_LIMIT_MS;
-    d->seen = (struct seen){ .node = 0 };
+    d->board = (struct meshtastic_board){ .node = 0 };
     d->stray_count = 0;
     put_hello(d);
 }
@@ -378,12 +263,11 @@ static uint64_t tx_timeout_ms(const struct driver *d)
 
 static void put_tx(struct driver *d, uint64_t now_ms)
 {
-    uint8_t buf[MESSAGE_LEN_MAX];
-    struct pb_writer data = writer(buf, sizeof buf);
-    pb_put_varint(&data, DATA_PORT, PORT_PRIVATE);
-    pb_put_bytes(&data, DATA_PAYLOAD, d->kit.tx_frame, d->kit.tx_len);
+    uint8_t buf[MESHTASTIC_HOST_LEN_MAX];
+    struct pb_writer w = pb_write(buf, sizeof buf);
     d->tx_id = next_id(d, now_ms, d->kit.tx_frame, d->kit.tx_len);
-    if (!put_packet(d, (uint32_t)MESHTASTIC_TO_ALL, d->tx_id, &data)) {
+    meshtastic_put_frame(&w, d->tx_id, d->kit.tx_frame, d->kit.tx_len);
+    if (!put_message(d, &w)) {
         modem_kit_refuse_tx(&d->kit, "the port takes no bytes");
         return;
     }
@@ -431,70 +315,7 @@ static void restarted(struct driver *d, uint64_t now_ms, const char *what, uint3
     begin_configuring(d, now_ms, patience_ms);
 }
 
-/* ---- settings ----------------------------------------------------------------------------- */
-
-/* False where they are malformed. */
-static bool read_lora(const struct raw *raw, struct lora_seen *out)
-{
-    struct pb_reader r = pb_read(raw->bytes, raw->len);
-    struct pb_field f;
-    *out = (struct lora_seen){ .use_preset = 0 };
-    while (pb_next(&r, &f)) {
-        switch (f.number) {
-        case LORA_USE_PRESET: out->use_preset = f.value; break;
-        case LORA_BANDWIDTH: out->bandwidth = f.value; break;
-        case LORA_SPREAD: out->sf = f.value; break;
-        case LORA_CODING: out->cr = f.value; break;
-        case LORA_OFFSET: out->offset = pb_float(&f); break;
-        case LORA_REGION: out->region = f.value; break;
-        case LORA_HOP_LIMIT: out->hop_limit = f.value; break;
-        case LORA_TX_ENABLED: out->tx_enabled = f.value; break;
-        case LORA_TX_POWER: out->power = f.value; break;
-        case LORA_OVERRIDE_DUTY: out->override_duty = f.value; break;
-        case LORA_FREQUENCY: out->freq = pb_float(&f); break;
-        default: break; /* a number from the line; not ours */
-        }
-    }
-    return !r.malformed;
-}
-
-static bool lora_right(const struct driver *d, const struct raw *raw)
-{
-    struct lora_seen s;
-    float freq = freq_mhz(d->settings.lora.freq_hz), none = 0;
-    /* Compared as bits: a number that is none must not pass, nor another that rounds alike. */
-    return raw->known && read_lora(raw, &s) && s.use_preset == 0 &&
-           s.bandwidth == bandwidth_khz(d->lora.bw_hz) && s.sf == d->lora.sf &&
-           s.cr == d->lora.cr && s.region == d->region && s.hop_limit == HOP_LIMIT &&
-           s.tx_enabled == 1 &&
-           s.power == (uint64_t)d->settings.power_dbm && s.override_duty == 0 &&
-           memcmp(&s.offset, &none, sizeof none) == 0 && memcmp(&s.freq, &freq, sizeof freq) == 0;
-}
-
-static bool device_right(const struct raw *raw)
-{
-    struct pb_field role, repeat;
-    return raw->known && pb_find(raw->bytes, raw->len, DEVICE_ROLE, &role) &&
-           role.value == ROLE_HIDDEN && pb_find(raw->bytes, raw->len, DEVICE_REPEAT, &repeat) &&
-           repeat.value == REPEAT_LOCAL;
-}
-
-static void tell_difference(struct driver *d, uint64_t now_ms)
-{
-    struct lora_seen s;
-    if (lora_right(d, &d->seen.lora)) {
-        modem_kit_say(mismatch(d, now_ms), "the board reads back another %s than was written",
-                      device_right(&d->seen.device) ? "primary channel" : "role");
-        return;
-    }
-    (void)read_lora(&d->seen.lora, &s); /* what of it could be read */
-    modem_kit_say(mismatch(d, now_ms),
-                  "the board reads back region %" PRIu64 ", %.3f MHz, %" PRIu64 " kHz%s, SF%" PRIu64
-                  ", %" PRIu64 " dBm; written were %" PRIu32 ", %.3f, %" PRIu32 ", SF%u, %d",
-                  s.region, (double)s.freq, s.bandwidth, s.use_preset ? " (a preset)" : "", s.sf,
-                  s.power, d->region, (double)freq_mhz(d->settings.lora.freq_hz),
-                  bandwidth_khz(d->lora.bw_hz), d->lora.sf, d->settings.power_dbm);
-}
+/* ---- what the board says ---------------------------------------------------------------- */
 
 static void ready(struct driver *d)
 {
@@ -507,97 +328,28 @@ static void ready(struct driver *d)
 /* All that it has to say of itself was heard. */
 static void judge(struct driver *d, uint64_t now_ms)
 {
-    const struct seen *s = &d->seen;
-    d->signs = s->version >= VERSION_SIGNS;
-    if (s->version < VERSION_MIN) {
+    uint32_t version = d->board.version;
+    d->signs = version >= VERSION_SIGNS;
+    if (version < VERSION_MIN) {
         modem_kit_say(mismatch(d, now_ms), "the board's firmware is %u.%u; 2.5 or later is needed",
-                 (unsigned)(s->version >> 8), (unsigned)(s->version & 0xff));
-    } else if (lora_right(d, &s->lora) && device_right(&s->device) && s->channel_right) {
+                      (unsigned)(version >> 8), (unsigned)(version & 0xff));
+    } else if (meshtastic_board_right(&d->board, &d->want)) {
         begin_step(d, now_ms, STEP_COUNT);
-    } else if (s->managed) {
+    } else if (d->board.managed) {
         modem_kit_say(mismatch(d, now_ms),
                       "the board is in managed mode: it takes no settings on its own port");
     } else if (d->written) {
-        tell_difference(d, now_ms);
+        struct modem_event *ev = mismatch(d, now_ms);
+        meshtastic_board_tell(&d->board, &d->want, ev->text, sizeof ev->text);
     } else {
         d->written = true;
         begin_step(d, now_ms, STEP_WRITE_DEVICE);
     }
 }
 
-/* ---- what the board says ---------------------------------------------------------------- */
-
-static void keep_raw(struct raw *raw, const struct pb_field *f)
-{
-    if (f->len > sizeof raw->bytes)
-        return; /* it stays unknown: such a board is not understood */
-    memcpy(raw->bytes, f->bytes, f->len);
-    raw->len = (uint16_t)f->len;
-    raw->known = true;
-}
-
-static void on_config(struct driver *d, struct pb_reader r)
-{
-    struct pb_field f, managed;
-    while (pb_next(&r, &f)) {
-        if (f.type != PB_BYTES)
-            continue;
-        if (f.number == CONFIG_DEVICE)
-            keep_raw(&d->seen.device, &f);
-        else if (f.number == CONFIG_LORA)
-            keep_raw(&d->seen.lora, &f);
-        else if (f.number == CONFIG_SECURITY)
-            d->seen.managed = pb_find(f.bytes, f.len, SECURITY_MANAGED, &managed) &&
-                              managed.value != 0;
-    }
-}
-
-static void on_channel(struct driver *d, const uint8_t *bytes, size_t len)
-{
-    struct pb_field f, name, key;
-    if (pb_find(bytes, len, CHANNEL_INDEX, &f) && f.value != 0)
-        return;
-    d->seen.channel_known = true;
-    bool primary = pb_find(bytes, len, CHANNEL_ROLE, &f) && f.value == CHANNEL_PRIMARY;
-    d->seen.channel_right = primary && pb_find(bytes, len, CHANNEL_SETTINGS, &f) &&
-                            f.type == PB_BYTES && pb_find(f.bytes, f.len, CHANNEL_NAME, &name) &&
-                            name.type == PB_BYTES && name.len == sizeof channel_name - 1 &&
-                            memcmp(name.bytes, channel_name, name.len) == 0 &&
-                            !(pb_find(f.bytes, f.len, CHANNEL_KEY, &key) && key.len > 0);
-}
-
-static void on_metadata(struct driver *d, const uint8_t *bytes, size_t len)
-{
-    struct pb_field f;
-    char text[16];
-    unsigned major, minor;
-    if (!pb_find(bytes, len, 1, &f) || f.type != PB_BYTES)
-        return;
-    size_t n = f.len < sizeof text - 1 ? f.len : sizeof text - 1;
-    memcpy(text, f.bytes, n);
-    text[n] = '\0';
-    if (sscanf(text, "%3u.%3u", &major, &minor) == 2 && major <= UINT8_MAX && minor <= UINT8_MAX)
-        d->seen.version = major << 8 | minor;
-}
-
-static const char *refusal(uint64_t code)
-{
-    switch (code) {
-    case REFUSED_DUTY: return "the board refuses: its own share of time is used up";
-    case REFUSED_RATE: return "the board refuses: too many packets";
-    case REFUSED_TOO_LARGE: return "the board refuses: the packet is too large";
-    case REFUSED_NO_CHANNEL: return "the board refuses: it has no such channel";
-    case REFUSED_FULL: return "the board refuses: its queue is full";
-    case REFUSED_NO_INTERFACE:
-    case REFUSED_NO_RADIO: return "the board refuses: it found no radio";
-    case REFUSED_DISABLED: return "the board refuses: sending is switched off in it";
-    default: return "the board refuses, for a reason it does not say"; /* a number from the line */
-    }
-}
-
 static void on_refusal(struct driver *d, uint64_t now_ms, uint64_t code)
 {
-    modem_kit_refuse_tx(&d->kit, refusal(code));
+    modem_kit_refuse_tx(&d->kit, meshtastic_refusal(code));
     d->hold_until_ms = now_ms + (code == REFUSED_DUTY ? DUTY_HOLD_MS : REFUSED_HOLD_MS);
     d->check_at_ms = now_ms; /* is it still set as it was? */
 }
@@ -617,86 +369,26 @@ static bool is_write(enum step step)
     return step >= STEP_WRITE_DEVICE && step <= STEP_WRITE_REBOOT;
 }
 
-static void on_queue(struct driver *d, uint64_t now_ms, struct pb_reader r)
+static void on_queue(struct driver *d, uint64_t now_ms, const struct pb_field *said)
 {
-    uint64_t result = 0, free_count = 0, size = 0;
-    uint32_t id = 0;
-    struct pb_field f;
-    while (pb_next(&r, &f)) {
-        switch (f.number) {
-        case QUEUE_RESULT: result = f.value; break;
-        case QUEUE_FREE: free_count = f.value; break;
-        case QUEUE_SIZE: size = f.value; break;
-        case QUEUE_PACKET: id = (uint32_t)f.value; break;
-        default: break; /* a number from the line; not ours */
-        }
-    }
-    if (r.malformed) {
+    struct meshtastic_queue q;
+    if (!meshtastic_read_queue(said, &q)) {
         d->kit.stats.garbled++;
-    } else if (is_at(d, STAGE_HANDED) && id == d->tx_id && result != 0) {
-        on_refusal(d, now_ms, result);
-    } else if (is_at(d, STAGE_HANDED) && id == d->tx_id) {
+    } else if (is_at(d, STAGE_HANDED) && q.packet == d->tx_id && q.result != 0) {
+        on_refusal(d, now_ms, q.result);
+    } else if (is_at(d, STAGE_HANDED) && q.packet == d->tx_id) {
         d->stage = STAGE_QUEUED;
         d->tx_taken = true;
         d->tx_due_ms = now_ms + POLL_MS;
-    } else if (is_at(d, STAGE_QUEUED) && id == 0 && free_count >= size) {
+    } else if (is_at(d, STAGE_QUEUED) && q.packet == 0 && q.free_count >= q.size) {
         /* It has left the queue at the latest now, and so its last byte leaves the air. */
         d->stage = STAGE_ON_AIR;
         d->tx_due_ms = now_ms + d->kit.tx_airtime_us / US_PER_MS + ON_AIR_MARGIN_MS;
-    } else if (id != 0 && is_write(d->step) && is_step_id(d, id)) {
+    } else if (q.packet != 0 && is_write(d->step) && is_step_id(d, q.packet)) {
         next_write(d, now_ms);
-    } else if (id != 0 && !is_step_id(d, id)) {
+    } else if (q.packet != 0 && !is_step_id(d, q.packet)) {
         d->kit.stats.unexpected++;
     }
-}
-
-struct packet {
-    uint32_t from, id, request;
-    uint64_t channel, port, via_mqtt;
-    bool has_rssi;
-    int32_t rssi_dbm;
-    float snr_db;
-    const uint8_t *payload;
-    size_t payload_len;
-};
-
-static bool read_data(const struct pb_field *data, struct packet *p)
-{
-    struct pb_reader r = pb_read_inner(data);
-    struct pb_field f;
-    while (pb_next(&r, &f)) {
-        if (f.number == DATA_PORT)
-            p->port = f.value;
-        else if (f.number == DATA_REQUEST)
-            p->request = (uint32_t)f.value;
-        else if (f.number == DATA_PAYLOAD && f.type == PB_BYTES) {
-            p->payload = f.bytes;
-            p->payload_len = f.len;
-        }
-    }
-    return !r.malformed;
-}
-
-static bool read_packet(struct pb_reader r, struct packet *p)
-{
-    struct pb_field f;
-    bool sound = true;
-    *p = (struct packet){ .from = 0 };
-    while (pb_next(&r, &f)) {
-        switch (f.number) {
-        case PACKET_FROM: p->from = (uint32_t)f.value; break;
-        case PACKET_CHANNEL: p->channel = f.value; break;
-        case PACKET_DATA: sound = sound && read_data(&f, p); break;
-        case PACKET_SNR: p->snr_db = pb_float(&f); break;
-        case PACKET_RSSI:
-            p->has_rssi = true;
-            p->rssi_dbm = (int32_t)f.value;
-            break;
-        case PACKET_VIA_MQTT: p->via_mqtt = f.value; break;
-        default: break; /* a number from the line; not ours */
-        }
-    }
-    return sound && !r.malformed;
 }
 
 static int16_t clamp(double v)
@@ -704,9 +396,9 @@ static int16_t clamp(double v)
     return v > INT16_MAX ? INT16_MAX : v < INT16_MIN ? INT16_MIN : (int16_t)lround(v);
 }
 
-static void on_private(struct driver *d, const struct packet *p)
+static void on_private(struct driver *d, const struct meshtastic_packet *p)
 {
-    bool ours = p->from == d->seen.node; /* it may hand back what it was given */
+    bool ours = p->from == d->board.node; /* it may hand back what it was given */
     if (d->kit.mode != MODEM_KIT_READY || ours || p->channel != 0 || p->via_mqtt != 0 ||
         p->payload_len == 0 || p->payload_len > MTU_LEN) {
         d->kit.stats.unexpected++;
@@ -721,7 +413,7 @@ static void on_private(struct driver *d, const struct packet *p)
 static void checked(struct driver *d, uint64_t now_ms)
 {
     d->step = STEP_IDLE;
-    d->check_at_ms = now_ms + d->settings.ping_idle_ms;
+    d->check_at_ms = now_ms + d->ping_idle_ms;
     if (d->kit.mode == MODEM_KIT_CONFIGURING)
         ready(d);
     if (d->kit.tx == MODEM_KIT_TX_WAITING)
@@ -729,18 +421,15 @@ static void checked(struct driver *d, uint64_t now_ms)
 }
 
 /* The answer to STEP_CHECK. */
-static void on_admin(struct driver *d, uint64_t now_ms, const struct packet *p)
+static void on_admin(struct driver *d, uint64_t now_ms, const struct meshtastic_packet *p)
 {
-    struct pb_field config, lora;
-    struct raw raw = { .known = false };
-    if (p->from != d->seen.node || d->step != STEP_CHECK || !is_step_id(d, p->request) ||
-        !pb_find(p->payload, p->payload_len, ADMIN_CONFIG, &config) || config.type != PB_BYTES ||
-        !pb_find(config.bytes, config.len, CONFIG_LORA, &lora) || lora.type != PB_BYTES) {
+    struct meshtastic_part lora;
+    if (p->from != d->board.node || d->step != STEP_CHECK || !is_step_id(d, p->request) ||
+        !meshtastic_read_lora(p, &lora)) {
         d->kit.stats.unexpected++;
         return;
     }
-    keep_raw(&raw, &lora);
-    if (!lora_right(d, &raw)) {
+    if (!meshtastic_lora_right(&lora, &d->want)) {
         restarted(d, now_ms, "the modem lost its settings (restarted?)", 0);
         return;
     }
@@ -751,15 +440,14 @@ static void on_admin(struct driver *d, uint64_t now_ms, const struct packet *p)
 }
 
 /* The answer to STEP_COUNT.  What is not ours it sent by itself, each as long as can be. */
-static void on_telemetry(struct driver *d, uint64_t now_ms, const struct packet *p)
+static void on_telemetry(struct driver *d, uint64_t now_ms, const struct meshtastic_packet *p)
 {
-    struct pb_field local, f;
-    if (p->from != d->seen.node || d->step != STEP_COUNT || !is_step_id(d, p->request) ||
-        !pb_find(p->payload, p->payload_len, TELEMETRY_LOCAL, &local) || local.type != PB_BYTES) {
+    uint32_t count;
+    if (p->from != d->board.node || d->step != STEP_COUNT || !is_step_id(d, p->request) ||
+        !meshtastic_read_count(p, &count)) {
         d->kit.stats.unexpected++; /* it tells its battery now and then */
         return;
     }
-    uint32_t count = pb_find(local.bytes, local.len, LOCAL_SENT_COUNT, &f) ? (uint32_t)f.value : 0;
     uint32_t sent = count < d->sent_count ? count : count - d->sent_count; /* it has restarted */
     if (d->counts && sent > d->own_count) {
         uint32_t extra = sent - d->own_count;
@@ -774,21 +462,21 @@ static void on_telemetry(struct driver *d, uint64_t now_ms, const struct packet 
     checked(d, now_ms);
 }
 
-static void on_routing(struct driver *d, uint64_t now_ms, const struct packet *p)
+static void on_routing(struct driver *d, uint64_t now_ms, const struct meshtastic_packet *p)
 {
-    struct pb_field error;
+    uint64_t code;
     bool waits = is_at(d, STAGE_HANDED) || is_at(d, STAGE_QUEUED);
-    if (waits && p->request == d->tx_id && p->from == d->seen.node &&
-        pb_find(p->payload, p->payload_len, ROUTING_ERROR, &error) && error.value != 0)
-        on_refusal(d, now_ms, error.value);
+    if (waits && p->request == d->tx_id && p->from == d->board.node &&
+        meshtastic_read_refusal(p, &code))
+        on_refusal(d, now_ms, code);
     else
         d->kit.stats.unexpected++;
 }
 
-static void on_packet(struct driver *d, uint64_t now_ms, const struct pb_field *field)
+static void on_packet(struct driver *d, uint64_t now_ms, const struct pb_field *said)
 {
-    struct packet p;
-    if (!read_packet(pb_read_inner(field), &p))
+    struct meshtastic_packet p;
+    if (!meshtastic_read_packet(said, &p))
         d->kit.stats.garbled++;
     else if (p.port == PORT_PRIVATE)
         on_private(d, &p);
@@ -803,26 +491,13 @@ static void on_packet(struct driver *d, uint64_t now_ms, const struct pb_field *
 }
 
 /* What it answers to the greeting. */
-static void on_settings(struct driver *d, uint64_t now_ms, const struct pb_field *f)
+static void on_settings(struct driver *d, uint64_t now_ms, const struct pb_field *said)
 {
-    struct seen *s = &d->seen;
-    struct pb_field node;
     d->step_deadline_ms = modem_kit_earlier(now_ms + HELLO_QUIET_MS, d->hello_end_ms);
-    if (f->number == FROM_RADIO_COMPLETE) {
-        if (s->node != 0 && s->version != 0 && s->channel_known && s->device.known &&
-            s->lora.known)
-            judge(d, now_ms); /* else the end of an earlier answer */
-    } else if (f->type != PB_BYTES) {
-        d->kit.stats.garbled++;
-    } else if (f->number == FROM_RADIO_MY_INFO) {
-        s->node = pb_find(f->bytes, f->len, 1, &node) ? (uint32_t)node.value : 0;
-    } else if (f->number == FROM_RADIO_CONFIG) {
-        on_config(d, pb_read_inner(f));
-    } else if (f->number == FROM_RADIO_CHANNEL) {
-        on_channel(d, f->bytes, f->len);
-    } else if (f->number == FROM_RADIO_METADATA) {
-        on_metadata(d, f->bytes, f->len);
-    }
+    if (said->number != FROM_RADIO_COMPLETE)
+        d->kit.stats.garbled += !meshtastic_board_take(&d->board, said);
+    else if (meshtastic_board_known(&d->board))
+        judge(d, now_ms); /* else the end of an earlier answer */
 }
 
 static void on_rebooted(struct driver *d, uint64_t now_ms)
@@ -835,22 +510,17 @@ static void on_rebooted(struct driver *d, uint64_t now_ms)
 
 static void on_message(struct driver *d, uint64_t now_ms)
 {
-    struct pb_reader r = pb_read(d->decoder.message, d->decoder.len);
-    struct pb_field f, what = { .number = 0 };
-    while (pb_next(&r, &f)) {
-        if (f.number != FROM_RADIO_ID)
-            what = f;
-    }
-    if (r.malformed) {
+    struct pb_field said;
+    if (!meshtastic_read(d->decoder.message, d->decoder.len, &said)) {
         d->kit.stats.garbled++;
-    } else if (what.number == FROM_RADIO_REBOOTED) {
+    } else if (said.number == FROM_RADIO_REBOOTED) {
         on_rebooted(d, now_ms);
-    } else if (what.number == FROM_RADIO_PACKET) {
-        on_packet(d, now_ms, &what);
-    } else if (what.number == FROM_RADIO_QUEUE && what.type == PB_BYTES) {
-        on_queue(d, now_ms, pb_read_inner(&what));
+    } else if (said.number == FROM_RADIO_PACKET) {
+        on_packet(d, now_ms, &said);
+    } else if (said.number == FROM_RADIO_QUEUE && said.type == PB_BYTES) {
+        on_queue(d, now_ms, &said);
     } else if (d->step == STEP_HELLO) {
-        on_settings(d, now_ms, &what);
+        on_settings(d, now_ms, &said);
     } else {
         d->kit.stats.unexpected++;
     }
@@ -915,12 +585,13 @@ static int driver_init(void *state, const struct modem_settings *settings, uint6
         return modem_bad_setting(text, "%" PRIu32 " Hz: say in which region of Meshtastic's that "
                                  "is, as option region=NUMBER", settings->lora.freq_hz);
     memset(d, 0, sizeof *d);
-    d->settings = *settings;
-    if (d->settings.ping_idle_ms == 0)
-        d->settings.ping_idle_ms = PING_IDLE_MS;
-    d->region = (uint32_t)region.value;
+    d->want = (struct meshtastic_wanted){ .lora = settings->lora,
+                                          .power_dbm = settings->power_dbm,
+                                          .region = (uint32_t)region.value };
+    d->ping_idle_ms = settings->ping_idle_ms > 0 ? settings->ping_idle_ms : PING_IDLE_MS;
     d->lora = settings->lora;
-    d->lora.freq_hz = (uint32_t)lround((double)freq_mhz(settings->lora.freq_hz) * HZ_PER_MHZ);
+    float freq_mhz = meshtastic_freq_mhz(settings->lora.freq_hz);
+    d->lora.freq_hz = (uint32_t)lround((double)freq_mhz * HZ_PER_MHZ);
     d->lora.preamble_symbols = MESHTASTIC_PREAMBLE_SYMBOLS;
     d->signs = true; /* until its version is known */
     d->silent_rest_ms = SILENT_REST_MS_MIN;
@@ -1084,7 +755,7 @@ static uint64_t driver_next_deadline(const void *state)
 static void driver_air(const void *state, struct modem_air *air_out)
 {
     const struct driver *d = state;
-    modem_kit_air("meshtastic", &d->lora, d->settings.power_dbm, air_out);
+    modem_kit_air("meshtastic", &d->lora, d->want.power_dbm, air_out);
 }
 
 const struct modem_driver modem_meshtastic_driver = {

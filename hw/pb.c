@@ -107,6 +107,11 @@ float pb_float(const struct pb_field *field)
     return v;
 }
 
+struct pb_writer pb_write(uint8_t *bytes, size_t cap)
+{
+    return (struct pb_writer){ .bytes = bytes, .cap = cap };
+}
+
 static void put(struct pb_writer *w, const void *bytes, size_t len)
 {
     if (w->overflow || len > w->cap - w->len) {

@@ -47,6 +47,7 @@ bool pb_find(const uint8_t *bytes, size_t len, uint32_t number, struct pb_field 
 /* Of a PB_FIXED32. */
 float pb_float(const struct pb_field *field);
 
+struct pb_writer pb_write(uint8_t *bytes, size_t cap);
 void pb_put_varint(struct pb_writer *w, uint32_t number, uint64_t value);
 void pb_put_fixed32(struct pb_writer *w, uint32_t number, uint32_t value);
 void pb_put_float(struct pb_writer *w, uint32_t number, float value);
