@@ -20,8 +20,7 @@ enum {
     LINE_GAP_MS = 500,        /* half a line that is older belongs to nothing */
     PING_IDLE_MS = 60000,
     SILENT_REST_MS = 2000,
-    MISMATCH_REST_MS_MIN = 2000,
-    MISMATCH_REST_MS_MAX = 60000,
+    MISMATCH_REST_MS = 2000,
     RESTART_COUNT_MAX = 5,    /* while configuring */
 
     BITS_PER_BYTE = 10,
@@ -143,7 +142,6 @@ static bool put_question(struct at *a, uint64_t now_ms)
 static void become_ready(struct at *a)
 {
     a->restart_count = 0;
-    a->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
     modem_kit_ready(&a->kit, &a->lora);
 }
 
@@ -183,32 +181,19 @@ static void begin_configuring(struct at *a, uint64_t now_ms)
 
 /* ---- trouble ------------------------------------------------------------------------ */
 
-static void rest(struct at *a, uint64_t until_ms)
-{
-    a->kit.mode = MODEM_KIT_RESTING;
-    a->step = AT_STEP_NONE;
-    a->rest_until_ms = until_ms;
-}
-
 static void mismatch(struct at *a, uint64_t now_ms)
 {
-    a->kit.stats.mismatches++;
-    modem_kit_say(modem_kit_push(&a->kit, MODEM_EV_MISMATCH), "%s", a->why);
-    rest(a, now_ms + a->mismatch_rest_ms);
-    if (a->mismatch_rest_ms < MISMATCH_REST_MS_MAX)
-        a->mismatch_rest_ms *= 2;
+    a->step = AT_STEP_NONE;
+    modem_kit_say(modem_kit_mismatch(&a->kit, now_ms, MISMATCH_REST_MS), "%s", a->why);
 }
 
 static void silent(struct at *a, uint64_t now_ms)
 {
-    a->kit.stats.silences++;
-    if (a->kit.tx == MODEM_KIT_TX_WAITING)
-        modem_kit_refuse_tx(&a->kit, "the modem does not answer; the frame was not sent");
-    modem_kit_say(modem_kit_push(&a->kit, MODEM_EV_SILENT),
+    a->step = AT_STEP_NONE;
+    modem_kit_say(modem_kit_silent(&a->kit, now_ms, SILENT_REST_MS),
                   "no answer from the modem in %u tries; is it %s at %" PRIu32
                   " baud, and the right port?", (unsigned)TRY_COUNT_MAX, a->dialect->name,
                   a->dialect->baud);
-    rest(a, now_ms + SILENT_REST_MS);
 }
 
 static void lost_settings(struct at *a, uint64_t now_ms)
@@ -425,7 +410,6 @@ void at_init(struct at *a, const struct at_dialect *dialect, const struct modem_
         a->settings.ping_idle_ms = PING_IDLE_MS;
     a->lora = *lora;
     a->step = AT_STEP_NONE;
-    a->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
 }
 
 void at_on_close(void *state, uint64_t now_ms)
@@ -444,7 +428,6 @@ void at_on_open(void *state, uint64_t now_ms)
     a->line_len = 0;
     a->line_over = a->has_signal = false;
     a->restart_count = 0;
-    a->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
     /* It ends whatever half a line the modem holds, and wakes one that sleeps. */
     (void)modem_kit_put(&a->kit, "\r\n", 2); /* it is empty */
     begin_configuring(a, now_ms);
@@ -491,7 +474,7 @@ void at_on_time(void *state, uint64_t now_ms)
     }
     if (a->step != AT_STEP_NONE && now_ms >= a->step_until_ms)
         on_step_time(a, now_ms);
-    if (a->kit.mode == MODEM_KIT_RESTING && now_ms >= a->rest_until_ms)
+    if (a->kit.mode == MODEM_KIT_RESTING && now_ms >= a->kit.rest_until_ms)
         begin_configuring(a, now_ms);
     start_waiting(a, now_ms);
     if (a->kit.mode == MODEM_KIT_READY && a->step == AT_STEP_NONE &&
@@ -522,7 +505,7 @@ uint64_t at_next_deadline(const void *state)
     if (a->kit.tx == MODEM_KIT_TX_GIVEN)
         at_ms = modem_kit_earlier(at_ms, a->tx_until_ms);
     if (a->kit.mode == MODEM_KIT_RESTING)
-        at_ms = modem_kit_earlier(at_ms, a->rest_until_ms);
+        at_ms = modem_kit_earlier(at_ms, a->kit.rest_until_ms);
     if (a->kit.mode == MODEM_KIT_READY && a->step == AT_STEP_NONE)
         at_ms = modem_kit_earlier(at_ms, a->kit.tx == MODEM_KIT_TX_WAITING ? a->tx_from_ms
                                                                           : a->check_at_ms);

@@ -65,8 +65,7 @@ struct at {
     uint8_t step, try_count, restart_count;
     bool asked;             /* false: the question waits to be asked again */
     bool answered;          /* for dialects: the first part of the answer has come */
-    uint64_t step_until_ms, check_at_ms, rest_until_ms;
-    uint32_t mismatch_rest_ms;
+    uint64_t step_until_ms, check_at_ms;
     char why[MODEM_TEXT_LEN];
 
     uint8_t tx_try_count;

@@ -23,8 +23,7 @@ enum {
     STALL_MS_MAX = 1000,   /* the same while AUX says that there is more */
     PING_IDLE_MS = 60000,
     SILENT_REST_MS = 1000,
-    MISMATCH_REST_MS_MIN = 2000,
-    MISMATCH_REST_MS_MAX = 60000,
+    MISMATCH_REST_MS = 2000,
 
     TURN_MS = 20,          /* between two packets */
     TX_MARGIN_MS = 50,
@@ -92,9 +91,8 @@ struct driver {
 
     enum step step;
     unsigned try_count;
-    uint64_t step_deadline_ms, check_at_ms, rest_until_ms;
+    uint64_t step_deadline_ms, check_at_ms;
     uint64_t aux_latest_ms;  /* so long AUX is waited for */
-    uint32_t mismatch_rest_ms;
     uint8_t lines;           /* that the modem is to see */
     bool port_changed;
     bool aux_low;
@@ -224,32 +222,20 @@ static void put_tx(struct driver *d, uint64_t now_ms)
 
 /* ---- trouble --------------------------------------------------------------------- */
 
-static void rest(struct driver *d, uint64_t now_ms, uint32_t rest_ms)
-{
-    d->kit.mode = MODEM_KIT_RESTING;
-    d->step = STEP_IDLE;
-    d->rest_until_ms = now_ms + rest_ms;
-    set_lines(d, now_ms, 0);
-}
-
 static struct modem_event *mismatch(struct driver *d, uint64_t now_ms)
 {
-    d->kit.stats.mismatches++;
-    rest(d, now_ms, d->mismatch_rest_ms);
-    if (d->mismatch_rest_ms < MISMATCH_REST_MS_MAX)
-        d->mismatch_rest_ms *= 2;
-    return modem_kit_push(&d->kit, MODEM_EV_MISMATCH);
+    d->step = STEP_IDLE;
+    set_lines(d, now_ms, 0);
+    return modem_kit_mismatch(&d->kit, now_ms, MISMATCH_REST_MS);
 }
 
 static void silent(struct driver *d, uint64_t now_ms)
 {
-    d->kit.stats.silences++;
-    if (d->kit.tx == MODEM_KIT_TX_WAITING)
-        modem_kit_refuse_tx(&d->kit, "the modem does not answer; the frame was not sent");
-    modem_kit_say(modem_kit_push(&d->kit, MODEM_EV_SILENT),
+    d->step = STEP_IDLE;
+    set_lines(d, now_ms, 0);
+    modem_kit_say(modem_kit_silent(&d->kit, now_ms, SILENT_REST_MS),
                   "no answer from the modem in %u tries; is it an %s, has it power, and do M0 and "
                   "M1 reach it?", (unsigned)TRY_COUNT_MAX, d->family->name);
-    rest(d, now_ms, SILENT_REST_MS);
 }
 
 /* Its registers are somebody else's; the pins are set for writing them. */
@@ -408,7 +394,6 @@ static void try_check(struct driver *d, uint64_t now_ms)
 
 static void become_ready(struct driver *d)
 {
-    d->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
     modem_kit_ready(&d->kit, &d->lora);
 }
 
@@ -581,7 +566,6 @@ static int init(struct driver *d, enum ebyte_kind kind, const struct modem_setti
     d->settings = *settings;
     if (d->settings.ping_idle_ms == 0)
         d->settings.ping_idle_ms = PING_IDLE_MS;
-    d->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
     return MODEM_OK;
 }
 
@@ -621,7 +605,6 @@ static void driver_on_open(void *state, uint64_t now_ms)
     struct driver *d = state;
     driver_on_close(d, now_ms);
     pieces_decoder_init(&d->decoder, d->family->listens);
-    d->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
     d->aux_low = d->aux_stuck = d->heard_since_aux = false;
     begin_configuring(d, now_ms);
 }
@@ -703,7 +686,7 @@ static void driver_on_time(void *state, uint64_t now_ms)
         modem_kit_end_tx(&d->kit, MODEM_TX_SENT, "");
     if (d->step != STEP_IDLE && now_ms >= d->step_deadline_ms)
         on_step_deadline(d, now_ms);
-    if (d->kit.mode == MODEM_KIT_RESTING && now_ms >= d->rest_until_ms)
+    if (d->kit.mode == MODEM_KIT_RESTING && now_ms >= d->kit.rest_until_ms)
         begin_configuring(d, now_ms);
     try_check(d, now_ms);
 }
@@ -741,7 +724,7 @@ static uint64_t driver_next_deadline(const void *state)
     if (d->step != STEP_IDLE)
         at_ms = modem_kit_earlier(at_ms, d->step_deadline_ms);
     if (d->kit.mode == MODEM_KIT_RESTING)
-        at_ms = modem_kit_earlier(at_ms, d->rest_until_ms);
+        at_ms = modem_kit_earlier(at_ms, d->kit.rest_until_ms);
     return modem_kit_earlier(at_ms, check_ms(d));
 }
 

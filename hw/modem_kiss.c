@@ -19,8 +19,7 @@ enum {
     PING_IDLE_MS = 60000,
     SILENT_REST_MS_MIN = 1000,
     SILENT_REST_MS_MAX = 2000, /* a ping now and then costs nothing: it must be found soon */
-    MISMATCH_REST_MS_MIN = 2000,
-    MISMATCH_REST_MS_MAX = 60000,
+    MISMATCH_REST_MS = 2000,
     SERIAL_MARGIN_MS = 300, /* the longest frame takes 45 ms each way */
     BUSY_FRAME_COUNT = 2,   /* longest frames of others that one contention may wait for */
 
@@ -58,8 +57,7 @@ struct driver {
     unsigned try_count;
     uint64_t step_deadline_ms;
     uint64_t check_at_ms;
-    uint64_t rest_until_ms;
-    uint32_t silent_rest_ms, mismatch_rest_ms;
+    uint32_t silent_rest_ms;
 
     bool maybe_pending;      /* an older frame may still be in the modem */
     uint64_t hold_until_ms;  /* no sending before: it said busy */
@@ -211,30 +209,19 @@ static void put_tx(struct driver *d, uint64_t now_ms)
 
 /* ---- trouble ----------------------------------------------------------------- */
 
-static void rest(struct driver *d, uint64_t now_ms, uint32_t *rest_ms, uint32_t max_ms)
-{
-    d->kit.mode = MODEM_KIT_RESTING;
-    d->step = STEP_IDLE;
-    d->rest_until_ms = now_ms + *rest_ms;
-    *rest_ms = *rest_ms * 2 < max_ms ? *rest_ms * 2 : max_ms;
-}
-
 static struct modem_event *mismatch(struct driver *d, uint64_t now_ms)
 {
-    d->kit.stats.mismatches++;
-    rest(d, now_ms, &d->mismatch_rest_ms, MISMATCH_REST_MS_MAX);
-    return modem_kit_push(&d->kit, MODEM_EV_MISMATCH);
+    d->step = STEP_IDLE;
+    return modem_kit_mismatch(&d->kit, now_ms, MISMATCH_REST_MS);
 }
 
 static void silent(struct driver *d, uint64_t now_ms)
 {
-    d->kit.stats.silences++;
-    if (d->kit.tx == MODEM_KIT_TX_WAITING)
-        modem_kit_refuse_tx(&d->kit, "the modem does not answer; the frame was not sent");
-    modem_kit_say(modem_kit_push(&d->kit, MODEM_EV_SILENT),
+    d->step = STEP_IDLE;
+    modem_kit_say(modem_kit_silent(&d->kit, now_ms, d->silent_rest_ms),
                   "no answer from the modem in %u tries; is it a board with MeshCore's KISS modem "
                   "firmware, and the right port?", (unsigned)TRY_COUNT_MAX);
-    rest(d, now_ms, &d->silent_rest_ms, SILENT_REST_MS_MAX);
+    d->silent_rest_ms = SILENT_REST_MS_MAX;
 }
 
 /* Ready, but the settings are not what they were: it restarted. */
@@ -320,7 +307,6 @@ static void on_airtime(struct driver *d, uint64_t now_ms, uint32_t seen_ms)
     d->lora = lora;
     d->step = STEP_IDLE;
     d->silent_rest_ms = SILENT_REST_MS_MIN;
-    d->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
     d->check_at_ms = now_ms + d->settings.ping_idle_ms;
     modem_kit_ready(&d->kit, &lora);
 }
@@ -492,7 +478,6 @@ static int driver_init(void *state, const struct modem_settings *settings, uint6
     d->lora = settings->lora;
     d->lora.preamble_symbols = kiss_hw_preamble_symbols(settings->lora.sf);
     d->silent_rest_ms = SILENT_REST_MS_MIN;
-    d->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
     d->maybe_pending = true; /* whoever had the modem before may have left one in it */
     kiss_decoder_init(&d->decoder, KISS_STRICT);
     return MODEM_OK;
@@ -516,7 +501,6 @@ static void driver_on_open(void *state, uint64_t now_ms)
     driver_on_close(d, now_ms);
     kiss_decoder_init(&d->decoder, KISS_STRICT);
     d->silent_rest_ms = SILENT_REST_MS_MIN;
-    d->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
     d->maybe_pending = true;
     /* Two FENDs end whatever half a frame the modem holds from an earlier life. */
     static const uint8_t ends[] = { KISS_FEND, KISS_FEND };
@@ -557,7 +541,7 @@ static void driver_on_time(void *state, uint64_t now_ms)
     }
     if (d->step != STEP_IDLE && now_ms >= d->step_deadline_ms)
         on_step_timeout(d, now_ms);
-    if (d->kit.mode == MODEM_KIT_RESTING && now_ms >= d->rest_until_ms)
+    if (d->kit.mode == MODEM_KIT_RESTING && now_ms >= d->kit.rest_until_ms)
         begin_configuring(d, now_ms);
     if (d->kit.mode == MODEM_KIT_READY && d->step == STEP_IDLE && d->kit.tx == MODEM_KIT_TX_NONE &&
         now_ms >= d->check_at_ms)
@@ -596,7 +580,7 @@ static uint64_t driver_next_deadline(const void *state)
     if (d->step != STEP_IDLE)
         at_ms = modem_kit_earlier(at_ms, d->step_deadline_ms);
     if (d->kit.mode == MODEM_KIT_RESTING)
-        at_ms = modem_kit_earlier(at_ms, d->rest_until_ms);
+        at_ms = modem_kit_earlier(at_ms, d->kit.rest_until_ms);
     if (d->kit.mode == MODEM_KIT_READY && d->step == STEP_IDLE && d->kit.tx == MODEM_KIT_TX_NONE)
         at_ms = modem_kit_earlier(at_ms, d->check_at_ms);
     return at_ms;

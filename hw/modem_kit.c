@@ -31,8 +31,37 @@ void modem_kit_say(struct modem_event *ev, const char *format, ...)
 void modem_kit_ready(struct modem_kit *kit, const struct lora_params *lora)
 {
     kit->mode = MODEM_KIT_READY;
+    kit->mismatch_count = 0;
     kit->stats.configured++;
     modem_kit_push(kit, MODEM_EV_READY)->lora = *lora;
+}
+
+static void rest(struct modem_kit *kit, uint64_t until_ms)
+{
+    kit->mode = MODEM_KIT_RESTING;
+    kit->rest_until_ms = until_ms;
+}
+
+struct modem_event *modem_kit_mismatch(struct modem_kit *kit, uint64_t now_ms, uint32_t rest_ms)
+{
+    for (unsigned i = 0; i < kit->mismatch_count && rest_ms < MODEM_KIT_REST_MS_MAX; i++)
+        rest_ms *= 2;
+    if (rest_ms > MODEM_KIT_REST_MS_MAX)
+        rest_ms = MODEM_KIT_REST_MS_MAX;
+    if (kit->mismatch_count < UINT8_MAX)
+        kit->mismatch_count++;
+    kit->stats.mismatches++;
+    rest(kit, now_ms + rest_ms);
+    return modem_kit_push(kit, MODEM_EV_MISMATCH);
+}
+
+struct modem_event *modem_kit_silent(struct modem_kit *kit, uint64_t now_ms, uint32_t rest_ms)
+{
+    if (kit->tx == MODEM_KIT_TX_WAITING)
+        modem_kit_refuse_tx(kit, "the modem does not answer; the frame was not sent");
+    kit->stats.silences++;
+    rest(kit, now_ms + rest_ms);
+    return modem_kit_push(kit, MODEM_EV_SILENT);
 }
 
 void modem_kit_heard(struct modem_kit *kit, const uint8_t *frame, size_t len, bool has_signal,
@@ -112,6 +141,7 @@ void modem_kit_close(struct modem_kit *kit, bool unsent)
                          "the port closed before the frame was known to be sent");
     kit->out_at = kit->out_len = 0;
     kit->mode = MODEM_KIT_CLOSED;
+    kit->mismatch_count = 0;
 }
 
 /* ---- the port ----------------------------------------------------------------------- */

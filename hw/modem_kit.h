@@ -16,6 +16,7 @@ enum {
     MODEM_KIT_OUT_LEN = 1024,
     MODEM_KIT_EVENT_COUNT = 8,
     MODEM_KIT_ROOM = 5,
+    MODEM_KIT_REST_MS_MAX = 60000,
 };
 
 enum modem_kit_mode {
@@ -38,6 +39,8 @@ struct modem_kit {
     uint32_t tx_airtime_us;
     uint16_t tx_len;
     uint8_t tx_frame[MODEM_FRAME_LEN_MAX];
+    uint64_t rest_until_ms;
+    uint8_t mismatch_count; /* since it was ready or opened */
     struct modem_stats stats;
     uint16_t out_at, out_len;
     uint8_t out[MODEM_KIT_OUT_LEN];
@@ -54,6 +57,10 @@ void modem_kit_say(struct modem_event *ev, const char *format, ...)
 
 /* It is configured and verified. */
 void modem_kit_ready(struct modem_kit *kit, const struct lora_params *lora);
+/* It reads back something else, or nothing comes: it is left alone for rest_ms, longer with every
+ * further mismatch.  The event is to be filled in. */
+struct modem_event *modem_kit_mismatch(struct modem_kit *kit, uint64_t now_ms, uint32_t rest_ms);
+struct modem_event *modem_kit_silent(struct modem_kit *kit, uint64_t now_ms, uint32_t rest_ms);
 /* A frame was heard; without a signal the two numbers are not looked at. */
 void modem_kit_heard(struct modem_kit *kit, const uint8_t *frame, size_t len, bool has_signal,
                      int16_t rssi_dbm, int16_t snr_db_x4);

@@ -31,8 +31,7 @@ enum {
     PING_IDLE_MS = 60000,       /* it forgets a host after 15 min of silence */
     SILENT_REST_MS_MIN = 1000,
     SILENT_REST_MS_MAX = 2000,
-    MISMATCH_REST_MS_MIN = 3000,
-    MISMATCH_REST_MS_MAX = 60000,
+    MISMATCH_REST_MS = 3000,
     CUT_MS = 300,               /* it writes a frame in one go */
     STRAY_LEN = 16,             /* text on the line of a board that speaks frames: it restarted */
     WAKE_LEN = 32,
@@ -79,8 +78,8 @@ struct driver {
     uint64_t step_deadline_ms;
     uint64_t hello_end_ms;  /* of one greeting's answer, be it ever so long */
     uint64_t silence_ok_ms; /* until then silence is nothing to speak of */
-    uint64_t check_at_ms, rest_until_ms;
-    uint32_t silent_rest_ms, mismatch_rest_ms;
+    uint64_t check_at_ms;
+    uint32_t silent_rest_ms;
     uint32_t step_id;    /* of the first packet whose answer is awaited; the next tries count on */
     uint32_t id_count;
     bool written;        /* since the last rest, over its restart: what differs was not taken */
@@ -280,29 +279,21 @@ static void put_tx(struct driver *d, uint64_t now_ms)
 
 /* ---- trouble ------------------------------------------------------------------------------ */
 
-static void rest(struct driver *d, uint64_t now_ms, uint32_t *rest_ms, uint32_t max_ms)
-{
-    d->kit.mode = MODEM_KIT_RESTING;
-    d->step = STEP_IDLE;
-    d->written = false;
-    d->rest_until_ms = now_ms + *rest_ms;
-    *rest_ms = *rest_ms * 2 < max_ms ? *rest_ms * 2 : max_ms;
-}
-
 static struct modem_event *mismatch(struct driver *d, uint64_t now_ms)
 {
-    d->kit.stats.mismatches++;
-    rest(d, now_ms, &d->mismatch_rest_ms, MISMATCH_REST_MS_MAX);
-    return modem_kit_push(&d->kit, MODEM_EV_MISMATCH);
+    d->step = STEP_IDLE;
+    d->written = false;
+    return modem_kit_mismatch(&d->kit, now_ms, MISMATCH_REST_MS);
 }
 
 static void silent(struct driver *d, uint64_t now_ms)
 {
-    d->kit.stats.silences++;
-    modem_kit_say(modem_kit_push(&d->kit, MODEM_EV_SILENT),
+    d->step = STEP_IDLE;
+    d->written = false;
+    modem_kit_say(modem_kit_silent(&d->kit, now_ms, d->silent_rest_ms),
                   "no answer from the modem in %d tries; is it a board with Meshtastic's firmware, "
                   "and the right port?", HELLO_TRY_COUNT);
-    rest(d, now_ms, &d->silent_rest_ms, SILENT_REST_MS_MAX);
+    d->silent_rest_ms = SILENT_REST_MS_MAX;
 }
 
 /* It was ready, and now is not what it was. */
@@ -321,7 +312,6 @@ static void ready(struct driver *d)
 {
     d->written = false;
     d->silent_rest_ms = SILENT_REST_MS_MIN;
-    d->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
     modem_kit_ready(&d->kit, &d->lora);
 }
 
@@ -595,7 +585,6 @@ static int driver_init(void *state, const struct modem_settings *settings, uint6
     d->lora.preamble_symbols = MESHTASTIC_PREAMBLE_SYMBOLS;
     d->signs = true; /* until its version is known */
     d->silent_rest_ms = SILENT_REST_MS_MIN;
-    d->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
     meshtastic_decoder_init(&d->decoder);
     return MODEM_OK;
 }
@@ -619,7 +608,6 @@ static void driver_on_open(void *state, uint64_t now_ms)
     driver_on_close(d, now_ms);
     meshtastic_decoder_init(&d->decoder);
     d->silent_rest_ms = SILENT_REST_MS_MIN;
-    d->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
     d->counts_not = false;
     begin_configuring(d, now_ms, 0);
 }
@@ -709,7 +697,7 @@ static void driver_on_time(void *state, uint64_t now_ms)
         on_tx_due(d, now_ms);
     if (d->step != STEP_IDLE && now_ms >= d->step_deadline_ms)
         on_step_timeout(d, now_ms);
-    if (d->kit.mode == MODEM_KIT_RESTING && now_ms >= d->rest_until_ms)
+    if (d->kit.mode == MODEM_KIT_RESTING && now_ms >= d->kit.rest_until_ms)
         begin_configuring(d, now_ms, 0);
     if (d->kit.mode == MODEM_KIT_READY && d->step == STEP_IDLE && d->kit.tx == MODEM_KIT_TX_NONE &&
         now_ms >= d->check_at_ms)
@@ -746,7 +734,7 @@ static uint64_t driver_next_deadline(const void *state)
     if (d->step != STEP_IDLE)
         at_ms = modem_kit_earlier(at_ms, d->step_deadline_ms);
     if (d->kit.mode == MODEM_KIT_RESTING)
-        at_ms = modem_kit_earlier(at_ms, d->rest_until_ms);
+        at_ms = modem_kit_earlier(at_ms, d->kit.rest_until_ms);
     if (d->kit.mode == MODEM_KIT_READY && d->step == STEP_IDLE && d->kit.tx == MODEM_KIT_TX_NONE)
         at_ms = modem_kit_earlier(at_ms, d->check_at_ms);
     return at_ms;

@@ -14,8 +14,7 @@ enum {
     SIGNAL_AGE_MS_MAX = 400, /* RSSI and SNR come right before their frame */
     PING_IDLE_MS = 60000,
     SILENT_REST_MS = 2000,
-    MISMATCH_REST_MS_MIN = 2000,
-    MISMATCH_REST_MS_MAX = 60000,
+    MISMATCH_REST_MS = 2000,
 
     DIFS_SLOTS = 2,
     WINDOW_SLOTS = 15,       /* until the board says otherwise */
@@ -73,8 +72,7 @@ struct driver {
     struct lora_params lora; /* with the preamble of the firmware */
     enum step step;
     unsigned try_count;
-    uint64_t step_deadline_ms, check_at_ms, rest_until_ms;
-    uint32_t mismatch_rest_ms;
+    uint64_t step_deadline_ms, check_at_ms;
     bool phy_seen;           /* since the radio was asked to start */
     uint32_t symbol_us;      /* as the board says */
 
@@ -169,31 +167,18 @@ static void put_tx(struct driver *d, uint64_t now_ms)
 
 /* ---- trouble --------------------------------------------------------------------- */
 
-static void rest(struct driver *d, uint64_t until_ms)
-{
-    d->kit.mode = MODEM_KIT_RESTING;
-    d->step = STEP_IDLE;
-    d->rest_until_ms = until_ms;
-}
-
 static struct modem_event *mismatch(struct driver *d, uint64_t now_ms)
 {
-    d->kit.stats.mismatches++;
-    rest(d, now_ms + d->mismatch_rest_ms);
-    if (d->mismatch_rest_ms < MISMATCH_REST_MS_MAX)
-        d->mismatch_rest_ms *= 2;
-    return modem_kit_push(&d->kit, MODEM_EV_MISMATCH);
+    d->step = STEP_IDLE;
+    return modem_kit_mismatch(&d->kit, now_ms, MISMATCH_REST_MS);
 }
 
 static void silent(struct driver *d, uint64_t now_ms)
 {
-    d->kit.stats.silences++;
-    if (d->kit.tx == MODEM_KIT_TX_WAITING)
-        modem_kit_refuse_tx(&d->kit, "the modem does not answer; the frame was not sent");
-    modem_kit_say(modem_kit_push(&d->kit, MODEM_EV_SILENT),
+    d->step = STEP_IDLE;
+    modem_kit_say(modem_kit_silent(&d->kit, now_ms, SILENT_REST_MS),
                   "no answer from the modem in %u tries; is it a board with the RNode firmware, "
                   "and the right port?", (unsigned)TRY_COUNT_MAX);
-    rest(d, now_ms + SILENT_REST_MS);
 }
 
 static void restarted(struct driver *d, uint64_t now_ms)
@@ -277,7 +262,6 @@ static void become_ready(struct driver *d, uint64_t now_ms)
         return;
     }
     d->step = STEP_IDLE;
-    d->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
     d->check_at_ms = now_ms + d->settings.ping_idle_ms;
     d->own_airtime = 0; /* the start cleared its counters */
     d->window_slots = WINDOW_SLOTS;
@@ -449,7 +433,6 @@ static int driver_init(void *state, const struct modem_settings *settings, uint6
     d->lora = settings->lora;
     d->lora.preamble_symbols = rnode_preamble_symbols(&settings->lora);
     d->step = STEP_IDLE;
-    d->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
     d->window_slots = WINDOW_SLOTS;
     kiss_decoder_init(&d->decoder, KISS_STRICT);
     return MODEM_OK;
@@ -470,7 +453,6 @@ static void driver_on_open(void *state, uint64_t now_ms)
     struct driver *d = state;
     driver_on_close(d, now_ms);
     kiss_decoder_init(&d->decoder, KISS_STRICT);
-    d->mismatch_rest_ms = MISMATCH_REST_MS_MIN;
     d->has_channel_stats = d->has_rssi = d->has_snr = false;
     /* They end whatever half a frame the modem holds from an earlier life. */
     (void)modem_kit_put(&d->kit, ends, sizeof ends); /* it is empty */
@@ -516,7 +498,7 @@ static void driver_on_time(void *state, uint64_t now_ms)
         on_tx_latest(d, now_ms);
     if (d->step != STEP_IDLE && now_ms >= d->step_deadline_ms)
         on_step_timeout(d, now_ms);
-    if (d->kit.mode == MODEM_KIT_RESTING && now_ms >= d->rest_until_ms)
+    if (d->kit.mode == MODEM_KIT_RESTING && now_ms >= d->kit.rest_until_ms)
         begin_configuring(d, now_ms);
     if (d->kit.mode == MODEM_KIT_READY && d->step == STEP_IDLE && d->kit.tx == MODEM_KIT_TX_NONE &&
         now_ms >= d->check_at_ms)
@@ -545,7 +527,7 @@ static uint64_t driver_next_deadline(const void *state)
     if (d->step != STEP_IDLE)
         at_ms = modem_kit_earlier(at_ms, d->step_deadline_ms);
     if (d->kit.mode == MODEM_KIT_RESTING)
-        at_ms = modem_kit_earlier(at_ms, d->rest_until_ms);
+        at_ms = modem_kit_earlier(at_ms, d->kit.rest_until_ms);
     if (d->kit.mode == MODEM_KIT_READY && d->step == STEP_IDLE && d->kit.tx == MODEM_KIT_TX_NONE)
         at_ms = modem_kit_earlier(at_ms, d->check_at_ms);
     return at_ms;
