@@ -112,8 +112,10 @@ static void put_commune(const struct books_query *q, int64_t commune, char *name
 
 void books_village_name(const struct books_query *q, uint32_t number, char *name, size_t cap)
 {
+    char day[LANG_TIME_LEN];
+    lang_day(q->as_of_ms ? q->as_of_ms : q->now_ms, day);
     const struct village *village = q->villages && q->ledger->commune_count == 1
-                                        ? villages_get(q->villages, number) : NULL;
+                                        ? villages_at(q->villages, number, day) : NULL;
     if (number == 0)
         snprintf(name, cap, "%s", text(q, LANG_NO_VILLAGE));
     else if (village)

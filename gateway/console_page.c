@@ -192,8 +192,10 @@ static bool knows_villages(const struct page *p, int64_t commune)
 
 void page_put_village(const struct page *p, int64_t commune, uint32_t number)
 {
+    char day[LANG_TIME_LEN];
+    lang_day(p->moment_ms ? p->moment_ms : p->view->wall_ms, day);
     const struct village *village =
-        knows_villages(p, commune) ? villages_get(p->view->console->villages, number) : NULL;
+        knows_villages(p, commune) ? villages_at(p->view->console->villages, number, day) : NULL;
     if (number == 0)
         page_put_text(p, LANG_NO_VILLAGE);
     else if (village)

@@ -27,6 +27,7 @@ struct page {
     size_t queued_count;
     size_t shown_count;
     bool many_communes;
+    int64_t moment_ms; /* villages are called as they were then; 0: as now */
     unsigned last_rank; /* of the report shown last */
     int64_t last_arrival;
 };

@@ -193,6 +193,12 @@ void lang_time_local(int64_t unix_ms, char text_out[static LANG_TIME_LEN])
         text_out[0] = '\0';
 }
 
+void lang_day(int64_t unix_ms, char text_out[static LANG_TIME_LEN])
+{
+    lang_time_local(unix_ms, text_out);
+    text_out[strcspn(text_out, "T")] = '\0';
+}
+
 bool lang_time_parse(const char *text, int64_t *unix_ms_out)
 {
     struct tm tm = { .tm_sec = 0 };

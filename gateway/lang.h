@@ -374,6 +374,8 @@ void lang_time_utc(int64_t unix_ms, char text_out[static LANG_TIME_LEN]);
 
 /* The same as a form's field has it, "2026-11-22T14:05", and back. */
 void lang_time_local(int64_t unix_ms, char text_out[static LANG_TIME_LEN]);
+/* Its day, YYYY-MM-DD. */
+void lang_day(int64_t unix_ms, char text_out[static LANG_TIME_LEN]);
 bool lang_time_parse(const char *text, int64_t *unix_ms_out);
 
 /* How many columns a terminal uses for UTF-8 text: combining marks take none. */

@@ -192,6 +192,7 @@ void console_page_totals(const struct console_view *view, struct http_answer *an
                       .many_communes = view->console->ledger->commune_count > 1 };
     struct totals_filter filter;
     bool good = read_filter(view, &filter);
+    p.moment_ms = filter.as_of_ms;
     answer->status = good ? 200 : 400;
     answer->content_type = "text/html; charset=utf-8";
     page_open(&p, page_text(&p, LANG_TOTALS), false);
@@ -279,6 +280,7 @@ void console_page_figure(const struct console_view *view, struct http_answer *an
     }
     struct totals_indicator only = { key.code, key.kind };
     filter.event = key.event;
+    p.moment_ms = filter.as_of_ms;
     filter.village = key.village;
     filter.indicators = &only;
     filter.indicator_count = 1;

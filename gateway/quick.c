@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/lang.h"
 
 enum { FORMAT = 1 };
 
@@ -30,9 +31,11 @@ static void copy_text(char *out, size_t cap, const char *text)
 
 /* ---- figures --------------------------------------------------------------------------------- */
 
-static void name_village(struct quick_line *line, const struct villages *villages)
+static void name_village(struct quick_line *line, const struct villages *villages, int64_t at_ms)
 {
-    const struct village *v = villages ? villages_get(villages, line->village) : NULL;
+    char day[LANG_TIME_LEN];
+    lang_day(at_ms, day);
+    const struct village *v = villages ? villages_at(villages, line->village, day) : NULL;
     if (v) {
         COPY(line->village_name, v->name);
         line->lat_e5 = v->lat_e5;
@@ -103,7 +106,7 @@ int quick_fill_lines(struct quick *q, const struct totals *t, const struct catal
         *line = (struct quick_line){ .village = row->key.village, .code = row->key.code,
                                      .kind = row->key.kind, .value = row->value, .low = row->low,
                                      .high = row->high, .seq = row->seq, .author = row->author };
-        name_village(line, villages);
+        name_village(line, villages, q->until_ms);
         name_indicator(line, catalogue);
         line->before = value_before(last, line);
     }

@@ -896,7 +896,7 @@ const char *catalogue_strerror(int err)
 
 struct loaded_villages {
     struct villages villages; /* first: a pointer to it is a pointer to the whole */
-    struct village *list;
+    struct village *list, *older;
     struct catalogue_name *names;
     char *pool;
 };
@@ -923,8 +923,19 @@ static int load_degrees(struct loader *l, size_t column, int64_t max, int32_t *e
     return CATALOGUE_OK;
 }
 
-static int load_village(struct loader *l, struct village *v)
+static bool is_day(const char *text)
 {
+    static const char FORM[] = "0000-00-00";
+    for (size_t i = 0; i < sizeof FORM; i++)
+        if (FORM[i] == '0' ? text[i] < '0' || text[i] > '9' : text[i] != FORM[i])
+            return false;
+    return true;
+}
+
+/* until_column: -1 when the file has none. */
+static int load_village(struct loader *l, int until_column, struct village *v)
+{
+    const char *until = until_column < 0 ? "" : l->row.cells[until_column];
     int64_t number, households, people;
     if (load_number(l, VILLAGE_NUMBER, 0, VILLAGE_NUMBER_MAX, &number) < 0 ||
         load_number(l, VILLAGE_HOUSEHOLDS, 0, VILLAGE_TOTAL_MAX, &households) < 0 ||
@@ -936,6 +947,11 @@ static int load_village(struct loader *l, struct village *v)
         return load_fail(l, CATALOGUE_EFORM, "numbers begin at 1");
     if (!*load_cell(l, VILLAGE_NAME))
         return load_fail(l, CATALOGUE_EFORM, "the village has no name");
+    if (*until && !is_day(until))
+        return load_fail(l, CATALOGUE_EFORM, "until is a day such as 2026-07-01, not '%s'", until);
+    v->until = pool_copy(l, until, strlen(until));
+    if (!v->until)
+        return load_fail(l, CATALOGUE_EMEM, "no room for its strings");
     v->number = (uint32_t)number;
     v->households = (uint32_t)households;
     v->people = (uint32_t)people;
@@ -948,10 +964,46 @@ static int village_order(const void *a, const void *b)
     return x->number < y->number ? -1 : x->number > y->number;
 }
 
+/* Of one number what is no more first, in its order. */
+static int village_history_order(const void *a, const void *b)
+{
+    const struct village *x = a, *y = b;
+    if (x->number != y->number)
+        return x->number < y->number ? -1 : 1;
+    if (!*x->until || !*y->until)
+        return !*x->until - !*y->until;
+    return strcmp(x->until, y->until);
+}
+
+/* Takes out of the list what is no more. */
+static int part_villages(struct loaded_villages *d, struct loader *l, size_t *count)
+{
+    size_t kept = 0;
+    qsort(d->list, *count, sizeof *d->list, village_history_order);
+    l->row.line = 0;
+    for (size_t i = 0; i < *count; i++) {
+        if (i > 0 && village_history_order(&d->list[i - 1], &d->list[i]) == 0)
+            return load_fail(l, CATALOGUE_EFORM, "village %u stands there twice",
+                             d->list[i].number);
+        char folded[FOLDED_LEN_MAX];
+        if (!name_fold(d->list[i].name, strlen(d->list[i].name), folded))
+            return load_fail(l, CATALOGUE_EFORM, "the name '%s' is too long or not UTF-8",
+                             d->list[i].name);
+        if (*d->list[i].until)
+            d->older[d->villages.older_count++] = d->list[i];
+    }
+    for (size_t i = 0; i < *count; i++)
+        if (!*d->list[i].until)
+            d->list[kept++] = d->list[i];
+    *count = kept;
+    return CATALOGUE_OK;
+}
+
 static int load_village_list(struct loaded_villages *d, struct loader *l, const char *path)
 {
     size_t count = 0, name_count = 0;
     int got, err = load_table(l, NULL, path, village_columns, VILLAGE_COLUMN_COUNT);
+    int until_column = err == CATALOGUE_OK ? csv_column(&l->row, "until") : -1;
     if (err == CATALOGUE_OK)
         err = load_pool(l);
     d->pool = l->pool;
@@ -959,24 +1011,23 @@ static int load_village_list(struct loaded_villages *d, struct loader *l, const 
         return err;
     d->list = calloc(count_char(l, '\n'), sizeof *d->list);
     d->names = calloc(count_char(l, '\n'), sizeof *d->names);
-    if (!d->list || !d->names)
+    d->older = calloc(count_char(l, '\n'), sizeof *d->older);
+    if (!d->list || !d->names || !d->older)
         return load_fail(l, CATALOGUE_EMEM, "no memory");
     while ((got = load_row(l)) > 0) {
-        err = load_village(l, &d->list[count]);
+        err = load_village(l, until_column, &d->list[count]);
         if (err < 0)
             return err;
         count++;
     }
     if (got < 0)
         return got;
-    qsort(d->list, count, sizeof *d->list, village_order);
-    l->row.line = 0;
+    err = part_villages(d, l, &count);
+    if (err < 0)
+        return err;
     for (size_t i = 0; i < count; i++) {
         char folded[FOLDED_LEN_MAX];
         const char *name = d->list[i].name, *kept = NULL;
-        if (i > 0 && d->list[i - 1].number == d->list[i].number)
-            return load_fail(l, CATALOGUE_EFORM, "village %u stands there twice",
-                             d->list[i].number);
         if (name_fold(name, strlen(name), folded))
             kept = pool_copy(l, folded, strlen(folded));
         if (!kept)
@@ -984,7 +1035,8 @@ static int load_village_list(struct loaded_villages *d, struct loader *l, const 
         d->names[name_count++] = (struct catalogue_name){ kept, (uint32_t)i, 0 };
     }
     err = sort_names(l, d->names, &name_count);
-    d->villages = (struct villages){ d->list, count, d->names };
+    d->villages = (struct villages){ d->list, count, d->names, d->older,
+                                     d->villages.older_count };
     return err;
 }
 
@@ -1011,6 +1063,7 @@ void villages_free(struct villages *villages)
     if (!d)
         return;
     free(d->list);
+    free(d->older);
     free(d->names);
     free(d->pool);
     free(d);
@@ -1019,7 +1072,22 @@ void villages_free(struct villages *villages)
 const struct village *villages_get(const struct villages *villages, uint32_t number)
 {
     const struct village key = { .number = number };
-    return bsearch(&key, villages->list, villages->count, sizeof key, village_order);
+    const struct village *found =
+        villages->count > 0
+            ? bsearch(&key, villages->list, villages->count, sizeof key, village_order) : NULL;
+    for (size_t i = villages->older_count; i > 0 && !found; i--)
+        if (villages->older[i - 1].number == number)
+            found = &villages->older[i - 1];
+    return found;
+}
+
+const struct village *villages_at(const struct villages *villages, uint32_t number,
+                                  const char *day)
+{
+    for (size_t i = 0; i < villages->older_count; i++)
+        if (villages->older[i].number == number && strcmp(day, villages->older[i].until) <= 0)
+            return &villages->older[i];
+    return villages_get(villages, number);
 }
 
 const struct village *villages_find(const struct villages *villages, const char *name)

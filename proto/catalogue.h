@@ -140,18 +140,26 @@ struct village {
     const char *name;
     int32_t lat_e5, lon_e5; /* both 0: not known */
     uint32_t households, people;
+    const char *until; /* the last day it was so, YYYY-MM-DD; "": it still is */
 };
 
 struct villages {
     const struct village *list; /* ascending by number */
     size_t count;
     const struct catalogue_name *names; /* kind 0, index into list */
+    const struct village *older; /* that are so no more: by number, then until */
+    size_t older_count;
 };
 
-/* Reads number,name,lat,lon,households,people. */
+/* Reads number,name,lat,lon,households,people and, where there is one, until: rows that have a day
+ * there say what the village was called, and where it was, up to then. */
 int villages_load(const char *path, struct villages **villages_out, char *err, size_t err_cap);
 void villages_free(struct villages *villages);
+/* As it is now; one that is no more as it was last. */
 const struct village *villages_get(const struct villages *villages, uint32_t number);
+/* As it was on a day, YYYY-MM-DD. */
+const struct village *villages_at(const struct villages *villages, uint32_t number,
+                                  const char *day);
 /* By name, or by number written in digits. */
 const struct village *villages_find(const struct villages *villages, const char *name);
 size_t villages_suggest(const struct villages *villages, const char *name,

@@ -377,6 +377,36 @@ static void test_catalogue_villages_of_the_demo_commune(void **state)
     villages_free(villages);
 }
 
+/* What a village was called stands beside what it is called; one that is no more keeps its name. */
+static void test_catalogue_villages_have_a_history(void **state)
+{
+    static const char ROWS[] = "number,name,lat,lon,households,people,until\n"
+                               "1,Nà Mới,,,0,0,\n1,Nà Cũ,,,0,0,2026-06-30\n"
+                               "1,Nà Xưa,,,0,0,2020-12-31\n2,Bản Tan,,,0,0,2026-06-30\n";
+    static const struct { uint32_t number; const char *day, *name; } CASES[] = {
+        { 1, "2020-12-31", "Nà Xưa" }, { 1, "2021-01-01", "Nà Cũ" }, { 1, "2026-06-30", "Nà Cũ" },
+        { 1, "2026-07-01", "Nà Mới" }, { 2, "2026-06-30", "Bản Tan" },
+        { 2, "2026-07-01", "Bản Tan" },
+    };
+    char path[] = "/tmp/keng-villages-XXXXXX", err[CATALOGUE_ERR_LEN] = "";
+    struct villages *villages;
+    (void)state;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, ROWS, sizeof ROWS - 1), sizeof ROWS - 1);
+    close(fd);
+    assert_int_equal(villages_load(path, &villages, err, sizeof err), 0);
+    unlink(path);
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++)
+        assert_string_equal(villages_at(villages, CASES[i].number, CASES[i].day)->name,
+                            CASES[i].name);
+    assert_int_equal(villages->count, 1); /* only what is may be chosen */
+    assert_string_equal(villages_get(villages, 1)->name, "Nà Mới");
+    assert_null(villages_find(villages, "Bản Tan"));
+    assert_null(villages_at(villages, 3, "2026-01-01"));
+    villages_free(villages);
+}
+
 static void test_catalogue_village_mistakes_are_named(void **state)
 {
     (void)state;
@@ -424,6 +454,7 @@ int main(void)
         cmocka_unit_test(test_catalogue_values_read_well_in_both_languages),
         cmocka_unit_test(test_catalogue_mistakes_are_named_with_file_and_line),
         cmocka_unit_test(test_catalogue_villages_of_the_demo_commune),
+        cmocka_unit_test(test_catalogue_villages_have_a_history),
         cmocka_unit_test(test_catalogue_village_mistakes_are_named),
     };
     return cmocka_run_group_tests(tests, load_shipped, free_shipped);

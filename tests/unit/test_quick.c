@@ -68,6 +68,35 @@ static void put_reports(struct desk *d)
         put(d, &r[i]);
 }
 
+/* A village that was renamed since is called as it was at the end of the period. */
+static void test_quick_calls_villages_as_they_were(void **state)
+{
+    static const char ROWS[] = "number,name,lat,lon,households,people,until\n"
+                               "3,Tên Mới,,,0,0,\n3,Tên Cũ,22.1,105.9,0,0,2026-11-18\n";
+    struct desk *d = *state;
+    char path[KIT_PATH_LEN + 16], err[CATALOGUE_ERR_LEN];
+    struct villages *renamed, *now = villages;
+    struct quick q;
+    put_reports(d);
+    snprintf(path, sizeof path, "%s/villages.csv", d->dir);
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    assert_int_equal(fwrite(ROWS, 1, sizeof ROWS - 1, file), sizeof ROWS - 1);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(villages_load(path, &renamed, err, sizeof err), 0);
+    villages = renamed;
+    q = make_quick(d, NULL); /* until 18 November 2026 */
+    assert_string_equal(q.lines[0].village_name, "Tên Cũ");
+    assert_int_equal(q.lines[0].lat_e5, 2210000);
+    quick_free(&q);
+    q = (struct quick){ .commune = 1, .event = 1, .until_ms = KIT_NOW_MS + 86400000 };
+    assert_int_equal(quick_fill(&q, &d->ledger, catalogue, villages, NULL), 0);
+    assert_string_equal(q.lines[0].village_name, "Tên Mới");
+    quick_free(&q);
+    villages = now;
+    villages_free(renamed);
+}
+
 static void test_quick_document_comes_back_as_it_was(void **state)
 {
     struct desk *d = *state;
@@ -257,6 +286,7 @@ int main(void)
 #define QUICK_TEST(name) cmocka_unit_test_setup_teardown(name, open_desk, close_desk)
     const struct CMUnitTest tests[] = {
         QUICK_TEST(test_quick_document_comes_back_as_it_was),
+        QUICK_TEST(test_quick_calls_villages_as_they_were),
         QUICK_TEST(test_quick_says_what_changed),
         QUICK_TEST(test_quick_drills_stay_apart),
         QUICK_TEST(test_quick_exports_keep_their_formats),
