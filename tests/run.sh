@@ -5,6 +5,7 @@
 #                        house rules, end-to-end scripts on the release build
 #   tests/run.sh quick   house rules and the unit tests of one sanitised build
 #   tests/run.sh console a storm afternoon in the browser, axe, exports and attacks; figures last
+#   tests/run.sh step LOG TIMEOUT_S COMMAND...  one of several side by side, for run.sh itself
 #
 # A step either speaks TAP (unit tests, end-to-end scripts) or is judged by its exit status.
 # Saying nothing is failing: a TAP step must print its plan, as many results as planned, and
@@ -13,7 +14,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 2
 mode=${1:-all}
-case $mode in all | quick | console) ;; *)
+case $mode in all | quick | console | step) ;; *)
     echo "run.sh: unknown mode '$mode': all, quick or console" >&2
     exit 2
     ;;
@@ -30,7 +31,7 @@ export LC_ALL=C.UTF-8 TZ=Asia/Ho_Chi_Minh
 unset KENG_LANG KENG_HOME KENG_DATA LANGUAGE
 
 logs=build/test-logs
-rm -rf "$logs" && mkdir -p "$logs" || exit 2
+[ "$mode" = step ] || { rm -rf "$logs" && mkdir -p "$logs"; } || exit 2
 figures=$logs/figures.txt # what a campaign measured, one line each
 passed=0 failed=0 skipped=0 failures=
 
@@ -75,16 +76,27 @@ step_status()
     return $status
 }
 
-# step_tap NAME TIMEOUT_S COMMAND...: as many results as the step planned
-step_tap()
+# run_logged LOG TIMEOUT_S COMMAND...: runs it; how it ended and how long it took go to LOG.end
+run_logged()
 {
-    name=$1 limit_s=$2
+    log=$1 limit_s=$2 began=$(date +%s)
     shift 2
-    log=$(log_of "$name") began=$(date +%s)
     timeout -k 10 "$limit_s" "$@" >"$log" 2>&1 </dev/null
     status=$?
     [ $status = 124 ] && echo "no end within $limit_s s" >>"$log"
-    took=$(($(date +%s) - began))
+    echo "$status $(($(date +%s) - began))" >"$log.end"
+}
+if [ "$mode" = step ]; then
+    shift
+    run_logged "$@"
+    exit 0
+fi
+
+# count_tap NAME: as many results as the step planned
+count_tap()
+{
+    name=$1 log=$(log_of "$1") status=1 took=0
+    [ -e "$log.end" ] && read -r status took <"$log.end" || : >"$log"
     set -- $(LC_ALL=C awk -v status=$status '
         /^1\.\.[0-9]+/ { split($1, p, /\.\./); planned += p[2]; plans++ }
         /^(not )?ok/ {
@@ -107,13 +119,26 @@ step_tap()
     [ "$2" = 0 ]
 }
 
+# step_tap NAME TIMEOUT_S COMMAND...
+step_tap()
+{
+    name=$1
+    shift
+    run_logged "$(log_of "$name")" "$@"
+    count_tap "$name"
+}
+
 # unit FLAVOUR: the list comes from the sources, so that a program that was not built is missed.
 unit()
 {
     step_status "build $1" 420 "$MAKE" -s -k -j2 FLAVOUR="$1" unit
+    # Most of their time is waiting for a disk or a clock, so some run side by side.
     for src in tests/unit/test_*.c; do
         test_name=$(basename "$src" .c)
-        step_tap "$1 $test_name" 120 "build/$1/tests/unit/$test_name"
+        printf '%s\n' "$(log_of "$1 $test_name")" 120 "build/$1/tests/unit/$test_name"
+    done | xargs -P 3 -n 3 sh tests/run.sh step
+    for src in tests/unit/test_*.c; do
+        count_tap "$1 $(basename "$src" .c)"
     done
 }
 
