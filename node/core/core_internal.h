@@ -393,8 +393,10 @@ uint64_t neigh_hearing(const struct mesh *m, const struct neighbour *sender);
 void neigh_on_links(struct mesh *m, struct neighbour *n, struct frame_view *frame);
 /* Whom we hear, by rising number; returns the count. */
 size_t neigh_links(struct mesh *m, struct frame_link out[FRAME_LINK_COUNT_MAX]);
+/* Is anybody whom we hear well still hearing us?  To be asked whenever time has moved on. */
+void neigh_note_answer(struct mesh *m);
 /* Those among whom we hear differ from what we last stated? */
-bool neigh_links_changed(struct mesh *m);
+bool neigh_links_changed(const struct mesh *m);
 void neigh_links_stated(struct mesh *m);
 void neigh_on_summary(struct mesh *m, struct neighbour *n, struct frame_view *frame);
 /* These heard a frame with our digest. */

@@ -141,10 +141,14 @@ static bool is_link(const struct mesh *m, const struct neighbour *n, bool alone)
     return heard_lately(m, n) && (alone || n->quality >= QUALITY_LISTED);
 }
 
-bool neigh_links_changed(struct mesh *m)
+void neigh_note_answer(struct mesh *m)
 {
     if (!no_answer(m))
         m->answered_ms = m->now_ms;
+}
+
+bool neigh_links_changed(const struct mesh *m)
+{
     bool alone = unanswered(m);
     if (alone != m->unanswered)
         return true;

@@ -162,6 +162,7 @@ void trickle_advance(struct mesh *m)
     struct trickle *t = &m->trickle;
     if (t->interval_ms == 0)
         trickle_begin(m, trickle_min_ms(m));
+    neigh_note_answer(m);
     if (neigh_links_changed(m))
         m->links_left = LINKS_REPEAT;
     if (m->links_changed_ms == 0 && (m->links_left > 0 ||

@@ -534,7 +534,8 @@ static void test_mesh_net_superseding_lanes(void **state)
             net_run(net, net->now_us + net_random_below(net, 20 * SECOND_US));
         }
         /* Who asks in vain asks less and less: three lost requests take most of an hour. */
-        must(net, seed, net_run_complete(net, net->now_us + 2 * HOUR_US), "an older one");
+        must(net, seed, net_run_complete(net, net->now_us + 2 * HOUR_US),
+             "not all hold the newest");
         for (uint32_t i = 0; i < 4; i++)
             must(net, seed, net_row_count(&net->nodes[i].rows) == 6, "an older one was kept");
         net_free(net);
