@@ -248,6 +248,10 @@ static void put_formatted(const struct page *p, const struct catalogue_item *ite
                           bool with_unit)
 {
     char words[CATALOGUE_VALUE_LEN];
+    if (value == REVIEW_UNKNOWN) {
+        page_put_text(p, LANG_NOT_KNOWN);
+        return;
+    }
     catalogue_value_format(item, value, lang_catalogue(p->view->language), with_unit, words,
                            sizeof words);
     strbuf_put_html(p->out, words);

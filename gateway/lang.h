@@ -98,6 +98,7 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(UNREADABLE, "The body cannot be read")                                                       \
     X(DRILL, "DRILL")                                                                              \
     X(HAZARD, "Hazard")                                                                            \
+    X(NOT_KNOWN, "not known")                                                                      \
     X(POSITION, "Position")                                                                        \
     X(REPLY, "Answer")                                                                             \
     X(REPLY_TEXT, "Short answer (optional)")                                                       \

@@ -6,6 +6,7 @@
 #include "gateway/units.h"
 #include "gateway/words.h"
 #include "proto/batch.h"
+#include "proto/corrections.h"
 #include "proto/report.h"
 #include "proto/sign.h"
 
@@ -245,11 +246,12 @@ void ledger_words(const struct ledger_commune *c, const struct record_view *view
 }
 
 /* All answers to one record, by reviewer, newest first, as totals weigh them: of one reviewer his
- * newest counts, of several the one that came last; and the same among corrections. */
+ * newest counts, of several the one that came last; and the same of what corrections name. */
 struct weighing {
     struct db_review row;
-    int64_t state_arrival, correction_arrival;
-    uint16_t reviewer, corrector; /* whose newest was seen */
+    int64_t state_arrival;
+    uint16_t reviewer; /* whose newest was seen */
+    struct corrections corrections;
     char text[REPORT_TEXT_LEN_MAX + 1];
 };
 
@@ -269,21 +271,20 @@ static int weigh(void *ctx, const struct db_record *record)
         memcpy(w->text, review.text, sizeof w->text);
     }
     w->reviewer = record->ref.author;
-    if (review.state != REVIEW_CORRECTED || w->corrector == record->ref.author)
-        return 0;
-    w->corrector = record->ref.author;
-    if (record->arrival > w->correction_arrival) {
-        w->correction_arrival = record->arrival;
-        w->row.village = review.village;
-    }
-    return 0;
+    return corrections_add(&w->corrections, &record->ref, record->arrival, record->received_ms,
+                           &review) ? 0 : DB_ENOMEM;
 }
 
 static int judge_record(struct ledger *l, int64_t commune, const struct record_ref *ref)
 {
     struct weighing w = { .row = { .commune = commune, .ref = *ref, .text = w.text },
-                          .reviewer = AUTHOR_NONE, .corrector = AUTHOR_NONE };
+                          .reviewer = AUTHOR_NONE };
     int result = db_review_valid(l->db, commune, ref, weigh, &w);
+    corrections_settle(&w.corrections);
+    const struct correction *move = corrections_last(&w.corrections, CORRECTION_VILLAGE);
+    if (move && move->value != REVIEW_VILLAGE_AUTHORS)
+        w.row.village = (uint32_t)move->value;
+    corrections_free(&w.corrections);
     if (result >= 0)
         result = w.row.state ? db_review_put(l->db, &w.row) : db_review_drop(l->db, commune, ref);
     return result < 0 ? result : db_record_judge(l->db, commune, ref);
@@ -663,8 +664,9 @@ static int index_report(void *ctx, const struct db_record *record)
 
 int ledger_index(struct ledger *l)
 {
-    /* The first one, board_indexed, left out what cannot be read. */
-    static const char KEY[] = "board_indexed_2";
+    /* board_indexed left out what cannot be read; board_indexed_2 took a correction of figures for
+     * one of the village too. */
+    static const char KEY[] = "board_indexed_3";
     int64_t done = 0;
     int result = db_meta_get(l->db, KEY, &done);
     if (result < 0 || done)

@@ -205,16 +205,35 @@ static size_t find_answers(const struct totals *t, const struct totals_claim *cl
     return low;
 }
 
-/* Of each reviewer his newest answer (or newest correction), of these the one that came last. */
+static const struct report_figure *find_correction(const struct totals *t,
+                                                   const struct totals_answer *a, uint32_t code)
+{
+    for (size_t i = a->figure_at; i < a->figure_at + a->figure_count; i++)
+        if (t->corrections[i].code == code)
+            return &t->corrections[i];
+    return NULL;
+}
+
+enum subject { SUBJECT_STATE, SUBJECT_VILLAGE, SUBJECT_FIGURE };
+
+static bool speaks_of(const struct totals *t, const struct totals_answer *a, enum subject subject,
+                      uint32_t code)
+{
+    return subject == SUBJECT_STATE || (subject == SUBJECT_VILLAGE && a->village != 0) ||
+           (subject == SUBJECT_FIGURE && find_correction(t, a, code));
+}
+
+/* Of each reviewer his newest answer that speaks of the subject, of these the last to come. */
 static const struct totals_answer *choose_answer(const struct totals *t,
                                                  const struct totals_claim *claim,
-                                                 bool correction)
+                                                 enum subject subject)
 {
     const struct totals_answer *chosen = NULL, *last = NULL;
     for (size_t i = find_answers(t, claim);
          i < t->answer_count && compare_report(&t->answers[i], claim) == 0; i++) {
         const struct totals_answer *a = &t->answers[i];
-        if ((correction && a->state != REVIEW_CORRECTED) || (last && last->reviewer == a->reviewer))
+        if ((last && last->reviewer == a->reviewer) ||
+            !speaks_of(t, a, subject, claim->key.code))
             continue;
         last = a;
         if (!chosen || a->arrival > chosen->arrival)
@@ -225,19 +244,19 @@ static const struct totals_answer *choose_answer(const struct totals *t,
 
 static void judge(const struct totals *t, struct totals_claim *claim)
 {
-    const struct totals_answer *answer = choose_answer(t, claim, false);
-    const struct totals_answer *correction = answer ? choose_answer(t, claim, true) : NULL;
+    const struct totals_answer *answer = choose_answer(t, claim, SUBJECT_STATE);
+    const struct totals_answer *correction =
+        answer ? choose_answer(t, claim, SUBJECT_FIGURE) : NULL;
     claim->state = answer ? answer->state : 0;
-    claim->value = claim->claimed;
-    for (size_t i = 0; correction && i < correction->figure_count; i++)
-        if (t->corrections[correction->figure_at + i].code == claim->key.code)
-            claim->value = t->corrections[correction->figure_at + i].value;
-    if (claim->state == REVIEW_MET && claim->key.kind == RECORD_NEEDS)
+    claim->value = correction ? find_correction(t, correction, claim->key.code)->value
+                              : claim->claimed;
+    if (claim->state == REVIEW_MET && claim->key.kind == RECORD_NEEDS &&
+        claim->value != REVIEW_UNKNOWN)
         claim->value = 0;
     bool approved = claim->state == REVIEW_APPROVED || claim->state == REVIEW_CORRECTED ||
                     claim->state == REVIEW_MET;
     bool out = claim->state == REVIEW_REJECTED || claim->state == REVIEW_JOINED ||
-               (t->filter.approved && !approved);
+               claim->value == REVIEW_UNKNOWN || (t->filter.approved && !approved);
     claim->standing = out ? TOTALS_LEFT_OUT : TOTALS_DIFFERS;
 }
 
@@ -357,9 +376,9 @@ static void place_claims(struct totals *t)
 {
     for (size_t i = 0; t->moves && i < t->claim_count; i++) {
         struct totals_claim *claim = &t->claims[i];
-        const struct totals_answer *correction = choose_answer(t, claim, true);
-        claim->key.village = correction && correction->village ? correction->village
-                                                               : claim->said_village;
+        const struct totals_answer *move = choose_answer(t, claim, SUBJECT_VILLAGE);
+        claim->key.village = move && move->village != REVIEW_VILLAGE_AUTHORS ? move->village
+                                                                             : claim->said_village;
     }
 }
 

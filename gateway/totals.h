@@ -6,9 +6,10 @@
  *      and the row says that they differ, with the lowest and the highest claim;
  *   3. what the commune said of a report holds: rejected or joined to another it counts nowhere,
  *      and the author's older figure stands again; a corrected figure or village stands in
- *      place of the author's; a need that was met is none any more.  Of one reviewer the answer
- *      with the highest number counts, of several the one that arrived here last, and the same
- *      among corrections;
+ *      place of the author's, and one that is said to be unknown counts as if he had not stated
+ *      it; a need that was met is none any more.  Of one reviewer the answer with the highest
+ *      number counts, of several the one that arrived here last; and the same among those that
+ *      name the figure, and among those that name the village;
  *   4. drills, unreadable bodies, second halves of a fork and whatever is past its author's
  *      revocation count nowhere; drills have totals of their own.
  * Nothing is ever changed or taken away, so "as of" a moment is the same over what had been
@@ -71,7 +72,7 @@ enum totals_standing {
     TOTALS_COUNTS,   /* the row shows it */
     TOTALS_DIFFERS,  /* an author's newest, but another author's came later */
     TOTALS_OLDER,    /* the same author said something newer */
-    TOTALS_LEFT_OUT, /* rejected, joined to another, or not approved where that is asked for */
+    TOTALS_LEFT_OUT, /* rejected, joined, unknown, or not approved where that is asked for */
 };
 
 struct totals_claim {
@@ -79,7 +80,7 @@ struct totals_claim {
     int64_t arrival, received_ms;
     int64_t claimed; /* what the author says */
     uint32_t said_village; /* where he says; key has where it counts, after totals_finish() */
-    int64_t value;   /* what counts of it; after totals_finish(), as is the standing */
+    int64_t value;   /* what counts of it, or REVIEW_UNKNOWN; this and standing: totals_finish() */
     uint32_t seq;
     uint16_t author;
     uint8_t state;   /* enum review_state; 0: not answered */
@@ -90,7 +91,7 @@ struct totals_claim {
 struct totals_answer {
     int64_t commune, arrival, received_ms;
     uint32_t of_seq, seq;
-    uint32_t village; /* of a correction: where the report belongs; 0: where the author says */
+    uint32_t village; /* as in struct review */
     uint16_t of_author, reviewer;
     uint8_t state, figure_count;
     size_t figure_at;

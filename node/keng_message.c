@@ -66,7 +66,10 @@ static json_t *figure_json(const struct keng *k, uint8_t kind, const struct repo
         snprintf(unknown, sizeof unknown, "#%u", (unsigned)f->code);
         name = unknown;
     }
-    catalogue_value_format(item, f->value, lang, true, value, sizeof value);
+    if (f->value == REVIEW_UNKNOWN)
+        snprintf(value, sizeof value, "%s", text_get(k->lang, TEXT_ANSWER_UNKNOWN));
+    else
+        catalogue_value_format(item, f->value, lang, true, value, sizeof value);
     return json_pack("{s:I,s:s,s:I,s:i,s:s,s:s}", "number", (json_int_t)f->code, "name", name,
                      "value", (json_int_t)f->value, "decimals", item == NULL ? 0 : item->decimals,
                      "unit", item == NULL ? "" : lang == CATALOGUE_VI ? item->unit

@@ -325,6 +325,7 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(REVIEW_CORRECTED, "Xã đã sửa", "Corrected by the commune") \
     X(REVIEW_JOINED, "Xã đã gộp với tin khác", "Joined with another report by the commune") \
     X(ANSWER_FIGURE, "{1}: {2} → {3}", "{1}: {2} → {3}") \
+    X(ANSWER_UNKNOWN, "không rõ", "not known") \
     X(ANSWER_VILLAGE, "thôn: {1} → {2}", "village: {1} → {2}") \
     X(ANSWER_SAME, "cùng một việc với tin {1}", "the same as report {1}") \
     X(DIRECTIVE_TO, "gửi: {1}", "to: {1}") \

@@ -140,13 +140,13 @@ static int put_word(const char *word, const char *allowed, size_t len_min, size_
 
 /* ---- reports ------------------------------------------------------------------------------ */
 
-static int check_figures(const struct report_figure *figures, size_t count)
+static int check_figures(const struct report_figure *figures, size_t count, int64_t value_min)
 {
     if (count > REPORT_FIGURE_COUNT_MAX)
         return REPORT_ECOUNT;
     for (size_t i = 0; i < count; i++) {
         const struct report_figure *f = &figures[i];
-        if (f->code == 0 || f->code > REPORT_CODE_MAX || f->value < 0 ||
+        if (f->code == 0 || f->code > REPORT_CODE_MAX || f->value < value_min ||
             f->value > REPORT_VALUE_MAX)
             return REPORT_ERANGE;
         if (i > 0 && f->code <= f[-1].code)
@@ -172,7 +172,7 @@ static int check_report(const struct report *r)
         r->lat_e5 < -REPORT_LAT_E5_MAX || r->lat_e5 > REPORT_LAT_E5_MAX ||
         r->lon_e5 < -REPORT_LON_E5_MAX || r->lon_e5 > REPORT_LON_E5_MAX)
         return REPORT_ERANGE;
-    return check_figures(r->figures, r->figure_count);
+    return check_figures(r->figures, r->figure_count, 0);
 }
 
 int report_encode(const struct report *report, uint8_t *buf, size_t cap)
@@ -366,10 +366,11 @@ static int check_review(const struct review *r)
     bool corrected = r->state == REVIEW_CORRECTED, joined = r->state == REVIEW_JOINED;
     int err = check_refs(r->refs, r->ref_count);
     if (err == REPORT_OK)
-        err = check_figures(r->figures, r->figure_count);
+        err = check_figures(r->figures, r->figure_count, REVIEW_UNKNOWN);
     if (err < 0)
         return err;
-    if (!review_state_name(r->state) || r->by > OPERATOR_MAX || r->village > REPORT_VILLAGE_MAX)
+    if (!review_state_name(r->state) || r->by > OPERATOR_MAX ||
+        r->village > REVIEW_VILLAGE_AUTHORS)
         return REPORT_ERANGE;
     if (corrected != (r->figure_count > 0 || r->village != 0) || (corrected && r->ref_count > 1))
         return REPORT_ECOUNT;

@@ -98,7 +98,9 @@ struct ack {
     struct ack_beyond beyond[ACK_BEYOND_COUNT_MAX];
 };
 
-/* Kind 17. */
+/* Kind 17.  A correction may say of a figure that it is not known, and of the village that it is
+ * where the author says. */
+enum { REVIEW_UNKNOWN = -1, REVIEW_VILLAGE_AUTHORS = REPORT_VILLAGE_MAX + 1 };
 enum review_state {
     REVIEW_SEEN = 1,
     REVIEW_QUESTION = 2,
@@ -114,7 +116,7 @@ struct review {
     struct record_ref refs[REVIEW_REF_COUNT_MAX]; /* ascending by author, lane, seq */
     struct record_ref same_as; /* joined: the record that stays, of lane 0; else seq 0 */
     uint32_t by;               /* operator at that gateway; 0: the author himself */
-    uint32_t village;          /* corrected: what it speaks of; 0: as the author says */
+    uint32_t village;          /* corrected: what it speaks of; 0: says nothing of it */
     size_t figure_count;       /* corrected: these or a village, of one ref; else 0 */
     struct report_figure figures[REPORT_FIGURE_COUNT_MAX];
     size_t text_len;

@@ -252,6 +252,29 @@ static void test_report_fields_survive(void **state)
     assert_int_equal(out.figure_count + out.text_len, 0);
 }
 
+static void test_report_corrections_and_joinings_survive(void **state)
+{
+    uint8_t buf[RECORD_BODY_LEN_MAX];
+    struct review review_out, review = sample_correction();
+    (void)state;
+    int len = review_encode(&review, buf, sizeof buf);
+    assert_int_equal(review_decode(buf, (size_t)len, &review_out), REPORT_OK);
+    assert_true(review_out.by == 2 && review_out.village == 7);
+    assert_int_equal(review_out.figure_count, 2);
+    assert_memory_equal(review_out.figures, review.figures, 2 * sizeof review.figures[0]);
+    review.village = REVIEW_VILLAGE_AUTHORS;
+    review.figures[1].value = REVIEW_UNKNOWN;
+    len = review_encode(&review, buf, sizeof buf);
+    assert_int_equal(review_decode(buf, (size_t)len, &review_out), REPORT_OK);
+    assert_int_equal(review_out.village, REVIEW_VILLAGE_AUTHORS);
+    assert_int_equal(review_out.figures[1].value, REVIEW_UNKNOWN);
+    review = sample_joining();
+    len = review_encode(&review, buf, sizeof buf);
+    assert_int_equal(review_decode(buf, (size_t)len, &review_out), REPORT_OK);
+    assert_int_equal(review_out.same_as.author, 6);
+    assert_int_equal(review_out.same_as.seq, 1);
+}
+
 static void test_report_other_bodies_survive(void **state)
 {
     (void)state;
@@ -275,18 +298,6 @@ static void test_report_other_bodies_survive(void **state)
     assert_int_equal(directive_decode(buf, (size_t)len, &directive_out), REPORT_OK);
     assert_int_equal(directive_out.expires_min, 4321);
     assert_string_equal(directive_out.text, directive.text);
-
-    review = sample_correction();
-    len = review_encode(&review, buf, sizeof buf);
-    assert_int_equal(review_decode(buf, (size_t)len, &review_out), REPORT_OK);
-    assert_true(review_out.by == 2 && review_out.village == 7);
-    assert_int_equal(review_out.figure_count, 2);
-    assert_memory_equal(review_out.figures, review.figures, 2 * sizeof review.figures[0]);
-    review = sample_joining();
-    len = review_encode(&review, buf, sizeof buf);
-    assert_int_equal(review_decode(buf, (size_t)len, &review_out), REPORT_OK);
-    assert_int_equal(review_out.same_as.author, 6);
-    assert_int_equal(review_out.same_as.seq, 1);
 
     directive.role = ROSTER_MEMBER;
     directive.person = 17;
@@ -434,9 +445,9 @@ static void test_report_reviews_say_only_what_belongs_to_their_state(void **stat
     REFUSES(review, sample_review(), REPORT_ERANGE, x.by = OPERATOR_MAX + 1);
     REFUSES(review, sample_review(), REPORT_ECOUNT, x.figure_count = 1; x.figures[0].code = 1);
     REFUSES(review, sample_correction(), REPORT_ECOUNT, x.figure_count = 0; x.village = 0);
-    REFUSES(review, sample_correction(), REPORT_ERANGE, x.village = REPORT_VILLAGE_MAX + 1);
+    REFUSES(review, sample_correction(), REPORT_ERANGE, x.village = REVIEW_VILLAGE_AUTHORS + 1);
     REFUSES(review, sample_review(), REPORT_ECOUNT, x.village = 1);
-    REFUSES(review, sample_correction(), REPORT_ERANGE, x.figures[0].value = -1);
+    REFUSES(review, sample_correction(), REPORT_ERANGE, x.figures[0].value = REVIEW_UNKNOWN - 1);
     REFUSES(review, sample_correction(), REPORT_EORDER, x.figures[1].code = 20);
     REFUSES(review, sample_joining(), REPORT_ERANGE, x.same_as.seq = 0);
     REFUSES(review, sample_joining(), REPORT_ERANGE, x.same_as.lane = 1);
@@ -624,6 +635,7 @@ int main(void)
         cmocka_unit_test(test_signoff_survives),
         cmocka_unit_test(test_report_vectors_decode_to_their_verdicts),
         cmocka_unit_test(test_report_fields_survive),
+        cmocka_unit_test(test_report_corrections_and_joinings_survive),
         cmocka_unit_test(test_report_other_bodies_survive),
         cmocka_unit_test(test_report_encoding_refuses_what_is_out_of_range),
         cmocka_unit_test(test_report_limits_themselves_are_accepted),
