@@ -19,21 +19,14 @@ static const char *cookie_name(bool secure)
     return secure ? "__Host-keng" : "keng";
 }
 
-int access_hash(const char *passphrase, char hash_out[static ACCESS_HASH_LEN],
-                char err[static ACCESS_ERR_LEN])
+enum access_fault access_hash(const char *passphrase, char hash_out[static ACCESS_HASH_LEN])
 {
     size_t len = strlen(passphrase);
-    if (len < ACCESS_PASSPHRASE_LEN_MIN || len > ACCESS_PASSPHRASE_LEN_MAX) {
-        snprintf(err, ACCESS_ERR_LEN, "a passphrase has %d to %d bytes: use four or more words",
-                 (int)ACCESS_PASSPHRASE_LEN_MIN, (int)ACCESS_PASSPHRASE_LEN_MAX);
-        return -1;
-    }
-    if (crypto_pwhash_str_alg(hash_out, passphrase, len, ARGON_OPS, ARGON_MEMORY_LEN,
-                              crypto_pwhash_ALG_ARGON2ID13) != 0) {
-        snprintf(err, ACCESS_ERR_LEN, "not enough memory to hash the passphrase");
-        return -1;
-    }
-    return 0;
+    if (len < ACCESS_PASSPHRASE_LEN_MIN || len > ACCESS_PASSPHRASE_LEN_MAX)
+        return ACCESS_BAD_PASSPHRASE;
+    return crypto_pwhash_str_alg(hash_out, passphrase, len, ARGON_OPS, ARGON_MEMORY_LEN,
+                                 crypto_pwhash_ALG_ARGON2ID13) == 0 ? ACCESS_GOOD
+                                                                    : ACCESS_NOT_KEPT;
 }
 
 /* ---- operators ------------------------------------------------------------------------------ */
@@ -93,24 +86,20 @@ static bool name_valid(const char *name)
     return len > 0 && len < ACCESS_NAME_LEN;
 }
 
-struct access_operator *access_operator_add(struct access *a, const char *login, const char *name,
-                                            enum access_role role, char err[static ACCESS_ERR_LEN])
+enum access_fault access_operator_add(struct access *a, const char *login, const char *name,
+                                      enum access_role role,
+                                      struct access_operator **operator_out)
 {
-    if (!login_valid(login) || !name_valid(name) || role == ACCESS_NOBODY) {
-        snprintf(err, ACCESS_ERR_LEN, "an operator has a login of a-z 0-9 . _ - (%d at most), a "
-                 "name of one line, and a role: view, review, sign or admin",
-                 (int)ACCESS_LOGIN_LEN - 1);
-        return NULL;
-    }
-    if (access_operator_find(a, login)) {
-        snprintf(err, ACCESS_ERR_LEN, "there is an operator %s already", login);
-        return NULL;
-    }
-    if (a->operator_count == ACCESS_OPERATOR_COUNT_MAX) {
-        snprintf(err, ACCESS_ERR_LEN, "%d operators are as many as this gateway keeps",
-                 (int)ACCESS_OPERATOR_COUNT_MAX);
-        return NULL;
-    }
+    if (!login_valid(login))
+        return ACCESS_BAD_LOGIN;
+    if (!name_valid(name))
+        return ACCESS_BAD_NAME;
+    if (role == ACCESS_NOBODY)
+        return ACCESS_BAD_ROLE;
+    if (access_operator_find(a, login))
+        return ACCESS_TAKEN;
+    if (a->operator_count == ACCESS_OPERATOR_COUNT_MAX)
+        return ACCESS_FULL;
     struct access_operator o = { .number = 1, .role = role };
     for (size_t i = 0; i < a->operator_count; i++)
         if (a->operators[i].number >= o.number)
@@ -118,7 +107,8 @@ struct access_operator *access_operator_add(struct access *a, const char *login,
     snprintf(o.login, sizeof o.login, "%s", login);
     snprintf(o.name, sizeof o.name, "%s", name);
     a->operators[a->operator_count] = o;
-    return &a->operators[a->operator_count++];
+    *operator_out = &a->operators[a->operator_count++];
+    return ACCESS_GOOD;
 }
 
 /* number role state login hash name */
@@ -351,26 +341,46 @@ static void new_session(struct access *a, const struct access_operator *o,
     mark_of(o, session->secret_mark);
 }
 
-enum access_login access_login(struct access *a, const char *login, const char *passphrase,
-                               const char *cookie, const struct access_peer *peer, int64_t now_ms,
-                               char *set_cookie_out, size_t cap)
+/* o NULL: an unknown login takes as long as a known one. */
+static enum access_login check_passphrase(struct access *a, const struct access_operator *o,
+                                          const char *passphrase, const struct access_peer *peer,
+                                          int64_t now_ms)
 {
     struct access_bucket *bucket = find_bucket(a, peer->address, now_ms);
     /* Strangers pay twice, so that neither one address nor many can keep the processor busy. */
-    if (!access_is_guarded(a) || !take_try(bucket, ACCESS_TRIES_PER_ADDRESS, now_ms) ||
+    if (!take_try(bucket, ACCESS_TRIES_PER_ADDRESS, now_ms) ||
         (!peer->local && !bucket->known &&
          !take_try(&a->strangers, ACCESS_TRIES_OF_STRANGERS, now_ms)))
         return ACCESS_TOO_MANY;
-    const struct access_operator *o = access_operator_find(a, login);
-    /* An unknown login takes as long as a known one. */
     const char *hash = o ? o->hash : a->operators[0].hash;
     bool right = crypto_pwhash_str_verify(hash, passphrase, strlen(passphrase)) == 0;
     if (!o || o->disabled || !right)
         return ACCESS_WRONG;
-    uint8_t token[ACCESS_TOKEN_LEN];
-    char hex[ACCESS_TOKEN_HEX_LEN];
     bucket->known = true;
     bucket->tries_left = ACCESS_TRIES_PER_ADDRESS;
+    return ACCESS_WELCOME;
+}
+
+enum access_login access_confirm(struct access *a, const struct access_operator *who,
+                                 const char *passphrase, const struct access_peer *peer,
+                                 int64_t now_ms)
+{
+    return access_is_guarded(a) ? check_passphrase(a, who, passphrase, peer, now_ms)
+                                : ACCESS_WELCOME;
+}
+
+enum access_login access_login(struct access *a, const char *login, const char *passphrase,
+                               const char *cookie, const struct access_peer *peer, int64_t now_ms,
+                               char *set_cookie_out, size_t cap)
+{
+    if (!access_is_guarded(a))
+        return ACCESS_TOO_MANY;
+    const struct access_operator *o = access_operator_find(a, login);
+    enum access_login result = check_passphrase(a, o, passphrase, peer, now_ms);
+    if (result != ACCESS_WELCOME)
+        return result;
+    uint8_t token[ACCESS_TOKEN_LEN];
+    char hex[ACCESS_TOKEN_HEX_LEN];
     access_logout(a, cookie, peer->secure);
     randombytes_buf(token, sizeof token);
     sodium_bin2hex(hex, sizeof hex, token, sizeof token);

@@ -11,7 +11,7 @@
  * Time      Checking a passphrase takes tens of milliseconds on purpose; tries are counted before
  *           that, so that guessing does not stall the console.
  * Memory    Fixed.  Sessions live in memory: a restart logs everybody out.
- * Errors    0 or -1 with one line in err.
+ * Errors    0 or -1 with one line in err; a change of the operators says what stands against it.
  */
 #ifndef KENG_GATEWAY_ACCESS_H
 #define KENG_GATEWAY_ACCESS_H
@@ -96,14 +96,26 @@ bool access_is_guarded(const struct access *a);
 /* NULL: there is none so. */
 const struct access_operator *access_operator_get(const struct access *a, uint32_t number);
 struct access_operator *access_operator_find(struct access *a, const char *login);
-/* Adds an operator under the next free number; hash is filled in afterwards.  NULL with err. */
-struct access_operator *access_operator_add(struct access *a, const char *login, const char *name,
-                                            enum access_role role,
-                                            char err[static ACCESS_ERR_LEN]);
+/* What stands against a change of the operators. */
+enum access_fault {
+    ACCESS_GOOD,
+    ACCESS_BAD_LOGIN,
+    ACCESS_BAD_NAME,
+    ACCESS_BAD_ROLE,
+    ACCESS_BAD_PASSPHRASE, /* too short or too long */
+    ACCESS_TAKEN,
+    ACCESS_FULL,
+    ACCESS_UNKNOWN,        /* there is no such operator */
+    ACCESS_NO_ADMIN,       /* nobody would be left to administer */
+    ACCESS_NOT_KEPT,       /* disk or memory */
+};
+/* Adds an operator under the next free number; hash is filled in afterwards. */
+enum access_fault access_operator_add(struct access *a, const char *login, const char *name,
+                                      enum access_role role,
+                                      struct access_operator **operator_out);
 /* Writes the operators' file, durably. */
 int access_save(struct access *a, char err[static ACCESS_ERR_LEN]);
-int access_hash(const char *passphrase, char hash_out[static ACCESS_HASH_LEN],
-                char err[static ACCESS_ERR_LEN]);
+enum access_fault access_hash(const char *passphrase, char hash_out[static ACCESS_HASH_LEN]);
 const char *access_role_name(enum access_role role);
 enum access_role access_role_find(const char *name); /* ACCESS_NOBODY: no such */
 
@@ -118,6 +130,11 @@ enum access_login access_login(struct access *a, const char *login, const char *
                                const char *cookie, const struct access_peer *peer, int64_t now_ms,
                                char *set_cookie_out, size_t cap);
 void access_logout(struct access *a, const char *cookie, bool secure);
+/* Is it really him, who asks for something that a session left open must not give away?  It costs a
+ * try like a log-in.  Who is asked for no passphrase is welcome. */
+enum access_login access_confirm(struct access *a, const struct access_operator *who,
+                                 const char *passphrase, const struct access_peer *peer,
+                                 int64_t now_ms);
 
 /* Token that our own forms carry; it belongs to the session. */
 void access_form_token(const struct access *a, const char *cookie, bool secure,

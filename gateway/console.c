@@ -103,7 +103,7 @@ void console_message(const struct console_view *view, unsigned status, enum lang
     console_page_message(view, lang_text(view->language, text), &answer->body);
 }
 
-static void see_other(struct http_answer *answer, const char *location)
+void console_see_other(struct http_answer *answer, const char *location)
 {
     answer->status = STATUS_SEE_OTHER;
     snprintf(answer->location, sizeof answer->location, "%s", location);
@@ -189,7 +189,7 @@ void console_go_back(const struct console_view *view, struct http_answer *answer
     bool ours = back && (back[0] == '?' || (back[0] == '/' && back[1] != '/'));
     if (ours && strlen(back) < sizeof location - 1 && back[strspn(back, HARMLESS)] == '\0')
         snprintf(location, sizeof location, "%s%s", back[0] == '?' ? "/" : "", back);
-    see_other(answer, location);
+    console_see_other(answer, location);
 }
 
 bool console_audit(const struct console_view *view, const char *action, const char *object,
@@ -203,6 +203,13 @@ bool console_audit(const struct console_view *view, const char *action, const ch
     fprintf(stderr, "<3>keng-gateway: %s\n", err);
     console_message(view, STATUS_UNAVAILABLE, LANG_ERR_DISK, answer);
     return false;
+}
+
+struct access_peer console_peer(const struct console_view *view)
+{
+    return (struct access_peer){ .address = view->request->address,
+                                 .local = view->request->local,
+                                 .secure = view->request->secure };
 }
 
 static void show_login(const struct console_view *view, enum console_login state,
@@ -224,8 +231,7 @@ static void post_login(const struct console_view *view, struct http_answer *answ
     struct access *access = &view->console->people->access;
     const char *login = http_form(request, "login");
     const char *passphrase = http_form(request, "passphrase");
-    struct access_peer peer = { .address = request->address, .local = request->local,
-                                .secure = request->secure };
+    struct access_peer peer = console_peer(view);
     enum access_login result =
         login && passphrase ? access_login(access, login, passphrase, request->cookie, &peer,
                                            view->now_ms, answer->set_cookie,
@@ -245,7 +251,7 @@ static void post_login(const struct console_view *view, struct http_answer *answ
         return;
     }
     if (o)
-        see_other(answer, "/");
+        console_see_other(answer, "/");
     else
         show_login(view, CONSOLE_LOGIN_WRONG, answer);
 }
@@ -253,7 +259,7 @@ static void post_login(const struct console_view *view, struct http_answer *answ
 static void post_logout(const struct console_view *view, struct http_answer *answer)
 {
     access_logout(&view->console->people->access, view->request->cookie, view->request->secure);
-    see_other(answer, "/login");
+    console_see_other(answer, "/login");
 }
 
 static void post_send_now(const struct console_view *view, struct http_answer *answer)
@@ -289,6 +295,9 @@ const struct console_route console_routes[] = {
     { HTTP_GET, "/map/tile", ACCESS_VIEW, -1, console_map_tile },
     { HTTP_GET, "/nodes", ACCESS_VIEW, LANG_NODES, console_page_nodes },
     { HTTP_GET, "/people", ACCESS_ADMIN, LANG_PEOPLE, console_page_people },
+    { HTTP_POST, "/people", ACCESS_ADMIN, -1, console_people_change },
+    { HTTP_GET, "/account", ACCESS_VIEW, -1, console_page_account },
+    { HTTP_POST, "/account", ACCESS_VIEW, -1, console_account_change },
     { HTTP_GET, "/events", ACCESS_VIEW, -1, serve_stream },
     { HTTP_GET, "/record", ACCESS_VIEW, -1, console_page_record },
     { HTTP_POST, "/review", ACCESS_REVIEW, -1, console_review },
@@ -311,7 +320,7 @@ static void dispatch(struct console_view *view, struct http_answer *answer)
     else if (is_post && !form_is_ours(view))
         console_message(view, STATUS_FORBIDDEN, LANG_ERR_CSRF, answer);
     else if (!view->who && (!r->path || r->role > ACCESS_NOBODY))
-        see_other(answer, "/login");
+        console_see_other(answer, "/login");
     else if (!r->path)
         console_message(view, STATUS_NOT_FOUND, LANG_ERR_NOT_FOUND, answer);
     else if (r->role > ACCESS_NOBODY && view->who->role < r->role)

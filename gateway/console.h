@@ -146,14 +146,20 @@ void console_cap(const struct console_view *view, struct http_answer *answer);
 void console_cap_alert(const struct console_view *view, struct http_answer *answer);
 /* A plain decimal number from 0 to max, or fallback. */
 int64_t console_number(const char *text, int64_t max, int64_t fallback);
-/* Who may use the console, and the newest of the audit trail. */
+/* Who may use the console, and the newest of the audit trail; one's own passphrase. */
 void console_page_people(const struct console_view *view, struct http_answer *answer);
+void console_people_change(const struct console_view *view, struct http_answer *answer);
+void console_page_account(const struct console_view *view, struct http_answer *answer);
+void console_account_change(const struct console_view *view, struct http_answer *answer);
 /* Writes into the audit trail; false: it could not, the answer says so, and nothing may be done. */
 bool console_audit(const struct console_view *view, const char *action, const char *object,
                    struct http_answer *answer);
 /* A sentence instead of a page. */
 void console_message(const struct console_view *view, unsigned status, enum lang_text text,
                      struct http_answer *answer);
+struct access_peer console_peer(const struct console_view *view);
+/* 303 to a page of ours. */
+void console_see_other(struct http_answer *answer, const char *location);
 /* 303 to the page a form came from, or to /. */
 void console_go_back(const struct console_view *view, struct http_answer *answer);
 void console_page_message(const struct console_view *view, const char *message,

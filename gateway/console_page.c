@@ -171,8 +171,9 @@ void page_open(const struct page *p, const char *title, bool live)
     if (view.who && view.who->number != 0) {
         strbuf_put(p->out, "<form method=\"post\" action=\"/logout\" class=\"who\">");
         page_put_token(p->view, p->out);
+        strbuf_putf(p->out, "<a href=\"/account\" title=\"%s\">", page_text(p, LANG_ACCOUNT));
         strbuf_put_html(p->out, view.who->name);
-        strbuf_putf(p->out, " <button>%s</button></form>", page_text(p, LANG_LOGOUT));
+        strbuf_putf(p->out, "</a> <button>%s</button></form>", page_text(p, LANG_LOGOUT));
     }
     strbuf_put(p->out, "</header>\n");
 }

@@ -871,14 +871,14 @@ static int direct(const struct options *options, const char *text)
 static int run_people(const struct options *o, const char *verb, const char *login, bool audit)
 {
     static struct people people;
-    struct people_request request = { .verb = verb, .login = login, .role = o->role,
-                                      .name = o->name, .wall_ms = wall_ms() };
+    struct people_change change = { .login = login, .role = o->role, .name = o->name,
+                                    .wall_ms = wall_ms() };
     char err[AUDIT_ERR_LEN];
     if (!o->home && !o->db)
         return fail_usage("name a node's home with --home DIR, or a ledger with --db FILE");
     if (people_open(&people, o->home, o->people, o->db, err) != 0)
         return fail(err);
-    int status = audit ? people_audit(&people) : people_operator(&people, &request);
+    int status = audit ? people_audit(&people) : people_operator(&people, verb, &change);
     people_close(&people);
     return status;
 }

@@ -166,7 +166,8 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(OLDER, "Older")                                                                              \
     X(LOGIN, "Log in")                                                                             \
     X(LOGOUT, "Log out")                                                                           \
-    X(LOGIN_NAME, "Operator")                                                                      \
+    X(LOGIN_NAME, "Log-in name")                                                                   \
+    X(OPERATOR, "Operator")                                                                        \
     X(PASSPHRASE, "Passphrase")                                                                    \
     X(LOGIN_WRONG, "Wrong name or passphrase.")                                                    \
     X(LOGIN_LATER, "Too many tries. Wait a minute and try again.")                                 \
@@ -203,10 +204,11 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(EVIDENCE, "record")                                                                          \
     X(PEOPLE, "People")                                                                            \
     X(PEOPLE_RULE,                                                                                 \
-      "Operators are added and changed by the command line: keng-gateway operator.")               \
+      "Nobody is ever deleted: who has left is switched off, and what he signed keeps his "        \
+      "name.")                                                                                     \
     X(PEOPLE_NONE,                                                                                 \
-      "No operator yet: whoever reaches this page may do everything. Add one with: "               \
-      "keng-gateway operator add LOGIN --home DIR --role admin")                                   \
+      "No operator yet: whoever sits at this machine may do everything, and others cannot "        \
+      "reach it. Add the first, who administers.")                                                 \
     X(NUMBER, "Number")                                                                            \
     X(NAME, "Name")                                                                                \
     X(ROLE, "Role")                                                                                \
@@ -317,7 +319,33 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(MAP_PLACE, "Place")                                                                          \
     X(MAP_WHAT, "Point")                                                                           \
     X(MAP_NONE, "No place is known yet: village lists and reports may carry positions.")           \
-    X(BACK, "Back to the console")
+    X(BACK, "Back to the console")                                                                 \
+    X(FAULT_LOGIN, "A login has 1 to 32 of a-z 0-9 . _ -")                                         \
+    X(FAULT_NAME, "A name is one line of 1 to 63 bytes.")                                          \
+    X(FAULT_ROLE, "A role is view, review, sign or admin.")                                        \
+    X(FAULT_PASSPHRASE, "A passphrase has 12 to 256 bytes: use four or more words.")               \
+    X(FAULT_TAKEN, "There is an operator of that login already.")                                  \
+    X(FAULT_FULL, "There are as many operators as this gateway keeps.")                            \
+    X(FAULT_UNKNOWN, "There is no such operator: see `keng-gateway operator list`")                \
+    X(FAULT_NO_ADMIN, "Nobody would be left to administer; make another admin first.")             \
+    X(FAULT_NOT_KEPT, "Cannot write to the disk. Check it.")                                       \
+    X(FAULT_OWN_PASSPHRASE, "Your own passphrase is not right.")                                   \
+    X(OWN_PASSPHRASE, "Your own passphrase, as a check")                                           \
+    X(OLD_PASSPHRASE, "Passphrase so far")                                                         \
+    X(NEW_PASSPHRASE, "New passphrase: four or more words")                                        \
+    X(NEW_PASSPHRASE_AGAIN, "New passphrase again")                                                \
+    X(PASSPHRASES_DIFFER, "The two new passphrases are not the same.")                             \
+    X(PASSPHRASE_CHANGE, "Change passphrase")                                                      \
+    X(PASSPHRASE_CHANGE_RULE, "Ends all your sessions, also on other machines; log in anew.")      \
+    X(ACCOUNT, "Your account")                                                                     \
+    X(PEOPLE_ADD, "Add an operator")                                                               \
+    X(PEOPLE_ADD_RULE,                                                                             \
+      "Tell the person this first passphrase by word of mouth; each changes his own "              \
+      "behind his name above.")                                                                    \
+    X(PEOPLE_SWITCH, "Switch on or off")                                                           \
+    X(PEOPLE_SET_ROLE, "Set role")                                                                 \
+    X(PEOPLE_OFF, "Switch off")                                                                    \
+    X(PEOPLE_ON, "Switch on")
 
 enum lang_text {
 #define LANG_ENUM(id, english) LANG_##id,

@@ -57,7 +57,7 @@ void page_put_reviewer(const struct page *p, const struct ledger_commune *commun
         strbuf_put_html(p->out, o->name);
         strbuf_put(p->out, ", ");
     } else if (by) {
-        strbuf_putf(p->out, "%s %u, ", page_text(p, LANG_LOGIN_NAME), (unsigned)by);
+        strbuf_putf(p->out, "%s %u, ", page_text(p, LANG_OPERATOR), (unsigned)by);
     }
     page_put_author(p, commune, author);
 }

@@ -1,16 +1,19 @@
 #include "gateway/people.h"
 
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "gateway/bundle.h"
-#include "gateway/lang.h"
 
 enum { EXIT_USAGE = 2 };
 
@@ -123,24 +126,13 @@ static bool read_passphrase(char *line, size_t cap)
     return ok;
 }
 
-static int set_passphrase(struct access_operator *o)
-{
-    char line[ACCESS_PASSPHRASE_LEN_MAX + 2] = "", err[ACCESS_ERR_LEN];
-    if (!read_passphrase(line, sizeof line))
-        return fail(EXIT_FAILURE, "no passphrase was given on standard input");
-    int result = access_hash(line, o->hash, err);
-    sodium_memzero(line, sizeof line);
-    return result == 0 ? EXIT_SUCCESS : fail(EXIT_USAGE, err);
-}
-
-static int list_operators(const struct people *p)
+static void list_operators(const struct people *p)
 {
     for (size_t i = 0; i < p->access.operator_count; i++) {
         const struct access_operator *o = &p->access.operators[i];
         printf("%u %s %s%s %s\n", (unsigned)o->number, o->login, access_role_name(o->role),
                o->disabled ? " (off)" : "", o->name);
     }
-    return EXIT_SUCCESS;
 }
 
 static bool somebody_administers(const struct access *a)
@@ -151,54 +143,129 @@ static bool somebody_administers(const struct access *a)
     return false;
 }
 
-/* Changes the list in memory; nothing is written yet. */
-static int change_operator(struct people *p, const struct people_request *r)
+static const char *const VERBS[PEOPLE_VERB_COUNT] = { "add", "role", "passwd", "off", "on" };
+
+enum people_verb people_verb_find(const char *word)
 {
-    char err[ACCESS_ERR_LEN];
-    enum access_role role = r->role ? access_role_find(r->role) : ACCESS_NOBODY;
-    if (strcmp(r->verb, "add") == 0) {
-        struct access_operator *o = access_operator_add(&p->access, r->login,
-                                                        r->name ? r->name : r->login, role, err);
-        return o ? set_passphrase(o) : fail(EXIT_USAGE, err);
-    }
-    struct access_operator *o = access_operator_find(&p->access, r->login);
-    if (!o)
-        return fail(EXIT_USAGE, "there is no such operator: see `keng-gateway operator list`");
-    if (strcmp(r->verb, "passwd") == 0)
-        return set_passphrase(o);
-    if (strcmp(r->verb, "role") == 0 && role == ACCESS_NOBODY)
-        return fail(EXIT_USAGE, "--role is view, review, sign or admin");
-    if (strcmp(r->verb, "role") == 0)
-        o->role = role;
-    else if (strcmp(r->verb, "off") == 0 || strcmp(r->verb, "on") == 0)
-        o->disabled = r->verb[1] == 'f';
-    else
-        return fail(EXIT_USAGE, "operator takes add, list, role, passwd, off or on");
-    return EXIT_SUCCESS;
+    int verb = 0;
+    while (verb < PEOPLE_VERB_COUNT && strcmp(word, VERBS[verb]) != 0)
+        verb++;
+    return (enum people_verb)verb;
 }
 
-int people_operator(struct people *p, const struct people_request *r)
+static bool takes_passphrase(enum people_verb verb)
 {
-    char err[ACCESS_ERR_LEN], action[AUDIT_ACTION_LEN], object[AUDIT_OBJECT_LEN];
-    bool had_admin = somebody_administers(&p->access);
-    if (r->verb && strcmp(r->verb, "list") == 0 && !r->login)
-        return list_operators(p);
-    if (!r->verb || !r->login)
-        return fail(EXIT_USAGE, "usage: keng-gateway operator add|role|passwd|off|on LOGIN --home "
-                    "DIR [--role ROLE] [--name NAME], or: operator list");
-    int status = change_operator(p, r);
-    if (status != EXIT_SUCCESS)
-        return status;
-    if (had_admin && !somebody_administers(&p->access))
-        return fail(EXIT_USAGE, "nobody would be left to administer; make another admin first");
-    const struct access_operator *o = access_operator_find(&p->access, r->login);
-    snprintf(action, sizeof action, "operator-%.14s", r->verb);
+    return verb == PEOPLE_ADD || verb == PEOPLE_PASSWD;
+}
+
+/* Changes the list in memory. */
+static enum access_fault change_list(struct access *a, const struct people_change *c)
+{
+    enum access_role role = c->role ? access_role_find(c->role) : ACCESS_NOBODY;
+    struct access_operator *o = access_operator_find(a, c->login);
+    enum access_fault fault = ACCESS_GOOD;
+    if (c->verb == PEOPLE_ADD)
+        fault = access_operator_add(a, c->login, c->name ? c->name : c->login, role, &o);
+    else if (!o)
+        fault = ACCESS_UNKNOWN;
+    else if (c->verb == PEOPLE_ROLE && role == ACCESS_NOBODY)
+        fault = ACCESS_BAD_ROLE;
+    else if (c->verb == PEOPLE_ROLE)
+        o->role = role;
+    else if (c->verb != PEOPLE_PASSWD)
+        o->disabled = c->verb == PEOPLE_OFF;
+    if (fault == ACCESS_GOOD && takes_passphrase(c->verb))
+        fault = access_hash(c->passphrase ? c->passphrase : "", o->hash);
+    return fault;
+}
+
+static enum access_fault write_change(struct people *p, const struct people_change *c,
+                                      char err[static AUDIT_ERR_LEN])
+{
+    char action[AUDIT_ACTION_LEN], object[AUDIT_OBJECT_LEN];
+    const struct access_operator *o = access_operator_find(&p->access, c->login);
+    snprintf(action, sizeof action, "operator-%s", VERBS[c->verb]);
     snprintf(object, sizeof object, "%u %s %s", (unsigned)o->number, o->login,
              access_role_name(o->role));
-    if (audit_add(&p->audit, 0, action, object, r->wall_ms, err) != 0 ||
-        access_save(&p->access, err) != 0)
-        return fail(EXIT_FAILURE, err);
-    return EXIT_SUCCESS;
+    return audit_add(&p->audit, c->by, action, object, c->wall_ms, err) == 0 &&
+                   access_save(&p->access, err) == 0 ? ACCESS_GOOD : ACCESS_NOT_KEPT;
+}
+
+/* Nobody else reads the list, changes it and writes it back meanwhile.  A file of its own: the list
+ * itself is replaced, and its directory is locked by kengd. */
+static int lock_list(const struct people *p, char err[static AUDIT_ERR_LEN])
+{
+    char path[ACCESS_PATH_LEN + 8];
+    snprintf(path, sizeof path, "%s.lock", p->access.path);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd >= 0 && flock(fd, LOCK_EX) == 0)
+        return fd;
+    snprintf(err, AUDIT_ERR_LEN, "%.150s: %s", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+enum access_fault people_apply(struct people *p, const struct people_change *c,
+                               char err[static AUDIT_ERR_LEN])
+{
+    static struct access before; /* large; changes are made one at a time */
+    enum access_fault fault = ACCESS_NOT_KEPT;
+    int lock = lock_list(p, err);
+    if (lock < 0)
+        return fault;
+    if (access_refresh(&p->access, err) == 0) {
+        bool had_admin = somebody_administers(&p->access);
+        before = p->access;
+        fault = change_list(&p->access, c);
+        if (fault == ACCESS_GOOD && had_admin && !somebody_administers(&p->access))
+            fault = ACCESS_NO_ADMIN;
+        if (fault == ACCESS_GOOD)
+            fault = write_change(p, c, err);
+        else
+            snprintf(err, AUDIT_ERR_LEN, "not enough memory");
+        if (fault != ACCESS_GOOD)
+            p->access = before;
+    }
+    close(lock);
+    return fault;
+}
+
+enum lang_text people_fault_text(enum access_fault fault)
+{
+    static_assert(LANG_FAULT_NOT_KEPT - LANG_FAULT_LOGIN == (int)ACCESS_NOT_KEPT - ACCESS_BAD_LOGIN,
+                  "one text for each");
+    return (enum lang_text)(LANG_FAULT_LOGIN + ((int)fault - (int)ACCESS_BAD_LOGIN));
+}
+
+static int read_and_apply(struct people *p, struct people_change *c)
+{
+    char line[ACCESS_PASSPHRASE_LEN_MAX + 2] = "", err[AUDIT_ERR_LEN];
+    if (takes_passphrase(c->verb)) {
+        if (!read_passphrase(line, sizeof line))
+            return fail(EXIT_FAILURE, "no passphrase was given on standard input");
+        c->passphrase = line;
+    }
+    enum access_fault fault = people_apply(p, c, err);
+    sodium_memzero(line, sizeof line);
+    if (fault == ACCESS_GOOD)
+        return EXIT_SUCCESS;
+    return fault == ACCESS_NOT_KEPT
+               ? fail(EXIT_FAILURE, err)
+               : fail(EXIT_USAGE, lang_text(lang_of_environment(), people_fault_text(fault)));
+}
+
+int people_operator(struct people *p, const char *word, struct people_change *c)
+{
+    if (strcmp(word, "list") == 0 && !c->login) {
+        list_operators(p);
+        return EXIT_SUCCESS;
+    }
+    c->verb = people_verb_find(word);
+    if (c->verb == PEOPLE_VERB_COUNT || !c->login)
+        return fail(EXIT_USAGE, "usage: keng-gateway operator add|role|passwd|off|on LOGIN --home "
+                    "DIR [--role ROLE] [--name NAME], or: operator list");
+    return read_and_apply(p, c);
 }
 
 /* ---- audit ---------------------------------------------------------------------------------- */

@@ -73,7 +73,8 @@ def pages_hold(tap):
         base = start(rig)
         record = fill(rig, base)
         pages = {"board": "/", "record": record, "directives": "/directives?template=1",
-                 "nodes": "/nodes", "people": "/people", "totals": "/totals",
+                 "nodes": "/nodes", "people": "/people", "account": "/account",
+                 "totals": "/totals",
                  "quick": "/quick", "cap": "/cap", "map": "/map", "quick-read": "/quick/read?id=1"}
         for width in (360, 1280):
             steps = [f"wait-js:{USABLE}", f"shot:{shots}/login-vi-{width}.png",

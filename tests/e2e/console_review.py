@@ -32,10 +32,11 @@ class Desk:
         with self.opener.open(self.base + path, timeout=20) as answer:
             return answer.read().decode()
 
-    def post(self, page, path, **fields):
-        """Fills the first form of `page` that goes to `path`; the status and the page after it."""
+    def post(self, page, path, has="", **fields):
+        """Fills the first form of `page` that goes to `path` and has `has`; the status and the page
+        after it."""
         form = next(f for f in re.findall(r"<form method=\"post\".*?</form>", self.get(page), re.S)
-                    if f'action="{path}"' in f)
+                    if f'action="{path}"' in f and has in f)
         filled = {}
         for tag in re.findall(r"<input [^>]*>", form):
             name = re.search(r'name="([^"]*)"', tag)
