@@ -307,7 +307,7 @@ static bool take_try(struct access_bucket *bucket, unsigned tries_max, int64_t n
 
 /* This address's bucket; of those that never logged in, the one that was longest unused makes room
  * for a new one. */
-static struct access_bucket *find_bucket(struct access *a, uint32_t address, int64_t now_ms)
+static struct access_bucket *find_bucket(struct access *a, uint64_t address, int64_t now_ms)
 {
     struct access_bucket *oldest = NULL;
     for (size_t i = 0; i < ACCESS_ADDRESS_COUNT_MAX; i++) {

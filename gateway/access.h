@@ -63,7 +63,7 @@ struct access_session {
 };
 
 struct access_bucket {
-    uint32_t address;
+    uint64_t address;
     int64_t refilled_ms;
     unsigned tries_left;
     bool used, known; /* known: somebody logged in from there */
@@ -82,7 +82,7 @@ struct access {
 
 /* From where somebody asks. */
 struct access_peer {
-    uint32_t address;
+    uint64_t address;
     bool local;  /* this machine itself */
     bool secure; /* over TLS */
 };

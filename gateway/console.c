@@ -250,6 +250,7 @@ static void post_login(const struct console_view *view, struct http_answer *answ
         answer->set_cookie[0] = '\0';
         return;
     }
+    answer->known = o != NULL;
     if (o)
         console_see_other(answer, "/");
     else
@@ -352,5 +353,6 @@ void console_handle(struct console *c, const struct http_request *request, int64
         fprintf(stderr, "<3>keng-gateway: %s\n", err);
     view.filter.words = view.folded; /* the view has its place now */
     view.who = access_who(&c->people->access, request->cookie, request->secure, now_ms);
+    answer->known = view.who && access_is_guarded(&c->people->access);
     dispatch(&view, answer);
 }

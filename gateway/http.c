@@ -2,10 +2,12 @@
 
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 /* TLS 1.3, and 1.2 only with forward secrecy and authenticated ciphers. */
 static const char TLS_PRIORITIES[] =
@@ -16,6 +18,8 @@ static const char TLS_PRIORITIES[] =
 enum {
     HTTP_STREAM_BLOCK_LEN = 1024,
     HTTP_STOP_ROUNDS_MAX = 100,
+    HTTP_SEND_BUFFER_LEN = 64 * 1024, /* the kernel would keep megabytes for a reader that hangs */
+    HTTP_LOG_COUNT_MAX = 20, /* between two heartbeats: nobody fills the disk with words */
     HTTP_DISCARD_LEN_MAX = 1 << 20, /* a longer body is cut off, not read to its end */
 };
 
@@ -39,13 +43,23 @@ struct http_server {
     struct MHD_Daemon *daemon;
     struct http_handler handler;
     struct stream *streams[HTTP_STREAM_COUNT_MAX];
+    struct http_room room;
+    uint8_t address_key[crypto_shorthash_KEYBYTES]; /* so that no two addresses can be made alike */
     char *start_err; /* where the library's words go until it runs */
     int fd;
     int64_t next_heartbeat_ms;
+    unsigned log_count;
     uint16_t port;
     bool secure, stopping;
     bool wanted; /* resumed connections wait for the next run */
 };
+
+static struct http_line *line_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info->socket_context;
+}
 
 /* ---- event streams ---- */
 
@@ -132,6 +146,7 @@ static struct MHD_Response *stream_start(struct http_server *s, struct MHD_Conne
         return NULL;
     }
     s->streams[slot] = st;
+    http_room_stream(line_of(connection), true);
     stream_put(st, first_event);
     return response;
 }
@@ -157,29 +172,28 @@ static enum MHD_Result take_query(void *cls, enum MHD_ValueKind kind, const char
     return MHD_YES;
 }
 
-static uint32_t peer_hash(struct MHD_Connection *connection, bool *local_out)
+/* The usual address only: the others of 127/8 are for forwarders and experiments. */
+static uint64_t peer_hash(const struct http_server *s, struct MHD_Connection *connection,
+                          bool *local_out)
 {
-    *local_out = false;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    if (!info || !info->client_addr)
-        return 0;
-    const struct sockaddr *address = info->client_addr;
+    const struct sockaddr *address = info ? info->client_addr : NULL;
     uint8_t bytes[16] = { 0 };
-    if (address->sa_family == AF_INET) {
+    uint64_t hash;
+    *local_out = false;
+    if (address && address->sa_family == AF_INET) {
         struct sockaddr_in v4;
         memcpy(&v4, address, sizeof v4);
         memcpy(bytes, &v4.sin_addr, sizeof v4.sin_addr);
-        *local_out = bytes[0] == 127;
-    } else if (address->sa_family == AF_INET6) {
+        *local_out = v4.sin_addr.s_addr == htonl(INADDR_LOOPBACK);
+    } else if (address && address->sa_family == AF_INET6) {
         struct sockaddr_in6 v6;
         memcpy(&v6, address, sizeof v6);
         memcpy(bytes, &v6.sin6_addr, sizeof v6.sin6_addr);
-        *local_out = memcmp(bytes, &in6addr_loopback, sizeof bytes) == 0;
+        *local_out = IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
     }
-    uint32_t hash = 2166136261u; /* FNV-1a */
-    for (size_t i = 0; i < sizeof bytes; i++)
-        hash = (hash ^ bytes[i]) * 16777619u;
+    crypto_shorthash((uint8_t *)&hash, bytes, sizeof bytes, s->address_key);
     return hash;
 }
 
@@ -287,7 +301,8 @@ static enum MHD_Result answer_request(struct http_server *s, struct MHD_Connecti
         .last_event_id = header(connection, "Last-Event-ID"),
         .secure = s->secure,
     };
-    request.address = peer_hash(connection, &request.local);
+    request.address = peer_hash(s, connection, &request.local);
+    http_room_request(&s->room, line_of(connection));
     MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, take_query, &request);
     if (ex->too_big) {
         plain_answer(&answer, 413, "{\"ok\":false,\"code\":\"too-big\",\"error\":"
@@ -313,6 +328,8 @@ static enum MHD_Result answer_request(struct http_server *s, struct MHD_Connecti
         request.body_len = ex->len;
     }
     s->handler.handle(s->handler.ctx, &request, &answer);
+    if (answer.known)
+        http_room_know(&s->room, line_of(connection));
     return send_answer(s, connection, verb, &answer);
 }
 
@@ -378,12 +395,34 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 {
     struct exchange *ex = *con_cls;
     (void)cls;
-    (void)connection;
     (void)code;
+    http_room_stream(line_of(connection), false);
     if (ex)
         free(ex->body);
     free(ex);
     *con_cls = NULL;
+}
+
+/* The library's own limits only refuse newcomers, so that whoever came first and says nothing could
+ * stay.  It owns the socket; once that is shut down it notices and lets go. */
+static void on_connection(void *cls, struct MHD_Connection *connection, void **socket_context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct http_server *s = cls;
+    struct http_line *line = *socket_context;
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        http_room_leave(line);
+        return;
+    }
+    bool local;
+    uint64_t address = peer_hash(s, connection, &local);
+    int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    int len = HTTP_SEND_BUFFER_LEN;
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &len, sizeof len); /* only saves */
+    *socket_context = http_room_enter(&s->room, address, local, fd);
+    struct http_line *out = http_room_crowded_out(&s->room);
+    if (out)
+        shutdown(out->fd, SHUT_RDWR);
 }
 
 __attribute__((format(printf, 2, 0)))
@@ -395,8 +434,16 @@ static void on_log(void *cls, const char *format, va_list args)
     line[strcspn(line, "\n")] = '\0';
     if (s->start_err)
         snprintf(s->start_err, HTTP_ERR_LEN, "%s", line);
-    else
+    else if (s->log_count++ < HTTP_LOG_COUNT_MAX)
         fprintf(stderr, "<7>keng-gateway: http: %s\n", line);
+}
+
+static void log_rest(struct http_server *s)
+{
+    if (s->log_count > HTTP_LOG_COUNT_MAX)
+        fprintf(stderr, "<7>keng-gateway: http: and %u more such lines\n",
+                s->log_count - HTTP_LOG_COUNT_MAX);
+    s->log_count = 0;
 }
 
 /* ---- the server ---- */
@@ -416,6 +463,7 @@ int http_server_start(const struct http_config *config, const struct http_handle
     }
     s->handler = *handler;
     s->secure = config->cert_pem != NULL;
+    randombytes_buf(s->address_key, sizeof s->address_key);
     s->start_err = why;
     /* The library takes certificates by pointers to non-const. */
     union { const char *from; void *to; } cert = { config->cert_pem }, key = { config->key_pem },
@@ -434,9 +482,8 @@ int http_server_start(const struct http_config *config, const struct http_handle
     s->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, on_access, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s,
         MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)HTTP_CONNECTION_COUNT_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-        (unsigned)HTTP_PER_ADDRESS_COUNT_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)HTTP_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (unsigned)HTTP_LINE_COUNT_MAX, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)HTTP_CONNECTION_MEMORY_LEN, MHD_OPTION_STRICT_FOR_CLIENT, 1,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_ARRAY,
         s->secure ? tls : &tls[3], MHD_OPTION_END);
@@ -509,6 +556,7 @@ void http_server_run(struct http_server *s, int64_t now_ms)
     if (now_ms >= s->next_heartbeat_ms) {
         s->next_heartbeat_ms = now_ms + HTTP_HEARTBEAT_MS;
         http_server_broadcast(s, ": still here\n\n");
+        log_rest(s);
     }
     s->wanted = false;
     MHD_run(s->daemon);

@@ -1,8 +1,8 @@
 /* http.h - the only module that knows the HTTP server (libmicrohttpd, RFC 9110) and its traps.
  *
- * Turns connections into requests and answers, keeps the limits (connections, per address, time,
- * body), puts the security headers on every answer, and holds the event streams.  No thread: the
- * caller polls http_server_fd() and calls http_server_run().
+ * Turns connections into requests and answers, keeps the limits (connections, time, body), puts the
+ * security headers on every answer, and holds the event streams.  No thread: the caller polls
+ * http_server_fd() and calls http_server_run().
  *
  * Time      The handler runs inside http_server_run() and should take milliseconds.
  * Memory    A request is valid during the handler's call; the answer's text is freed here.
@@ -15,13 +15,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gateway/http_room.h"
 #include "gateway/strbuf.h"
 
 enum {
     HTTP_ERR_LEN = 256,
-    HTTP_CONNECTION_COUNT_MAX = 640,
-    HTTP_PER_ADDRESS_COUNT_MAX = 272, /* a hall of desks behind one address, and a push */
-    HTTP_STREAM_COUNT_MAX = 256, /* of these connections at most so many are event streams */
     HTTP_TIMEOUT_S = 10,
     HTTP_CONNECTION_MEMORY_LEN = 32 * 1024,
     HTTP_FORM_LEN_MAX = 48 * 1024, /* a quick report: four texts, three bytes for one */
@@ -45,8 +43,8 @@ struct http_request {
     const char *fetch_site;
     const char *cookie;
     const char *last_event_id;
-    uint32_t address; /* a hash of the peer's address: for counting tries */
-    bool local;       /* the peer is this machine */
+    uint64_t address; /* a keyed hash of the peer's address: for counting tries */
+    bool local;       /* the peer is this machine, by its usual address */
     bool secure;
     size_t query_count, form_count;
     struct http_field query[HTTP_FIELD_COUNT_MAX];
@@ -71,6 +69,7 @@ struct http_answer {
     char next[64];
     char file_name[64];   /* "": a page; else saved under this name, ASCII without quotes */
     bool stream;          /* an event stream begins here; body is its first event */
+    bool known;           /* who asked has proved who he is */
 };
 
 struct http_handler {

@@ -131,6 +131,7 @@ static unsigned answer_put(const struct question *q, struct http_answer *answer)
     l->write_failed = put < 0 && put > LEDGER_BATCH_EFORM;
     if (put < 0)
         return batch_refused(q, put, answer);
+    answer->known = true;
     put_verdicts(&result, &answer->body);
     uint32_t held = 0;
     for (int v = 0; v < LEDGER_VERDICT_COUNT; v++)
@@ -243,6 +244,7 @@ static unsigned answer_down(const struct question *q, struct http_answer *answer
     if (!is_enrolled(q, c, &author))
         return say_error(STATUS_FORBIDDEN, "bad-signature", "who asks is not enrolled, or did not "
                          "sign the question", answer);
+    answer->known = true;
     struct batch_header header = { .source = key->identity.number,
                                    .created_min = bundle_created_min(q->now_ms) };
     memcpy(header.network_id, c->info.network_id, sizeof header.network_id);

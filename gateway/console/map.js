@@ -13,23 +13,25 @@
         }).addTo(map);
     const COLOURS = { village: '#12303f', node: '#0d5f33', p3: '#a40e1d', p2: '#9a4a00',
                       p1: '#0b4f8a', p0: '#4d5763', link: '#0d5f33' };
-    const words = (feature) => {
-        const p = feature.properties, link = document.createElement(p.href ? 'a' : 'span');
-        link.textContent = p.name;
-        if (p.href)
-            link.href = p.href;
-        return link;
+    // Elements only: Leaflet takes a string for markup.  Links go to our own pages, whatever a file
+    // that somebody loaded says.
+    const words = (text, href) => {
+        const own = /^\/[^/\\]/.test(href), element = document.createElement(own ? 'a' : 'span');
+        element.textContent = text;
+        if (own)
+            element.href = href;
+        return element;
     };
     // A village's name stands on the map; whatever else is known is one touch away.
     const label = (f) => f.properties.what === 'village'
-        ? [f.properties.name.split(' · ')[0], { permanent: true, direction: 'bottom',
-                                                className: 'place', offset: [0, 6] }]
-        : [words(f)];
+        ? [words(String(f.properties.name).split(' · ')[0]),
+           { permanent: true, direction: 'bottom', className: 'place', offset: [0, 6] }]
+        : [words(f.properties.name)];
     const draw = (data, style) => L.geoJSON(data, {
         style,
         pointToLayer: (f, at) => L.circleMarker(at, style(f)),
         onEachFeature: (f, layer) => f.properties && f.properties.name &&
-            layer.bindPopup(words(f)).bindTooltip(...label(f)),
+            layer.bindPopup(words(f.properties.name, f.properties.href)).bindTooltip(...label(f)),
     }).addTo(map);
     for (let i = 0; i < +box.dataset.layers; i++)
         fetch(`/map/layer?n=${i}`).then((r) => r.json()).then((data) =>

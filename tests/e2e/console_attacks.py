@@ -7,12 +7,12 @@ import http.client
 import os
 import re
 import shutil
-import socket
 import sys
 import time
-import urllib.error
 import urllib.request
 
+from crowd import Crowd
+from crowd import get as crowd_get
 from console_review import PASSPHRASE, Desk, add_operator
 from rig import BIN, Rig, free_port, tap_main, wait_for
 
@@ -21,7 +21,8 @@ PAGES = ["/", "/directives", "/cap", "/cap/alert?arrival=1", "/totals", "/figure
          "/quick", "/quick/read?id=1", "/quick/export?id=1&as=csv", "/map", "/map/points",
          "/map/layer?id=0",
          "/map/tile?z=1&x=0&y=0", "/nodes", "/people", "/events", "/record?arrival=1"]
-STRANGER = "127.0.0.2"
+TLS_TALES = ["half a handshake", "nothing at all"]
+STRANGER, KNOWN, NEWCOMER = "127.0.0.2", "127.0.0.3", "127.0.0.4"
 FORMS = ["/directives", "/cap", "/quick", "/quick/sign", "/review", "/send-now"]
 PATHS = ["/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/..%2f..%2fetc%2fpasswd",
          "//etc/passwd",
@@ -156,41 +157,48 @@ def check_sizes(tap, port, lan):
            "requests too long are refused", str(status))
 
 
-def check_slow(tap, port, lan):
-    """Connections of another address that say a little and then nothing; readers that ask and never
-    read."""
-    held = []
-    for i in range(400):
-        s = socket.socket()
-        s.settimeout(5)
-        try:
-            s.bind((STRANGER, 0))
-            s.connect(("127.0.0.1", port))
-            s.sendall(b"GET / HTTP/1.1\r\nHo" if i % 2 else b"POST /login HTTP/1.1\r\nHost: a\r\n"
-                      b"Content-Length: 1000\r\n\r\ntoken")
-            held.append(s)
-        except OSError:
-            s.close()
-    cookie = f"Cookie: keng={cookie_of(lan)['keng']}\r\n".encode()
-    for path in (b"/events", b"/leaflet.js", b"/directives"):
-        for _ in range(3):
-            s = socket.socket()
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-            s.settimeout(5)
-            try:
-                s.connect(("127.0.0.1", port))
-                s.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n" + cookie + b"\r\n")
-                held.append(s)
-            except OSError:
-                s.close()
-    good = False
-    try:
-        good = answers(lan)
-    except (OSError, urllib.error.URLError) as error:
-        tap.note(f"{error}")
-    for s in held:
-        s.close()
-    tap.ok(good, f"{len(held)} connections that hang do not keep the operator out")
+def check_crowds(tap, what, port, asked, tls=False, address_counts=(3, 10, 50)):
+    """Three, ten, fifty addresses hold all the connections they can get, and come again when they
+    are dropped.  Everybody else is answered at once; the deadline is a person's patience."""
+    late = []
+    for count in address_counts:
+        with Crowd(port, count, 900, TLS_TALES if tls else None) as crowd:
+            deadline = time.monotonic() + 3
+            while crowd.dropped.value < 300 and time.monotonic() < deadline:
+                time.sleep(0.05)
+            for who, path, source, headers, want in asked:
+                status, took_s = crowd_get(port, path, source, headers, tls)
+                if status != want:
+                    late.append(f"{count} addresses, {who}: {status} after {took_s:.1f} s")
+    tap.ok(not late, f"{what}: crowds of {', '.join(map(str, address_counts))} addresses keep "
+           f"nobody of {len(asked)} out", "\n".join(late))
+
+
+def check_slow(tap, rig, port, lan):
+    """A crowd at each of our servers: some say a byte now and then, some never read."""
+    cookie = f"Cookie: keng={cookie_of(lan)['keng']}\r\n"
+    people = [("the desk", "/", "127.0.0.1", cookie, 200),
+              ("a known address", "/directives", KNOWN, cookie, 200),
+              ("somebody new", "/login", NEWCOMER, "", 200)]
+    crowd_get(port, "/", KNOWN, cookie)
+    check_crowds(tap, "console", port, people)
+    tap.ok(answers(lan), "and the operator's browser goes on")
+    rig.run("keng", "cert", "--dir", rig.desk, "--out", rig.path("tls"), "127.0.0.1")
+    secure, books = free_port(), free_port()
+    rig.start("receiver", os.path.join(BIN, "keng-gateway"), "--db", rig.path("receiver.db"),
+              "--trust", os.path.join(rig.desk, "commune.keng"), "--listen", f"127.0.0.1:{secure}",
+              "--no-console", "--tls-cert", rig.path("tls", "server.crt"), "--tls-key",
+              rig.path("tls", "server.key"))
+    rig.start("books", os.path.join(BIN, "keng-province"), "serve", "--db", rig.path("receiver.db"),
+              "--listen", f"127.0.0.1:{books}")
+    for name, sign in (("receiver", "listening"), ("books", "http://")):
+        wait_for(f"{name} listens", lambda: sign in rig.log_tail(name), 15)
+    # 400: a question without a nonce is answered, if only so.
+    check_crowds(tap, "receiver over TLS", secure, [("a commune", "/v1/have", NEWCOMER, "", 400)],
+                 True, (3, 50))
+    check_crowds(tap, "the books", books, [("the province's desk", "/", "127.0.0.1", "", 200)],
+                 address_counts=(3,))
+    tap.ok(all(rig.stop(name) == 0 for name in ("receiver", "books")), "and both end in order")
 
 
 def check_guesses(tap, port, base, lan):
@@ -215,7 +223,7 @@ def attacks(tap):
         lan = check_sessions(tap, port, base)
         check_markup(tap, lan)
         check_sizes(tap, port, lan)
-        check_slow(tap, port, lan)
+        check_slow(tap, rig, port, lan)
         check_guesses(tap, port, base, lan)
         tap.ok(rig.alive("console") and rig.stop("console") == 0, "the console stayed up")
 
