@@ -8,6 +8,7 @@
 
 #include "gateway/console.h"
 #include "gateway/totals.h"
+#include "proto/corrections.h"
 #include "proto/report.h"
 
 enum { PAGE_QUEUED_COUNT_MAX = 256 };
@@ -63,9 +64,33 @@ int page_known_get(const struct page *p, int64_t commune, const struct record_re
                    struct page_known *known_out);
 void page_put_known(const struct page *p, int64_t arrival, const struct page_known *known);
 void page_put_review_button(const struct page *p, uint8_t state, const char *class_name);
-/* Who answered: the operator by name where he is ours, else the author. */
+/* Who answered: the operator by name where he is ours, and the author, once he signed (not
+ * AUTHOR_NONE). */
 void page_put_reviewer(const struct page *p, const struct ledger_commune *commune, uint16_t author,
                        uint32_t by);
+
+/* page_correct.c: one report with what became of it. */
+struct page_subject {
+    const struct db_record *record;
+    const struct report *report; /* NULL: unreadable */
+    const struct corrections *corrections;
+};
+/* queued: those too that the node did not take yet.  corrections_free() them. */
+int page_corrections(const struct console *c, const struct db_record *record, bool queued,
+                     struct corrections *corrections_out);
+/* Of a figure, or of the village (CORRECTION_VILLAGE), REVIEW_UNKNOWN where he did not say. */
+int64_t page_author_value(const struct page_subject *s, uint32_t code);
+/* What counted before an arrival; INT64_MAX: counts now. */
+int64_t page_counted_value(const struct page_subject *s, uint32_t code, int64_t before_arrival);
+/* Old and new of what an answer corrected. */
+void page_put_change(const struct page *p, const struct page_subject *s, uint32_t code,
+                     int64_t value, int64_t arrival);
+/* again: with what was typed into a form that was not taken. */
+int page_put_correct_form(const struct page *p, const struct page_subject *s,
+                          const struct page_known *known, const char *text, bool again);
+/* Only what was changed; LANG_TEXT_COUNT, or what is wrong with it. */
+enum lang_text page_read_corrections(const struct console_view *view, const struct page_subject *s,
+                                     struct review *review);
 
 /* page_totals.c */
 int page_put_totals(const struct page *p, const struct totals_filter *filter);

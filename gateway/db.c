@@ -500,6 +500,18 @@ int db_record_variants(struct db *db, int64_t commune, const struct record_ref *
     return each_record(&q, read_record, fn, ctx);
 }
 
+int db_record_kin(struct db *db, const struct db_record *record, uint32_t limit, db_record_fn fn,
+                  void *ctx)
+{
+    struct db_query q = query_start(db, DB_OP_RECORD_KIN);
+    bind_int(&q, record->commune);
+    bind_int(&q, record->ref.author);
+    bind_int(&q, record->kind);
+    bind_int(&q, record->event);
+    bind_int(&q, limit);
+    return each_record(&q, read_record, fn, ctx);
+}
+
 int db_record_newest(struct db *db, int64_t commune, uint16_t author, uint8_t lane,
                      uint32_t *seq_out)
 {

@@ -128,6 +128,9 @@ int db_record_supersede(struct db *db, int64_t commune, const struct record_ref 
 /* All variants under one number. */
 int db_record_variants(struct db *db, int64_t commune, const struct record_ref *ref,
                        db_record_fn fn, void *ctx);
+/* The newest that its author said of the same kind and event, itself too, newest first. */
+int db_record_kin(struct db *db, const struct db_record *record, uint32_t limit, db_record_fn fn,
+                  void *ctx);
 /* Highest number of an author's lane; 0 if none. */
 int db_record_newest(struct db *db, int64_t commune, uint16_t author, uint8_t lane,
                      uint32_t *seq_out);

@@ -119,6 +119,10 @@ OP(RECORD_SUPERSEDE,
 OP(RECORD_VARIANTS,
    RECORD_SELECT "WHERE r.commune = ?1 AND r.author = ?2 AND r.lane = ?3"
    " AND r.seq = ?4 ORDER BY r.variant")
+OP(RECORD_KIN,
+   RECORD_SELECT "WHERE r.commune = ?1 AND r.author = ?2 AND r.lane = 0 AND r.variant = 0"
+   " AND r.kind = ?3 AND r.event = ?4 AND r.readable = 1" NOT_REVOKED
+   " ORDER BY r.seq DESC LIMIT ?5")
 OP(RECORD_NEWEST,
    "SELECT max(seq) FROM record WHERE commune = ?1 AND author = ?2"
    " AND lane = ?3")

@@ -148,6 +148,15 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(CORRECT, "Correct figures or village")                                                       \
     X(CORRECT_RULE,                                                                                \
       "What the author wrote stays in his signed report; this stands in its place.")               \
+    X(CORRECT_SIGNS,                                                                               \
+      "0: there is none. ?: not known, as if the author had not said it.")                         \
+    X(CORRECT_OUT,                                                                                 \
+      "This report counts nowhere now (rejected or joined). Corrected, it counts again.")          \
+    X(CORRECT_BACK, "Take all corrections back")                                                   \
+    X(AUTHOR_SAYS, "Author")                                                                       \
+    X(COUNTS_NOW, "Changed meanwhile; counts now")                                                 \
+    X(KIN_NEWER, "The author's newer report says")                                                 \
+    X(KIN_OLDER, "The author's report before was corrected")                                       \
     X(CORRECT_WHY, "Why (short)")                                                                  \
     X(JOIN, "The same as another report")                                                          \
     X(JOIN_DO, "Join")                                                                             \
@@ -157,7 +166,8 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(SAME_PLACE, "same place")                                                                    \
     X(SAME_WORDS, "same words")                                                                    \
     X(SAME_TIME, "at the same time")                                                               \
-    X(ERR_FIGURES, "Nothing was changed, or a figure cannot be read.")                             \
+    X(ERR_UNCHANGED, "Nothing was changed.")                                                       \
+    X(ERR_FIGURES, "A figure or village cannot be read.")                                          \
     X(ERR_JOIN, "There is no such report, or it is joined to another itself.")                     \
     X(ERR_REASON, "Say why it is rejected.")                                                       \
     X(ERR_OUTDATED,                                                                                \

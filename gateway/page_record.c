@@ -15,7 +15,6 @@ enum {
     STATUS_UNAVAILABLE = 503,
     SUGGESTION_COUNT_MAX = 8,
     COMPARED_COUNT_MAX = 200, /* newest reports of the village and kind that are looked at */
-    VALUE_LEN_MAX = 40,
     MS_PER_HOUR = 3600 * 1000,
 };
 
@@ -24,6 +23,7 @@ enum {
 struct loaded {
     struct db_record record; /* bytes and text are not kept */
     struct report report;
+    struct corrections corrections; /* those on their way too */
     bool found, readable;
 };
 
@@ -41,42 +41,46 @@ static int take_record(void *ctx, const struct db_record *record)
     return 0;
 }
 
+static int load(const struct console_view *view, int64_t arrival, struct loaded *l_out)
+{
+    const struct console *c = view->console;
+    *l_out = (struct loaded){ .found = false };
+    int result = db_record_get(c->ledger->db, arrival, take_record, l_out);
+    return result < 0 || !l_out->found
+               ? result : page_corrections(c, &l_out->record, true, &l_out->corrections);
+}
+
+static struct page_subject subject_of(const struct loaded *l)
+{
+    return (struct page_subject){ &l->record, l->readable ? &l->report : NULL, &l->corrections };
+}
+
 /* ---- answers so far ------------------------------------------------------------------------- */
 
 struct history {
     struct page *page;
-    const struct loaded *loaded;
+    const struct page_subject *subject;
     unsigned count;
 };
 
-static void put_correction(const struct page *p, const struct loaded *l,
+static void put_correction(const struct page *p, const struct page_subject *s, int64_t arrival,
                            const struct review *review)
 {
     strbuf_put(p->out, "<ul class=\"figures\">");
+    if (review->village != 0) {
+        strbuf_putf(p->out, "<li>%s ", page_text(p, LANG_VILLAGE));
+        page_put_change(p, s, CORRECTION_VILLAGE, review->village, arrival);
+        strbuf_put(p->out, "</li>");
+    }
     for (size_t i = 0; i < review->figure_count; i++) {
         const struct report_figure *new = &review->figures[i];
-        const struct catalogue_item *item = page_find_item(p, l->record.kind, new->code);
         strbuf_put(p->out, "<li>");
-        page_put_item_name(p, item, new->code);
-        strbuf_put(p->out, " <s>");
-        for (size_t f = 0; l->readable && f < l->report.figure_count; f++)
-            if (l->report.figures[f].code == new->code)
-                page_put_bare_value(p, item, l->report.figures[f].value);
-        strbuf_put(p->out, "</s> → <b>");
-        page_put_value(p, item, new->value);
-        strbuf_put(p->out, "</b></li>");
+        page_put_item_name(p, page_find_item(p, s->record->kind, new->code), new->code);
+        strbuf_put(p->out, " ");
+        page_put_change(p, s, new->code, new->value, arrival);
+        strbuf_put(p->out, "</li>");
     }
     strbuf_put(p->out, "</ul>");
-}
-
-/* As the author said, and as the commune says. */
-static void put_move(const struct page *p, const struct loaded *l, uint32_t village)
-{
-    strbuf_putf(p->out, "<ul class=\"figures\"><li>%s <s>", page_text(p, LANG_VILLAGE));
-    page_put_village(p, l->record.commune, l->record.said_village);
-    strbuf_put(p->out, "</s> → <b>");
-    page_put_village(p, l->record.commune, village);
-    strbuf_put(p->out, "</b></li></ul>");
 }
 
 static int put_answer(void *ctx, const struct db_record *r)
@@ -102,10 +106,8 @@ static int put_answer(void *ctx, const struct db_record *r)
         strbuf_put_html(p->out, review.text);
         strbuf_put(p->out, "</p>");
     }
-    if (review.village != 0)
-        put_move(p, h->loaded, review.village);
-    if (review.figure_count > 0)
-        put_correction(p, h->loaded, &review);
+    if (review.state == REVIEW_CORRECTED)
+        put_correction(p, h->subject, r->arrival, &review);
     if (review.same_as.seq != 0)
         strbuf_putf(p->out, " <span class=\"number\">→ %u-%u</span>",
                     (unsigned)review.same_as.author, (unsigned)review.same_as.seq);
@@ -113,17 +115,32 @@ static int put_answer(void *ctx, const struct db_record *r)
     return 0;
 }
 
-static int put_history(struct page *p, const struct loaded *l)
+static int put_history(struct page *p, const struct page_subject *s)
 {
-    struct history h = { .page = p, .loaded = l };
+    struct history h = { .page = p, .subject = s };
     strbuf_putf(p->out, "<section><h2>%s</h2><ol class=\"history\">", page_text(p, LANG_ANSWERS));
-    int result = db_review_log(p->view->console->ledger->db, l->record.commune, &l->record.ref,
+    int result = db_review_log(p->view->console->ledger->db, s->record->commune, &s->record->ref,
                                put_answer, &h);
     strbuf_put(p->out, "</ol>");
     if (h.count == 0)
         strbuf_putf(p->out, "<p class=\"none\">%s</p>", page_text(p, LANG_ANSWERS_NONE));
     strbuf_put(p->out, "</section>\n");
     return result;
+}
+
+/* What its reader wrote into one of the forms, so that it is still there when it was not taken. */
+static enum review_state sent_state(const struct console_view *view)
+{
+    return http_form(view->request, "take_back")
+               ? REVIEW_CORRECTED
+               : (enum review_state)console_number(http_form(view->request, "state"),
+                                                   REVIEW_JOINED, 0);
+}
+
+static const char *sent_field(const struct console_view *view, const char *name, bool ours)
+{
+    const char *text = ours ? http_form(view->request, name) : NULL;
+    return text ? text : "";
 }
 
 /* ---- what else tells the same --------------------------------------------------------------- */
@@ -177,6 +194,7 @@ static void put_reasons(const struct page *p, unsigned reasons)
 static int put_join_form(struct page *p, const struct loaded *l, const struct page_known *known)
 {
     const struct console *c = p->view->console;
+    bool ours = sent_state(p->view) == REVIEW_JOINED;
     struct search s = { .of = l };
     struct db_list_filter near = db_list_all(COMPARED_COUNT_MAX);
     near.commune = l->record.commune;
@@ -190,9 +208,12 @@ static int put_join_form(struct page *p, const struct loaded *l, const struct pa
     page_put_known(p, l->record.arrival, known);
     for (size_t i = 0; i < s.count; i++) {
         const struct suggestion *g = &s.list[i];
+        char number[24];
+        snprintf(number, sizeof number, "%u-%u", (unsigned)g->ref.author, (unsigned)g->ref.seq);
         strbuf_putf(p->out, "<label class=\"check\"><input type=\"radio\" name=\"same\" "
-                            "value=\"%u-%u\"> <span><b>%u-%u</b> ", (unsigned)g->ref.author,
-                    (unsigned)g->ref.seq, (unsigned)g->ref.author, (unsigned)g->ref.seq);
+                            "value=\"%s\"%s> <span><b>%s</b> ", number,
+                    strcmp(number, sent_field(p->view, "same", ours)) == 0 ? " checked" : "",
+                    number);
         page_put_author(p, ledger_get(c->ledger, l->record.commune), g->ref.author);
         strbuf_put(p->out, " · ");
         page_put_time(p, g->received_ms);
@@ -201,8 +222,10 @@ static int put_join_form(struct page *p, const struct loaded *l, const struct pa
         strbuf_put(p->out, "</span></label>");
     }
     strbuf_putf(p->out, "<label>%s<input name=\"other\" size=\"10\" placeholder=\"12-3\" "
-                        "autocomplete=\"off\"></label><div class=\"buttons\">",
+                        "autocomplete=\"off\" value=\"",
                 page_text(p, s.count ? LANG_JOIN_OTHER : LANG_JOIN_NONE));
+    strbuf_put_html(p->out, sent_field(p->view, "other", ours));
+    strbuf_put(p->out, "\"></label><div class=\"buttons\">");
     page_put_review_button(p, REVIEW_JOINED, "");
     strbuf_put(p->out, "</div></form>");
     return result < 0 ? result : 0;
@@ -211,90 +234,45 @@ static int put_join_form(struct page *p, const struct loaded *l, const struct pa
 /* ---- forms ---------------------------------------------------------------------------------- */
 
 static void put_reply_form(const struct page *p, const struct loaded *l,
-                           const struct page_known *known, const char *text)
+                           const struct page_known *known)
 {
+    bool ours = sent_state(p->view) <= REVIEW_MET;
     strbuf_putf(p->out, "<form method=\"post\" action=\"/review\" class=\"reply\"><h3>%s</h3>",
                 page_text(p, LANG_REPLY));
     page_put_token(p->view, p->out);
     page_put_known(p, l->record.arrival, known);
     strbuf_putf(p->out, "<label>%s<input type=\"text\" name=\"text\" maxlength=\"140\" "
                         "autocomplete=\"off\" value=\"", page_text(p, LANG_REPLY_TEXT));
-    strbuf_put_html(p->out, text);
+    strbuf_put_html(p->out, sent_field(p->view, "text", ours));
     strbuf_put(p->out, "\"></label><div class=\"buttons\">");
     for (uint8_t state = REVIEW_SEEN; state <= REVIEW_MET; state++)
         page_put_review_button(p, state, "");
     strbuf_put(p->out, "</div></form>");
 }
 
-/* The one where it counts now stands chosen, even if no list has it. */
-static void put_village_choice(const struct page *p, const struct villages *villages,
-                               uint32_t chosen)
-{
-    strbuf_putf(p->out, "<label>%s<select name=\"village\">", page_text(p, LANG_VILLAGE));
-    if (!villages_get(villages, chosen)) {
-        strbuf_putf(p->out, "<option value=\"%u\" selected>", (unsigned)chosen);
-        page_put_village(p, p->view->console->own_commune, chosen);
-        strbuf_put(p->out, "</option>");
-    }
-    for (size_t i = 0; i < villages->count; i++) {
-        const struct village *v = &villages->list[i];
-        strbuf_putf(p->out, "<option value=\"%u\"%s>", (unsigned)v->number,
-                    v->number == chosen ? " selected" : "");
-        strbuf_put_html(p->out, v->name);
-        strbuf_put(p->out, "</option>");
-    }
-    strbuf_put(p->out, "</select></label>");
-}
-
-static void put_correct_form(const struct page *p, const struct loaded *l,
-                             const struct page_known *known)
-{
-    const struct villages *villages = p->view->console->villages;
-    if (!l->readable || (l->report.figure_count == 0 && !villages))
-        return;
-    strbuf_putf(p->out, "<form method=\"post\" action=\"/review\" class=\"reply\"><h3>%s</h3>"
-                        "<p class=\"dim\">%s</p>", page_text(p, LANG_CORRECT),
-                page_text(p, LANG_CORRECT_RULE));
-    page_put_token(p->view, p->out);
-    page_put_known(p, l->record.arrival, known);
-    for (size_t i = 0; i < l->report.figure_count; i++) {
-        const struct report_figure *f = &l->report.figures[i];
-        const struct catalogue_item *item = page_find_item(p, l->record.kind, f->code);
-        strbuf_put(p->out, "<label>");
-        page_put_item_name(p, item, f->code);
-        strbuf_putf(p->out, "<input name=\"f%u\" size=\"12\" autocomplete=\"off\" value=\"",
-                    (unsigned)f->code);
-        page_put_bare_value(p, item, f->value);
-        strbuf_put(p->out, "\"></label>");
-    }
-    if (villages)
-        put_village_choice(p, villages, l->record.village);
-    strbuf_putf(p->out, "<label>%s<input type=\"text\" name=\"text\" maxlength=\"100\" "
-                        "autocomplete=\"off\"></label><div class=\"buttons\">",
-                page_text(p, LANG_CORRECT_WHY));
-    page_put_review_button(p, REVIEW_CORRECTED, "");
-    strbuf_put(p->out, "</div></form>");
-}
-
-static int put_forms(struct page *p, const struct loaded *l, const char *text)
+static int put_forms(struct page *p, const struct loaded *l, const struct page_subject *subject)
 {
     struct page_known known;
+    bool again = sent_state(p->view) == REVIEW_CORRECTED;
     int result = page_known_get(p, l->record.commune, &l->record.ref, &known);
     strbuf_put(p->out, "<section class=\"forms\">");
-    put_reply_form(p, l, &known, text);
-    put_correct_form(p, l, &known);
+    put_reply_form(p, l, &known);
+    if (result >= 0)
+        result = page_put_correct_form(p, subject, &known, sent_field(p->view, "text", again),
+                                       again);
     if (result >= 0)
         result = put_join_form(p, l, &known);
     strbuf_put(p->out, "</section>\n");
     return result;
 }
 
-/* notice: what to say on top, or LANG_TEXT_COUNT; text: what the reader was just writing. */
+/* notice: what to say on top, or LANG_TEXT_COUNT. */
 static void show_record(const struct console_view *view, const struct loaded *l,
-                        enum lang_text notice, const char *text, struct http_answer *answer)
+                        enum lang_text notice, struct http_answer *answer)
 {
     struct console_view own = *view;
     struct console *c = view->console;
+    struct page_subject subject = subject_of(l);
     own.arrival = l->record.arrival;
     own.filter.words = own.folded;
     struct page p = { .view = &own, .out = &answer->body,
@@ -311,10 +289,10 @@ static void show_record(const struct console_view *view, const struct loaded *l,
     if (result >= 0)
         result = db_record_get(c->ledger->db, l->record.arrival, page_put_report, &p);
     if (result >= 0)
-        result = put_history(&p, l);
+        result = put_history(&p, &subject);
     if (result >= 0 && c->own_commune != 0 && l->record.commune == c->own_commune &&
         view->who->role >= ACCESS_REVIEW)
-        result = put_forms(&p, l, text);
+        result = put_forms(&p, l, &subject);
     if (result < 0) {
         strbuf_put(p.out, "<p class=\"alarm\" role=\"alert\">");
         strbuf_put_html(p.out, db_error(c->ledger->db));
@@ -326,55 +304,19 @@ static void show_record(const struct console_view *view, const struct loaded *l,
 
 void console_page_record(const struct console_view *view, struct http_answer *answer)
 {
-    struct loaded l = { .found = false };
-    if (db_record_get(view->console->ledger->db, view->arrival, take_record, &l) < 0) {
+    struct loaded l;
+    if (load(view, view->arrival, &l) < 0) {
         console_message(view, STATUS_UNAVAILABLE, LANG_ERR_DISK, answer);
     } else if (!l.found) {
         console_message(view, STATUS_NOT_FOUND, LANG_ERR_RECORD, answer);
     } else {
         answer->status = STATUS_OK;
-        show_record(view, &l, LANG_TEXT_COUNT, "", answer);
+        show_record(view, &l, LANG_TEXT_COUNT, answer);
     }
+    corrections_free(&l.corrections);
 }
 
 /* ---- an answer comes in --------------------------------------------------------------------- */
-
-/* Only what differs from the report is a correction. */
-static bool read_corrections(const struct console_view *view, const struct loaded *l,
-                             struct review *review)
-{
-    const struct catalogue *cat = view->console->catalogue;
-    for (size_t i = 0; l->readable && i < l->report.figure_count; i++) {
-        const struct report_figure *old = &l->report.figures[i];
-        const struct catalogue_item *item = cat ? catalogue_get(cat, l->record.kind, old->code)
-                                                : NULL;
-        char name[16], *end;
-        int64_t value = old->value;
-        snprintf(name, sizeof name, "f%u", (unsigned)old->code);
-        const char *text = http_form(view->request, name);
-        if (!text)
-            continue;
-        if (item && catalogue_value_parse(item, text, &value) != CATALOGUE_OK)
-            return false;
-        if (!item && (*text < '0' || *text > '9' || (value = strtoll(text, &end, 10), *end)))
-            return false;
-        if (value != old->value)
-            review->figures[review->figure_count++] = (struct report_figure){ old->code, value };
-    }
-    const char *text = http_form(view->request, "village");
-    int64_t village = console_number(text, REPORT_VILLAGE_MAX, -1);
-    const struct villages *villages = view->console->villages;
-    if (!text)
-        return review->figure_count > 0;
-    if (village != (int64_t)l->record.village &&
-        (village <= 0 || !villages || !villages_get(villages, (uint32_t)village)))
-        return false;
-    /* Newer corrections replace older ones as a whole: what was moved is said again. */
-    if (l->readable && (village != (int64_t)l->record.said_village ||
-                        village != (int64_t)l->record.village))
-        review->village = (uint32_t)village;
-    return review->figure_count > 0 || review->village != 0;
-}
 
 /* The report that stays: a report of the same commune that is not joined away itself. */
 static bool read_same_as(const struct console_view *view, const struct loaded *l,
@@ -415,13 +357,14 @@ static bool fill_review(const struct console_view *view, const struct loaded *l,
                         struct review *review, enum lang_text *why_out)
 {
     const char *text = http_form(view->request, "text");
+    struct page_subject subject = subject_of(l);
     *why_out = LANG_ERR_TEXT;
     if (text && strlen(text) >= sizeof review->text)
         return false;
     review->text_len = text ? strlen(text) : 0;
     memcpy(review->text, text ? text : "", review->text_len + 1);
-    *why_out = LANG_ERR_FIGURES;
-    if (review->state == REVIEW_CORRECTED && !read_corrections(view, l, review))
+    if (review->state == REVIEW_CORRECTED &&
+        (*why_out = page_read_corrections(view, &subject, review)) != LANG_TEXT_COUNT)
         return false;
     *why_out = LANG_ERR_JOIN;
     if (review->state == REVIEW_JOINED && !read_same_as(view, l, review))
@@ -430,50 +373,59 @@ static bool fill_review(const struct console_view *view, const struct loaded *l,
     return review->state != REVIEW_REJECTED || review->text_len > 0;
 }
 
-void console_review(const struct console_view *view, struct http_answer *answer)
+/* Durable before anybody hears of it. */
+static bool queue_review(const struct console_view *view, const struct loaded *l,
+                         const struct review *review, const uint8_t *body, size_t len)
 {
     struct console *c = view->console;
-    struct loaded l = { .found = false };
-    const char *arrival = http_form(view->request, "arrival");
-    const char *state = http_form(view->request, "state"), *text = http_form(view->request, "text");
-    struct review review = { .state = (enum review_state)console_number(state, REVIEW_JOINED, 0),
-                             .ref_count = 1, .by = view->who->number };
-    bool outdated = false;
+    struct db_outgoing outgoing = {
+        .commune = l->record.commune, .ref = l->record.ref, .state = (uint8_t)review->state,
+        .text = review->text, .kind = RECORD_REVIEW, .body = body, .body_len = len,
+        /* An answer to a call for help must not wait behind figures. */
+        .priority = l->record.priority == PRIORITY_RESCUE ? PRIORITY_EVACUATION : PRIORITY_DAMAGE,
+    };
+    if (db_outgoing_add(c->ledger->db, &outgoing, &outgoing.id) < 0)
+        return false;
+    c->outgoing_added(c->ctx);
+    return true;
+}
+
+static void take_review(const struct console_view *view, const struct loaded *l, bool outdated,
+                        struct http_answer *answer)
+{
+    struct review review = { .state = sent_state(view), .ref_count = 1,
+                             .refs = { l->record.ref }, .by = view->who->number };
+    uint8_t body[RECORD_BODY_LEN_MAX];
     enum lang_text why;
-    if (db_record_get(c->ledger->db, console_number(arrival, INT64_MAX, 0), take_record, &l) < 0 ||
-        (l.found && is_outdated(view, &l, &outdated) < 0)) {
-        console_message(view, STATUS_UNAVAILABLE, LANG_ERR_DISK, answer);
-        return;
-    }
-    if (!l.found || l.record.commune != c->own_commune || c->own_commune == 0 ||
-        !review_state_name(review.state)) {
-        console_message(view, STATUS_NOT_FOUND, LANG_ERR_RECORD, answer);
-        return;
-    }
-    review.refs[0] = l.record.ref;
     if (outdated) {
         answer->status = STATUS_CONFLICT;
-        show_record(view, &l, LANG_ERR_OUTDATED, text ? text : "", answer);
+        show_record(view, l, LANG_ERR_OUTDATED, answer);
         return;
     }
-    uint8_t body[RECORD_BODY_LEN_MAX];
-    bool filled = fill_review(view, &l, &review, &why);
+    bool filled = fill_review(view, l, &review, &why);
     int len = filled ? review_encode(&review, body, sizeof body) : -1;
     if (len < 0) {
         answer->status = STATUS_BAD_REQUEST;
-        show_record(view, &l, filled ? LANG_ERR_TEXT : why, text ? text : "", answer);
-        return;
-    }
-    struct db_outgoing outgoing = {
-        .commune = l.record.commune, .ref = l.record.ref, .state = (uint8_t)review.state,
-        .text = review.text, .kind = RECORD_REVIEW, .body = body, .body_len = (size_t)len,
-        /* An answer to a call for help must not wait behind figures. */
-        .priority = l.record.priority == PRIORITY_RESCUE ? PRIORITY_EVACUATION : PRIORITY_DAMAGE,
-    };
-    if (db_outgoing_add(c->ledger->db, &outgoing, &outgoing.id) < 0) {
+        show_record(view, l, filled ? LANG_ERR_TEXT : why, answer);
+    } else if (!queue_review(view, l, &review, body, (size_t)len)) {
         console_message(view, STATUS_UNAVAILABLE, LANG_ERR_DISK, answer);
-        return;
+    } else {
+        console_go_back(view, answer);
     }
-    c->outgoing_added(c->ctx);
-    console_go_back(view, answer);
+}
+
+void console_review(const struct console_view *view, struct http_answer *answer)
+{
+    const struct console *c = view->console;
+    struct loaded l;
+    bool outdated = false;
+    if (load(view, console_number(http_form(view->request, "arrival"), INT64_MAX, 0), &l) < 0 ||
+        (l.found && is_outdated(view, &l, &outdated) < 0))
+        console_message(view, STATUS_UNAVAILABLE, LANG_ERR_DISK, answer);
+    else if (!l.found || l.record.commune != c->own_commune || c->own_commune == 0 ||
+             !review_state_name(sent_state(view)))
+        console_message(view, STATUS_NOT_FOUND, LANG_ERR_RECORD, answer);
+    else
+        take_review(view, &l, outdated, answer);
+    corrections_free(&l.corrections);
 }

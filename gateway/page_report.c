@@ -55,15 +55,36 @@ void page_put_reviewer(const struct page *p, const struct ledger_commune *commun
             ? access_operator_get(&c->people->access, by) : NULL;
     if (o) {
         strbuf_put_html(p->out, o->name);
-        strbuf_put(p->out, ", ");
     } else if (by) {
-        strbuf_putf(p->out, "%s %u, ", page_text(p, LANG_OPERATOR), (unsigned)by);
+        strbuf_putf(p->out, "%s %u", page_text(p, LANG_OPERATOR), (unsigned)by);
     }
+    if (author == AUTHOR_NONE)
+        return;
+    strbuf_put(p->out, by ? ", " : "");
     page_put_author(p, commune, author);
 }
 
-static void put_figures(const struct page *p, uint8_t kind, const struct report *report)
+/* What was corrected since stands beside what its author said. */
+static void put_figure(const struct page *p, const struct page_subject *s,
+                       const struct report_figure *figure)
 {
+    const struct catalogue_item *item = page_find_item(p, s->record->kind, figure->code);
+    int64_t counted = page_counted_value(s, figure->code, INT64_MAX);
+    strbuf_put(p->out, "<li>");
+    page_put_item_name(p, item, figure->code);
+    if (counted != figure->value) {
+        strbuf_put(p->out, " <s>");
+        page_put_bare_value(p, item, figure->value);
+        strbuf_put(p->out, "</s> →");
+    }
+    strbuf_put(p->out, " <b>");
+    page_put_value(p, item, counted);
+    strbuf_put(p->out, "</b></li>");
+}
+
+static void put_body(const struct page *p, const struct page_subject *s)
+{
+    const struct report *report = s->report;
     const struct catalogue *cat = p->view->console->catalogue;
     if (report->hazard) {
         const struct catalogue_hazard *hazard =
@@ -80,14 +101,8 @@ static void put_figures(const struct page *p, uint8_t kind, const struct report 
     }
     if (report->figure_count > 0)
         strbuf_put(p->out, "<ul class=\"figures\">");
-    for (size_t i = 0; i < report->figure_count; i++) {
-        const struct catalogue_item *item = page_find_item(p, kind, report->figures[i].code);
-        strbuf_put(p->out, "<li>");
-        page_put_item_name(p, item, report->figures[i].code);
-        strbuf_put(p->out, " <b>");
-        page_put_value(p, item, report->figures[i].value);
-        strbuf_put(p->out, "</b></li>");
-    }
+    for (size_t i = 0; i < report->figure_count; i++)
+        put_figure(p, s, &report->figures[i]);
     if (report->figure_count > 0)
         strbuf_put(p->out, "</ul>");
     if (report->text_len > 0) {
@@ -238,13 +253,15 @@ int page_put_report(void *ctx, const struct db_record *r)
     const struct ledger_commune *commune = ledger_get(c->ledger, r->commune);
     struct record_view view;
     struct report report;
+    struct corrections corrections = { .list = NULL };
+    int result = r->review_state ? page_corrections(c, r, false, &corrections) : 0;
     strbuf_putf(p->out, "<article class=\"report p%u%s%s\" id=\"r%" PRId64 "\">",
                 (unsigned)(r->priority < PRIORITY_COUNT ? r->priority : 0),
                 r->review_state ? " done" : "", r->drill ? " drill" : "", r->arrival);
     put_report_head(p, commune, r);
     if (r->readable && record_decode(r->bytes, r->len, &view) == RECORD_OK &&
         report_decode(view.body, view.body_len, &report) == REPORT_OK) {
-        put_figures(p, r->kind, &report);
+        put_body(p, &(struct page_subject){ r, &report, &corrections });
     } else {
         strbuf_put(p->out, "<p class=\"warn\">");
         page_put_text(p, LANG_UNREADABLE);
@@ -252,9 +269,9 @@ int page_put_report(void *ctx, const struct db_record *r)
     }
     put_report_foot(p, commune, r);
     put_review(p, commune, r);
-    int result = 0;
-    if (c->own_commune != 0 && r->commune == c->own_commune && p->view->arrival == 0 &&
-        p->view->who->role >= ACCESS_REVIEW)
+    corrections_free(&corrections);
+    if (result >= 0 && c->own_commune != 0 && r->commune == c->own_commune &&
+        p->view->arrival == 0 && p->view->who->role >= ACCESS_REVIEW)
         result = put_review_forms(p, r);
     strbuf_put(p->out, "</article>\n");
     p->shown_count++;

@@ -120,6 +120,40 @@ static void test_ledger_keeps_both_halves_of_a_fork(void **state)
     assert_int_equal(count, 2);
 }
 
+struct kin { size_t count; struct db_record newest; };
+
+static int take_kin(void *ctx, const struct db_record *record)
+{
+    struct kin *kin = ctx;
+    if (kin->count++ == 0)
+        kin->newest = *record;
+    return 0;
+}
+
+static void test_ledger_finds_what_its_author_said_of_the_same(void **state)
+{
+    struct place *p = *state;
+    struct kit *k = &p->kit;
+    struct report other_event = { .event = 2, .figure_count = 1, .figures = { { 1, 5 } } };
+    kit_put_root_log(k, &p->ledger);
+    const struct kit_record records[] = {
+        kit_damage(k, KIT_ANNA, 1, 1, 3), kit_damage(k, KIT_ANNA, 3, 1, 5),
+        kit_damage(k, KIT_ANNA, 2, 1, 4), kit_damage(k, KIT_BINH, 4, 1, 9),
+        kit_report(k, KIT_ANNA, 5, RECORD_NEEDS, &(struct report){ .figure_count = 0 }),
+        kit_report(k, KIT_ANNA, 6, RECORD_DAMAGE, &other_event),
+    };
+    for (size_t i = 0; i < sizeof records / sizeof records[0]; i++)
+        assert_int_equal(kit_put(k, &p->ledger, &records[i]), LEDGER_NEW);
+    const struct db_record of = { .commune = 1, .ref = { .author = KIT_ANNA },
+                                  .kind = RECORD_DAMAGE };
+    struct kin all = { .count = 0 }, one = { .count = 0 };
+    assert_int_equal(db_record_kin(p->db, &of, 9, take_kin, &all), 0);
+    assert_int_equal(db_record_kin(p->db, &of, 1, take_kin, &one), 0);
+    assert_int_equal(all.count, 3);
+    assert_int_equal(all.newest.ref.seq, 3);
+    assert_int_equal(one.count, 1);
+}
+
 static void test_ledger_releases_what_waited_for_its_author(void **state)
 {
     struct place *p = *state;
@@ -480,6 +514,7 @@ int main(void)
         LEDGER_TEST(test_board_finds_reports_by_whichever_way_they_came),
         LEDGER_TEST(test_ledger_gives_each_record_its_verdict),
         LEDGER_TEST(test_ledger_keeps_both_halves_of_a_fork),
+        LEDGER_TEST(test_ledger_finds_what_its_author_said_of_the_same),
         LEDGER_TEST(test_ledger_releases_what_waited_for_its_author),
         LEDGER_TEST(test_ledger_holds_back_a_bounded_number),
         LEDGER_TEST(test_ledger_keeps_only_the_newest_of_a_superseding_lane),

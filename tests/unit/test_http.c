@@ -130,7 +130,7 @@ static void test_http_console_queues_a_review_once_asked_properly(void **state)
     assert_string_equal(outgoing.text, "as written");
 }
 
-struct queued { size_t count; struct review newest; uint8_t priority; };
+struct queued { size_t count; int64_t id; struct review newest; uint8_t priority; };
 
 static int take_queued(void *ctx, const struct db_outgoing *outgoing)
 {
@@ -138,6 +138,7 @@ static int take_queued(void *ctx, const struct db_outgoing *outgoing)
     assert_int_equal(outgoing->kind, RECORD_REVIEW);
     assert_int_equal(review_decode(outgoing->body, outgoing->body_len, &q->newest), REPORT_OK);
     q->priority = outgoing->priority;
+    q->id = outgoing->id;
     q->count++;
     return 0;
 }
@@ -189,6 +190,129 @@ static void test_http_console_corrects_and_joins(void **state)
     assert_int_equal(q.newest.same_as.seq, 1);
 }
 
+/* What waits for the node reaches it and comes back signed. */
+static void sign_queued(struct place *p, uint32_t *seq)
+{
+    struct queued q = { .count = 0 };
+    uint8_t body[RECORD_BODY_LEN_MAX];
+    assert_int_equal(db_outgoing_list(p->db, take_queued, &q), 0);
+    assert_int_equal(q.count, 1);
+    int len = review_encode(&q.newest, body, sizeof body);
+    struct kit_record r = kit_sign(&p->kit, KIT_GATEWAY, ++*seq, RECORD_REVIEW, 0, body,
+                                   (size_t)len);
+    assert_int_equal(kit_put(&p->kit, &p->ledger, &r), LEDGER_NEW);
+    assert_int_equal(db_outgoing_delete(p->db, q.id), 0);
+}
+
+/* The second form starts from what the first made count, and says only what it changes. */
+static void test_http_console_corrects_again_and_takes_back(void **state)
+{
+    struct place *p = *state;
+    struct kit *k = &p->kit;
+    uint32_t seq = 0;
+    struct report report = { .figure_count = 2, .figures = { { 20, 3 }, { 22, 7 } } };
+    const struct { const char *fields; size_t count; struct report_figure first; } STEPS[] = {
+        { "f20=30&f22=7&was=3.7.3", 1, { 20, 30 } },
+        { "f20=30&f22=0&was=30.7.3", 1, { 22, 0 } },  /* the other; to none */
+        { "f20=30&f22=+?+&was=30.0.3", 1, { 22, REVIEW_UNKNOWN } },
+        { "f20=3&f22=?&was=30.-1.3", 1, { 20, 3 } },  /* as its author said */
+        { "f20=9&f22=8&was=3.-1.3", 2, { 20, 9 } },
+        { "f20=500&take_back=1&was=9.8.3", 2, { 20, 3 } },
+    };
+    struct ask page = { "GET", "/record?arrival=6&lang=vi", NULL, NULL, 0 };
+    kit_put_root_log(k, &p->ledger);
+    struct kit_record one = kit_report(k, KIT_ANNA, 1, RECORD_DAMAGE, &report);
+    assert_int_equal(kit_put(k, &p->ledger, &one), LEDGER_NEW); /* arrival 6 */
+    for (size_t i = 0; i < sizeof STEPS / sizeof STEPS[0]; i++) {
+        char fields[160];
+        struct queued q = { .count = 0 };
+        snprintf(fields, sizeof fields, "arrival=6&state=6&%s", STEPS[i].fields);
+        post_review(p, fields, 303);
+        assert_int_equal(db_outgoing_list(p->db, take_queued, &q), 0);
+        if (q.newest.figure_count != STEPS[i].count || q.newest.village != 0 ||
+            q.newest.figures[0].code != STEPS[i].first.code ||
+            q.newest.figures[0].value != STEPS[i].first.value)
+            fail_msg("%s: %zu figures, %u: %lld", fields, q.newest.figure_count,
+                     q.newest.figures[0].code, (long long)q.newest.figures[0].value);
+        if (i == 1) { /* before the node has it, too */
+            assert_reply("starts there", ask(p, &page), 200, "name=\"was\" value=\"30.0.3\"");
+            assert_reply("and says so", ask(p, &page), 200, "đang chuyển cho trạm");
+        }
+        sign_queued(p, &seq);
+        if (i == 1) {
+            assert_reply("each step", ask(p, &page), 200, "<s>3</s> → <b>30");
+            assert_reply("of both", ask(p, &page), 200, "<s>7</s> → <b>0");
+        }
+    }
+    post_review(p, "arrival=6&state=6&take_back=1", 400); /* nothing is left to take back */
+    assert_reply("as he said", ask(p, &page), 200, "name=\"was\" value=\"3.7.3\"");
+    assert_reply("old and new", ask(p, &page), 200, "<s>không rõ</s> → <b>8");
+}
+
+/* Two desks: the later one sees what the other did, keeps what he typed, and undoes nothing. */
+static void test_http_console_keeps_both_corrections(void **state)
+{
+    struct place *p = *state;
+    struct kit *k = &p->kit;
+    uint32_t seq = 0;
+    struct queued q = { .count = 0 };
+    struct report report = { .figure_count = 2, .figures = { { 20, 3 }, { 22, 7 } } };
+    char token[ACCESS_TOKEN_HEX_LEN], form[512];
+    kit_put_root_log(k, &p->ledger);
+    struct kit_record one = kit_report(k, KIT_ANNA, 1, RECORD_DAMAGE, &report);
+    assert_int_equal(kit_put(k, &p->ledger, &one), LEDGER_NEW);
+    post_review(p, "arrival=6&state=6&f20=30&f22=7&known=0.0&was=3.7.3&text=a", 303);
+    sign_queued(p, &seq);
+    struct ask page = { .method = "GET", .path = "/" };
+    snprintf(token, sizeof token, "%s", token_of(ask(p, &page)->text));
+    snprintf(form, sizeof form, "token=%s&arrival=6&state=6&f20=3&f22=x9&known=0.0&was=3.7.3"
+             "&text=%%C4%%91%%E1%%BA%%BFm+l%%E1%%BA%%A1i", token);
+    struct ask late = { "POST", "/review", NULL, form, strlen(form) };
+    struct reply *r = ask(p, &late);
+    assert_int_equal(r->status, 409);
+    assert_non_null(strstr(r->text, "name=\"was\" value=\"30.7.3\"")); /* the other's stands */
+    assert_non_null(strstr(r->text, "aria-describedby=\"s20\" value=\"30\""));
+    assert_non_null(strstr(r->text, "value=\"x9\"")); /* what was typed is there */
+    assert_non_null(strstr(r->text, "value=\"đếm lại\""));
+    post_review(p, "arrival=6&state=6&f20=30&f22=x9&known=7.0&was=30.7.3", 400);
+    /* The same press from a page that did not notice: the other figure is not touched. */
+    post_review(p, "arrival=6&state=6&f20=3&f22=9&was=3.7.3", 303);
+    assert_int_equal(db_outgoing_list(p->db, take_queued, &q), 0);
+    assert_int_equal(q.newest.figure_count, 1);
+    assert_int_equal(q.newest.figures[0].code, 22);
+    sign_queued(p, &seq);
+    snprintf(form, sizeof form, "token=%s&arrival=6&state=6&f20=31&f22=9&known=0.0&was=3.9.3",
+             token);
+    late.body_len = strlen(form);
+    assert_reply("both figures", ask(p, &late), 409, "nay đang tính: 30");
+    post_review(p, "arrival=6&state=6&f20=30&f22=9&was=3.9.3", 400); /* they agree */
+}
+
+/* His newer report counts instead, whatever was corrected in the older one: both pages say so. */
+static void test_http_console_warns_of_the_authors_other_report(void **state)
+{
+    struct place *p = *state;
+    struct kit *k = &p->kit;
+    uint32_t seq = 0;
+    kit_put_root_log(k, &p->ledger);
+    struct kit_record one = kit_damage(k, KIT_ANNA, 1, 20, 500);
+    struct kit_record two = kit_damage(k, KIT_ANNA, 2, 20, 501);
+    struct ask older = { "GET", "/record?arrival=6&lang=vi", NULL, NULL, 0 };
+    struct ask newer = { "GET", "/record?arrival=8&lang=vi", NULL, NULL, 0 };
+    assert_int_equal(kit_put(k, &p->ledger, &one), LEDGER_NEW); /* arrival 6 */
+    post_review(p, "arrival=6&state=6&f20=5&was=500.3", 303);
+    sign_queued(p, &seq); /* arrival 7 */
+    assert_null(strstr(ask(p, &older)->text, "Tin mới hơn"));
+    assert_int_equal(kit_put(k, &p->ledger, &two), LEDGER_NEW); /* arrival 8 */
+    assert_reply("the newer", ask(p, &older), 200, "Tin mới hơn của người này nói");
+    assert_reply("the corrected", ask(p, &newer), 200, "Tin trước của người này đã được sửa");
+    assert_reply("from and to", ask(p, &newer), 200, "<s>500</s> → 5");
+    post_review(p, "arrival=8&state=7&other=12-1", 303);
+    sign_queued(p, &seq);
+    assert_null(strstr(ask(p, &older)->text, "Tin mới hơn")); /* joined, it counts nowhere */
+    assert_reply("and here", ask(p, &newer), 200, "Sửa số là tin này lại được tính");
+}
+
 /* A report of the wrong village is moved and moved back; the author's word stays to be seen. */
 static void test_http_console_moves_a_report(void **state)
 {
@@ -220,13 +344,13 @@ static void test_http_console_moves_a_report(void **state)
     assert_reply("it is found there", ask(p, &board), 200, "<s>Lũng Cằm</s> → Nà Lẹng");
     struct ask totals = { "GET", "/totals", NULL, NULL, 0 };
     assert_reply("it counts there", ask(p, &totals), 200, "scope=\"rowgroup\">Nà Lẹng");
-    /* Said again with what else changes. */
+    /* Not said again with what else changes. */
     post_review(p, "arrival=6&state=6&f20=2&village=1", 303);
     assert_int_equal(db_outgoing_list(p->db, take_queued, &q), 0);
-    assert_int_equal(q.newest.village, 1);
+    assert_int_equal(q.newest.village, 0);
     post_review(p, "arrival=6&state=6&f20=3&village=3", 303); /* back again */
     assert_int_equal(db_outgoing_list(p->db, take_queued, &q), 0);
-    assert_int_equal(q.newest.village, 3);
+    assert_int_equal(q.newest.village, REVIEW_VILLAGE_AUTHORS);
     villages_free(villages);
     p->console.villages = NULL;
 }
@@ -506,6 +630,9 @@ int main(void)
         HTTP_TEST(test_http_console_escapes_what_people_wrote),
         HTTP_TEST(test_http_console_queues_a_review_once_asked_properly),
         HTTP_TEST(test_http_console_corrects_and_joins),
+        HTTP_TEST(test_http_console_corrects_again_and_takes_back),
+        HTTP_TEST(test_http_console_keeps_both_corrections),
+        HTTP_TEST(test_http_console_warns_of_the_authors_other_report),
         HTTP_TEST(test_http_console_moves_a_report),
         HTTP_TEST(test_http_console_tells_operators_of_each_other),
         HTTP_TEST(test_http_board_is_searched_and_paged),
