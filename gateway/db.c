@@ -678,6 +678,28 @@ int db_record_count(struct db *db, const struct db_list_filter *filter, int64_t 
     return 0;
 }
 
+int db_rescue_waiting(struct db *db, int64_t *count_out, int64_t *first_arrival_out)
+{
+    struct db_query q = query_start(db, DB_OP_RESCUE_WAITING);
+    *count_out = *first_arrival_out = 0;
+    int result = query_step(&q);
+    if (result != 1)
+        return result;
+    *count_out = column_int(&q, 0);
+    if (*count_out > 0)
+        *first_arrival_out = column_int(&q, 1);
+    query_stop(&q);
+    return 0;
+}
+
+int db_record_judge_author(struct db *db, int64_t commune, uint16_t author)
+{
+    struct db_query q = query_start(db, DB_OP_JUDGE_AUTHOR);
+    bind_int(&q, commune);
+    bind_int(&q, author);
+    return query_run(&q);
+}
+
 int db_review_put(struct db *db, const struct db_review *review)
 {
     struct db_query q = query_start(db, DB_OP_REVIEW_PUT);

@@ -189,6 +189,9 @@ int db_record_count(struct db *db, const struct db_list_filter *filter, int64_t 
 
 /* The folded words of a record that an older program stored. */
 int db_record_note(struct db *db, int64_t arrival, const char *words);
+/* Calls for help that nobody has answered, and which of them has waited longest (0: there is none).
+ * Drills are none, nor what was signed past a revocation. */
+int db_rescue_waiting(struct db *db, int64_t *count_out, int64_t *first_arrival_out);
 /* Notes beside a record what its review says: rank and village. */
 int db_record_judge(struct db *db, int64_t commune, const struct record_ref *ref);
 /* When each author was last heard, by his log. */
@@ -246,6 +249,8 @@ int db_pending_authors(struct db *db, db_author_fn fn, void *ctx);
 /* From this number on an author's log counts for nothing, nor do his reviews; 0: not revoked. */
 int db_revoked_get(struct db *db, int64_t commune, uint16_t author, int64_t *from_seq_out);
 int db_revoked_set(struct db *db, int64_t commune, uint16_t author, int64_t from_seq);
+/* The board's order of all that he wrote, after that. */
+int db_record_judge_author(struct db *db, int64_t commune, uint16_t author);
 
 /* Refusals: a counter per reason and the newest sample. */
 int db_refused_add(struct db *db, int64_t commune, const char *reason, int64_t now_ms,

@@ -32,11 +32,14 @@
 #define ANSWERED_VILLAGE "(SELECT v.village" OF_RECORD("review") "AND v.village != 0)"
 #define SAID_VILLAGE "CASE WHEN moved_from < 0 THEN village ELSE moved_from END"
 /* What nobody answered stands before what is seen or asked about, and that before what is settled;
- * within each the urgent first.  States are those of enum review_state. */
+ * within each the urgent first.  States are those of enum review_state.  What was signed past a
+ * revocation waits for nobody. */
 #define JUDGE                                                                                     \
     "UPDATE record SET village = coalesce(" ANSWERED_VILLAGE ", " SAID_VILLAGE "),"               \
     " moved_from = CASE WHEN " ANSWERED_VILLAGE " IS NULL THEN -1 ELSE " SAID_VILLAGE " END,"     \
     " rank = CASE WHEN kind NOT BETWEEN 1 AND 7 THEN 0"                                           \
+    " WHEN EXISTS (SELECT 1 FROM revoked x WHERE x.commune = record.commune"                      \
+    " AND x.author = record.author AND record.seq >= x.from_seq) THEN 0"                          \
     " ELSE CASE coalesce((SELECT v.state" OF_RECORD("review") "), 0)"                             \
     " WHEN 0 THEN 8 + priority WHEN 1 THEN 4 + priority WHEN 2 THEN 4 + priority ELSE 0 END END "
 #define RECORD_COLUMNS                                                                            \
@@ -157,6 +160,10 @@ OP(RECORD_FORKS,
    RECORD_SELECT "WHERE (r.commune, r.author, r.lane, r.seq) IN (SELECT o.commune, o.author,"
    " o.lane, o.seq FROM record o WHERE o.variant = 1 AND +o.commune = ?1)"
    " ORDER BY r.author, r.lane, r.seq, r.variant")
+/* Calls for help that nobody has answered, drills apart. */
+OP(RESCUE_WAITING,
+   "SELECT count(*), min(r.arrival) FROM record r WHERE r.kind BETWEEN 1 AND 7 AND r.rank >= 8"
+   " AND (r.kind = 4 OR r.priority = 3) AND r.drill = 0")
 OP(RECORD_REHOME,
    "UPDATE record SET village = CASE WHEN moved_from < 0 THEN ?3 ELSE village END,"
    " moved_from = CASE WHEN moved_from < 0 THEN -1 ELSE ?3 END WHERE commune = ?1 AND author = ?2"
@@ -172,6 +179,8 @@ OP(RECORD_NOTE,
 /* An answer may be here before its report. */
 OP(JUDGE_NEW,
    JUDGE "WHERE arrival > ?1 AND EXISTS (SELECT 1" OF_RECORD("review") ")")
+OP(JUDGE_AUTHOR,
+   JUDGE "WHERE commune = ?1 AND author = ?2")
 OP(JUDGE_RECORD,
    JUDGE "WHERE commune = ?1 AND author = ?2 AND lane = ?3 AND seq = ?4")
 /* The plus signs keep SQLite from walking all records in the order of their numbers. */

@@ -62,6 +62,8 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
       "Same signature, same number, different content: both are kept as evidence. Ask the "        \
       "author: a box was restored from an old copy, or the key is in other hands.")                \
     X(FORK, "FORK")                                                                                \
+    X(REVOKED, "KEY TAKEN BACK")                                                                   \
+    X(REVOKED_RULE, "signed after the key was taken back: counts for nothing")                     \
     X(REFUSED, "Refused")                                                                          \
     X(SYNC, "Sent upward")                                                                         \
     X(SYNC_WAITING, "records waiting")                                                             \

@@ -385,6 +385,8 @@ int ledger_revoke(struct ledger *l, const struct ledger_commune *c, uint16_t aut
     if (result < 0 || noted == from_seq)
         return result;
     result = db_revoked_set(l->db, c->info.id, author, from_seq);
+    if (result >= 0)
+        result = db_record_judge_author(l->db, c->info.id, author);
     struct ref_list refs = { .list = NULL };
     if (result >= 0)
         result = db_reviewed_by(l->db, c->info.id, author, collect_ref, &refs);
@@ -662,16 +664,30 @@ static int index_report(void *ctx, const struct db_record *record)
     return result < 0 ? result : judge_record(l, c->info.id, &view.ref);
 }
 
+/* The first programs kept no list of them. */
+static int note_revocations(struct ledger *l, const struct ledger_commune *c)
+{
+    int result = 0;
+    for (size_t i = 0; i < c->roster.author_count && result >= 0; i++) {
+        const struct roster_entry *e = &c->roster.authors[i].entry;
+        if (e->revoked_after != 0)
+            result = ledger_revoke(l, c, e->number, e->revoked_after);
+    }
+    return result;
+}
+
 int ledger_index(struct ledger *l)
 {
     /* board_indexed left out what cannot be read; board_indexed_2 took a correction of figures for
-     * one of the village too. */
-    static const char KEY[] = "board_indexed_3";
+     * one of the village too; board_indexed_3 let wait what was signed past a revocation. */
+    static const char KEY[] = "board_indexed_4";
     int64_t done = 0;
     int result = db_meta_get(l->db, KEY, &done);
     if (result < 0 || done)
         return result;
     result = db_begin(l->db);
+    for (size_t i = 0; i < l->commune_count && result >= 0; i++)
+        result = note_revocations(l, &l->communes[i]);
     /* A report is judged by all its answers. */
     for (size_t i = 0; i < l->commune_count && result >= 0; i++)
         result = db_record_all(l->db, l->communes[i].info.id, index_review, l);

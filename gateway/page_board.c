@@ -310,31 +310,12 @@ static int put_sync(struct page *p)
 /* ---- the whole page ---- */
 
 struct rescue_count {
-    unsigned count;
+    int64_t count;
     int64_t first_arrival; /* of the one that has waited longest */
 };
 
-static int count_rescue(void *ctx, const struct db_record *r)
-{
-    struct rescue_count *rescue = ctx;
-    if (r->drill)
-        return 0;
-    if (rescue->count++ == 0 || r->arrival < rescue->first_arrival)
-        rescue->first_arrival = r->arrival;
-    return 0;
-}
-
 /* Whatever the list is filtered or scrolled to, a call for help that nobody has answered stays in
  * sight. */
-static int find_rescue(const struct console_view *view, struct rescue_count *rescue_out)
-{
-    struct db_list_filter filter = db_list_all(CONSOLE_PAGE_COUNT);
-    filter.kind = RECORD_RESCUE;
-    filter.state = 0;
-    *rescue_out = (struct rescue_count){ .count = 0 };
-    return db_record_list(view->console->ledger->db, &filter, count_rescue, rescue_out);
-}
-
 static void put_rescue(const struct page *p, const struct rescue_count *rescue)
 {
     strbuf_putf(p->out, "<nav class=\"jump\" aria-label=\"%s\">",
@@ -344,8 +325,7 @@ static void put_rescue(const struct page *p, const struct rescue_count *rescue)
         strbuf_putf(p->out, "<a class=\"rescue\" href=\"?lang=%s%s#r%" PRId64 "\">",
                     lang_code(p->view->language), p->view->live ? "" : "&amp;static=1",
                     rescue->first_arrival);
-        strbuf_putf(p->out, "<b>%u%s</b> ", rescue->count,
-                    rescue->count == CONSOLE_PAGE_COUNT ? "+" : "");
+        strbuf_putf(p->out, "<b>%" PRId64 "</b> ", rescue->count);
         page_put_text(p, LANG_RESCUE_WAITING);
         strbuf_put(p->out, "</a>");
     }
@@ -423,10 +403,10 @@ void console_page_main(const struct console_view *view, struct strbuf *out)
     int64_t arrival = 0;
     struct rescue_count rescue;
     char title[CONSOLE_STATUS_LEN];
-    int result = find_rescue(view, &rescue);
+    int result = db_rescue_waiting(db, &rescue.count, &rescue.first_arrival);
     snprintf(title, sizeof title, "%s", page_own_name(view->console));
     if (rescue.count > 0) /* seen in the row of tabs too */
-        snprintf(title, sizeof title, "%u %s · %s", rescue.count,
+        snprintf(title, sizeof title, "%" PRId64 " %s · %s", rescue.count,
                  lang_text(view->language, LANG_RESCUE_WAITING), page_own_name(view->console));
     page_open(&page, title, view->live);
     if (result >= 0)

@@ -185,6 +185,14 @@ static void put_review(const struct page *p, const struct ledger_commune *commun
     strbuf_put(p->out, "</p>");
 }
 
+/* Signed with a key that was taken back before. */
+static bool is_revoked(const struct ledger_commune *commune, const struct db_record *r)
+{
+    const struct roster_author *author =
+        commune ? roster_find(&commune->roster, r->ref.author) : NULL;
+    return author && author->entry.revoked_after != 0 && r->ref.seq >= author->entry.revoked_after;
+}
+
 static void put_report_head(const struct page *p, const struct ledger_commune *commune,
                             const struct db_record *r)
 {
@@ -212,13 +220,16 @@ static void put_report_head(const struct page *p, const struct ledger_commune *c
     strbuf_put(p->out, "</span>");
     if (r->variant)
         strbuf_putf(p->out, " <span class=\"mark alarm\">%s</span>", page_text(p, LANG_FORK));
+    if (is_revoked(commune, r))
+        strbuf_putf(p->out, " <span class=\"mark alarm\">%s</span>", page_text(p, LANG_REVOKED));
     if (r->received_ms > 0) {
         strbuf_putf(p->out, "<span class=\"at\">%s ", page_text(p, LANG_RECEIVED));
         page_put_time(p, r->received_ms);
         strbuf_put(p->out, "</span>");
     }
     int64_t unseen_min = (p->view->wall_ms - r->received_ms) / MS_PER_MINUTE;
-    if (r->received_ms > 0 && r->review_state == 0 && unseen_min >= CONSOLE_UNSEEN_MIN)
+    if (r->received_ms > 0 && r->review_state == 0 && unseen_min >= CONSOLE_UNSEEN_MIN &&
+        !is_revoked(commune, r))
         strbuf_putf(p->out, "<span class=\"unseen\">%s: %" PRId64 " %s</span>",
                     page_text(p, LANG_UNSEEN), unseen_min, page_text(p, LANG_MINUTES));
     strbuf_put(p->out, "</header>");
@@ -239,7 +250,10 @@ static void put_report_foot(const struct page *p, const struct ledger_commune *c
     if (r->via != DB_VIA_UNKNOWN)
         strbuf_putf(p->out, " · %s",
                     page_text(p, (enum lang_text)(LANG_VIA_NODE + (int)r->via - DB_VIA_NODE)));
-    strbuf_putf(p->out, " · <span class=\"ok\">✓ %s</span>", page_text(p, LANG_SIGNED));
+    if (is_revoked(commune, r))
+        strbuf_putf(p->out, " · <span class=\"warn\">%s</span>", page_text(p, LANG_REVOKED_RULE));
+    else
+        strbuf_putf(p->out, " · <span class=\"ok\">✓ %s</span>", page_text(p, LANG_SIGNED));
     if (p->view->arrival == 0)
         strbuf_putf(p->out, " · <a href=\"/record?arrival=%" PRId64 "&amp;lang=%s\">%s</a>",
                     r->arrival, lang_code(p->view->language), page_text(p, LANG_OPEN));

@@ -44,7 +44,7 @@ static const struct {
     { "outgoing", "id, commune, author, lane, seq, state, text, error, kind, priority", 1 },
     { "review_log", "commune, author, lane, seq, arrival", 1 },
     { "heard", "commune, author, received_ms, seq, count", 1 },
-    { "revoked", "commune, author, from_seq", 2 },
+    { "revoked", "commune, author, from_seq", 1 },
     { "block", "hash", 3 },
     { "checkpoint", "commune, source, size, root, created_min, received_ms, covered, edge", 3 },
     { "quick", "id, commune, event, drill, number, until_ms, doc", 6 },
@@ -253,7 +253,7 @@ static void make_older(const struct place *p, const char *where, int version)
     if (kit_on_postgres)
         run_sql(p, where, "SELECT setval('record_arrival', max(arrival)) FROM record");
     /* Older programs knew no index of words and answers, or not all of it. */
-    run_sql(p, where, "DELETE FROM meta WHERE key = 'board_indexed_3'");
+    run_sql(p, where, "DELETE FROM meta WHERE key = 'board_indexed_4'");
 }
 
 /* It goes on where the older program stopped. */

@@ -457,6 +457,60 @@ static void cookie_of(const struct reply *r, char header_out[static 128])
     snprintf(header_out, 128, "Cookie: keng=%.64s", cookie + 17);
 }
 
+static const char *rescue_banner(struct place *p)
+{
+    struct ask page = { "GET", "/?lang=en&static=1", NULL, NULL, 0 };
+    return strstr(ask(p, &page)->text, "class=\"rescue\"");
+}
+
+static void put_call(struct place *p, uint16_t author, uint32_t seq, bool drill)
+{
+    struct report call = { .drill = drill, .figure_count = 1, .figures = { { 1, 3 } } };
+    struct kit_record r = kit_report(&p->kit, author, seq, RECORD_RESCUE, &call);
+    assert_int_equal(kit_put(&p->kit, &p->ledger, &r), LEDGER_NEW);
+}
+
+/* However many drills came after it. */
+static void test_http_board_calls_out_the_one_real_call(void **state)
+{
+    struct place *p = *state;
+    kit_put_root_log(&p->kit, &p->ledger);
+    for (uint32_t i = 1; i <= 3; i++)
+        put_call(p, KIT_ANNA, i, true);
+    assert_null(rescue_banner(p));
+    put_call(p, KIT_BINH, 1, false);
+    for (uint32_t i = 4; i <= CONSOLE_PAGE_COUNT + 4; i++)
+        put_call(p, KIT_ANNA, i, true);
+    const char *banner = rescue_banner(p);
+    assert_non_null(banner);
+    assert_non_null(strstr(banner, "<b>1</b> RESCUE reports waiting"));
+}
+
+/* A thief's call is shown for what it is and calls nobody out, until the author is pardoned. */
+static void test_http_board_marks_what_a_taken_back_key_signed(void **state)
+{
+    struct place *p = *state;
+    kit_put_root_log(&p->kit, &p->ledger);
+    put_call(p, KIT_ANNA, 1, false);
+    put_call(p, KIT_ANNA, 2, false);
+    assert_non_null(strstr(rescue_banner(p), "<b>2</b>"));
+    struct kit_record r = kit_enrol(&p->kit, KIT_ANNA, ROSTER_MEMBER, 3, "An", 2);
+    assert_int_equal(kit_put(&p->kit, &p->ledger, &r), LEDGER_NEW);
+    assert_non_null(strstr(rescue_banner(p), "<b>1</b>"));
+    struct ask page = { "GET", "/?lang=en&static=1", NULL, NULL, 0 };
+    struct reply *board = ask(p, &page);
+    const char *first = strstr(board->text, ">12-1<"), *second = strstr(board->text, ">12-2<");
+    assert_non_null(first);
+    assert_true(first < second); /* behind what waits */
+    assert_null(strstr(second, "✓"));
+    assert_non_null(strstr(second, "signed after the key was taken back"));
+    const char *mark = strstr(board->text, "KEY TAKEN BACK");
+    assert_true(mark > first && mark < second);
+    r = kit_enrol(&p->kit, KIT_ANNA, ROSTER_MEMBER, 3, "An", 0);
+    assert_int_equal(kit_put(&p->kit, &p->ledger, &r), LEDGER_NEW);
+    assert_non_null(strstr(rescue_banner(p), "<b>2</b>"));
+}
+
 static void test_http_console_asks_who_one_is(void **state)
 {
     struct place *p = *state;
@@ -636,6 +690,8 @@ int main(void)
         HTTP_TEST(test_http_console_moves_a_report),
         HTTP_TEST(test_http_console_tells_operators_of_each_other),
         HTTP_TEST(test_http_board_is_searched_and_paged),
+        HTTP_TEST(test_http_board_calls_out_the_one_real_call),
+        HTTP_TEST(test_http_board_marks_what_a_taken_back_key_signed),
         HTTP_TEST(test_http_console_asks_who_one_is),
         HTTP_TEST(test_http_console_holds_everybody_to_his_role),
         HTTP_TEST(test_http_streams_carry_events_and_end_cleanly),
