@@ -1298,12 +1298,21 @@ int db_quick_list(struct db *db, int64_t commune, uint32_t limit, db_quick_fn fn
     return each_quick(&q, fn, ctx);
 }
 
-int db_quick_last(struct db *db, int64_t commune, uint32_t event, bool drill, db_quick_fn fn,
-                  void *ctx)
+int db_quick_before(struct db *db, const struct db_quick *quick, db_quick_fn fn, void *ctx)
 {
-    struct db_query q = query_start(db, DB_OP_QUICK_LAST);
-    bind_int(&q, commune);
-    bind_int(&q, event);
-    bind_int(&q, drill);
+    struct db_query q = query_start(db, DB_OP_QUICK_BEFORE);
+    bind_int(&q, quick->commune);
+    bind_int(&q, quick->event);
+    bind_int(&q, quick->drill);
+    bind_int(&q, quick->until_ms);
     return each_quick(&q, fn, ctx);
+}
+
+int db_quick_last_number(struct db *db, const struct db_quick *quick, int64_t *number_out)
+{
+    struct db_query q = query_start(db, DB_OP_QUICK_LAST_NUMBER);
+    bind_int(&q, quick->commune);
+    bind_int(&q, quick->event);
+    bind_int(&q, quick->drill);
+    return query_int(&q, number_out);
 }

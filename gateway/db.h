@@ -357,8 +357,10 @@ typedef int (*db_quick_fn)(void *ctx, const struct db_quick *quick);
 int db_quick_get(struct db *db, int64_t id, db_quick_fn fn, void *ctx);
 /* Newest first. */
 int db_quick_list(struct db *db, int64_t commune, uint32_t limit, db_quick_fn fn, void *ctx);
-/* The one that was signed off last; fn is not called when there is none. */
-int db_quick_last(struct db *db, int64_t commune, uint32_t event, bool drill, db_quick_fn fn,
-                  void *ctx);
+/* The signed one whose figures run up to until_ms or end last before; fn is not called when there
+ * is none. */
+int db_quick_before(struct db *db, const struct db_quick *quick, db_quick_fn fn, void *ctx);
+/* The highest number signed off for that commune, event and drill; 0: none. */
+int db_quick_last_number(struct db *db, const struct db_quick *quick, int64_t *number_out);
 
 #endif

@@ -344,6 +344,9 @@ OP(QUICK_GET,
 OP(QUICK_LIST,
    "SELECT id, commune, event, drill, number, until_ms, '' FROM quick WHERE commune = ?1"
    " ORDER BY id DESC LIMIT ?2")
-OP(QUICK_LAST,
+OP(QUICK_BEFORE,
    "SELECT id, commune, event, drill, number, until_ms, doc FROM quick WHERE commune = ?1"
-   " AND event = ?2 AND drill = ?3 AND number > 0 ORDER BY number DESC LIMIT 1")
+   " AND event = ?2 AND drill = ?3 AND number > 0 AND until_ms <= ?4"
+   " ORDER BY until_ms DESC, number DESC LIMIT 1")
+OP(QUICK_LAST_NUMBER,
+   "SELECT coalesce(max(number), 0) FROM quick WHERE commune = ?1 AND event = ?2 AND drill = ?3")

@@ -8,6 +8,9 @@
  *            geometry (RFC 7946)
  *   txt      a few lines to paste into a chat
  *
+ * A figure that was withdrawn since the report before stands where people read, without a value;
+ * HXL and GeoJSON leave it out.
+ *
  * Time      Linear in the lines.
  * Memory    One buffer; XLSX goes through an unnamed file.
  * Errors    False: memory or disk ran out; out is not to be used.
@@ -34,8 +37,16 @@ extern const struct export_format export_formats[];
 /* NULL: there is none of that name. */
 const struct export_format *export_find(const char *name);
 
+/* How a sum differs from the report before: "+3", "new", or "" where nothing changed. */
+void export_change(const struct quick *q, const struct quick_sum *sum, enum language language,
+                   char text_out[static CATALOGUE_VALUE_LEN]);
+/* What a sum comes to, in words. */
+void export_amount(const struct quick_sum *sum, enum language language,
+                   char text_out[static CATALOGUE_VALUE_LEN]);
 /* What a line is called in that language. */
 const char *export_name(const struct quick_line *line, enum language language);
+/* The word for a state, or that the figure is withdrawn, else "". */
+const char *export_state(const struct quick_line *line, enum language language);
 const char *export_unit(const struct quick_line *line, enum language language);
 /* "Báo cáo nhanh số 3 · Xã Cao Minh", with the word for a drill or a draft in front. */
 void export_title(const struct quick *q, enum language language, struct strbuf *out);

@@ -34,6 +34,15 @@ const char *export_unit(const struct quick_line *line, enum language language)
     return language == LANG_EN ? line->unit_en : line->unit_vi;
 }
 
+const char *export_state(const struct quick_line *line, enum language language)
+{
+    if (line->withdrawn)
+        return lang_text(language, LANG_QUICK_WITHDRAWN);
+    if (!line->is_state)
+        return "";
+    return language == LANG_EN ? line->words_en : line->words_vi;
+}
+
 static const char *village_of(const struct quick_line *line, enum language language)
 {
     return *line->village_name ? line->village_name : lang_text(language, LANG_NO_VILLAGE);
@@ -49,6 +58,39 @@ void export_title(const struct quick *q, enum language language, struct strbuf *
     else
         strbuf_putf(out, "(%s)", lang_text(language, LANG_QUICK_DRAFT));
     strbuf_putf(out, " · %s", q->commune_name);
+}
+
+static struct catalogue_item item_of(const struct quick_line *line)
+{
+    return (struct catalogue_item){ .decimals = line->decimals, .unit = line->unit_vi,
+                                    .unit_en = line->unit_en };
+}
+
+void export_change(const struct quick *q, const struct quick_sum *sum, enum language language,
+                   char text[static CATALOGUE_VALUE_LEN])
+{
+    const struct catalogue_item item = item_of(sum->of);
+    char size[CATALOGUE_VALUE_LEN - 4]; /* the minus has three bytes */
+    int64_t grown = sum->value - sum->before;
+    *text = '\0';
+    if (q->last_number > 0 && sum->before < 0)
+        snprintf(text, CATALOGUE_VALUE_LEN, "%s", lang_text(language, LANG_QUICK_FRESH));
+    if (sum->before < 0 || grown == 0)
+        return;
+    catalogue_value_format(&item, grown < 0 ? -grown : grown, lang_catalogue(language), false,
+                           size, sizeof size);
+    snprintf(text, CATALOGUE_VALUE_LEN, "%s%s", grown > 0 ? "+" : "−", size);
+}
+
+void export_amount(const struct quick_sum *sum, enum language language,
+                   char text[static CATALOGUE_VALUE_LEN])
+{
+    const struct catalogue_item item = item_of(sum->of);
+    if (sum->village_count == 0) /* not 0: nobody says that there are none */
+        snprintf(text, CATALOGUE_VALUE_LEN, "%s", lang_text(language, LANG_QUICK_WITHDRAWN));
+    else
+        catalogue_value_format(&item, sum->value, lang_catalogue(language), true, text,
+                               CATALOGUE_VALUE_LEN);
 }
 
 /* ---- CSV ------------------------------------------------------------------------------------- */
@@ -94,9 +136,12 @@ static void write_csv_line(struct csv_writer *w, const struct quick *q,
     write_text(w, lang_kind(language, line->kind));
     write_text(w, line->official);
     write_text(w, export_name(line, language));
-    csv_write_number(w, line->value, line->decimals);
+    if (line->withdrawn)
+        write_text(w, "");
+    else
+        csv_write_number(w, line->value, line->decimals);
     write_text(w, export_unit(line, language));
-    write_text(w, line->is_state ? language == LANG_EN ? line->words_en : line->words_vi : "");
+    write_text(w, export_state(line, language));
     if (line->before >= 0)
         csv_write_number(w, line->before, line->decimals);
     else
@@ -145,6 +190,8 @@ bool export_hxl(const struct quick *q, enum language language, struct strbuf *ou
     csv_write_end_row(&w);
     for (size_t i = 0; i < q->line_count; i++) {
         const struct quick_line *line = &q->lines[i];
+        if (line->withdrawn)
+            continue;
         bool placed = line->lat_e5 != 0 || line->lon_e5 != 0;
         write_text(&w, until);
         csv_write_number(&w, q->event, 0);
@@ -194,10 +241,14 @@ static void put_feature(const struct quick *q, size_t from, size_t to, enum lang
     strbuf_putf(out, ",\"properties\":{\"village\":%u,\"name\":", (unsigned)first->village);
     strbuf_put_json(out, village_of(first, language));
     strbuf_put(out, ",\"figures\":[");
+    bool again = false;
     for (size_t i = from; i < to; i++) {
         const struct quick_line *line = &q->lines[i];
-        strbuf_putf(out, "%s{\"kind\":\"%s\",\"code\":", i > from ? "," : "",
+        if (line->withdrawn)
+            continue;
+        strbuf_putf(out, "%s{\"kind\":\"%s\",\"code\":", again ? "," : "",
                     record_kind_name(line->kind));
+        again = true;
         strbuf_put_json(out, line->official);
         strbuf_put(out, ",\"name\":");
         strbuf_put_json(out, export_name(line, language));
@@ -220,13 +271,19 @@ bool export_geojson(const struct quick *q, enum language language, struct strbuf
     strbuf_put_json(out, q->commune_code);
     strbuf_putf(out, ",\"event\":%u,\"drill\":%s,\"as_of\":\"%s\",\"features\":[",
                 (unsigned)q->event, q->drill ? "true" : "false", until);
+    bool again = false;
     for (size_t from = 0, to; from < q->line_count; from = to) {
+        bool stands = !q->lines[from].withdrawn;
         for (to = from + 1; to < q->line_count; to++)
             if (q->lines[to].village != q->lines[from].village ||
                 strcmp(q->lines[to].village_name, q->lines[from].village_name) != 0)
                 break;
-        if (from > 0)
-            strbuf_put(out, ",\n");
+            else
+                stands = stands || !q->lines[to].withdrawn;
+        if (!stands)
+            continue;
+        strbuf_put(out, again ? ",\n" : "");
+        again = true;
         put_feature(q, from, to, language, out);
     }
     strbuf_put(out, "]}\n");
@@ -241,19 +298,15 @@ static void put_words(const char *label, const char *text, struct strbuf *out)
         strbuf_putf(out, "%s: %s\n", label, text);
 }
 
-static void put_sum(const struct quick_sum *sum, enum language language, struct strbuf *out)
+static void put_sum(const struct quick *q, const struct quick_sum *sum, enum language language,
+                    struct strbuf *out)
 {
-    const struct quick_line *line = sum->of;
-    enum catalogue_language words = lang_catalogue(language);
-    struct catalogue_item item = { .decimals = line->decimals, .unit = line->unit_vi,
-                                   .unit_en = line->unit_en };
     char value[CATALOGUE_VALUE_LEN], change[CATALOGUE_VALUE_LEN];
-    catalogue_value_format(&item, sum->value, words, true, value, sizeof value);
-    strbuf_putf(out, "- %s: %s", export_name(line, language), value);
-    int64_t grown = sum->before >= 0 ? sum->value - sum->before : 0;
-    catalogue_value_format(&item, grown < 0 ? -grown : grown, words, false, change, sizeof change);
-    if (grown != 0)
-        strbuf_putf(out, " (%s%s)", grown > 0 ? "+" : "−", change);
+    export_amount(sum, language, value);
+    export_change(q, sum, language, change);
+    strbuf_putf(out, "- %s: %s", export_name(sum->of, language), value);
+    if (*change)
+        strbuf_putf(out, " (%s)", change);
     strbuf_put(out, "\n");
 }
 
@@ -289,7 +342,7 @@ bool export_chat(const struct quick *q, enum language language, struct strbuf *o
     for (int i = 0; i < count; i++) {
         if (i == 0 || sums[i].of->kind != sums[i - 1].of->kind)
             strbuf_putf(out, "%s:\n", lang_kind(language, sums[i].of->kind));
-        put_sum(&sums[i], language, out);
+        put_sum(q, &sums[i], language, out);
     }
     free(sums);
     put_states(q, language, out);

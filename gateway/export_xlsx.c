@@ -84,6 +84,10 @@ static void put_head(struct sheet *s, const struct quick *q)
     put_field(s, LANG_QUICK_RESPONSE, q->response);
     put_field(s, LANG_QUICK_WANTS, q->wants);
     put_field(s, LANG_QUICK_SIGNER, q->signer);
+    char before[64];
+    snprintf(before, sizeof before, "%s %u", lang_text(s->language, LANG_QUICK_NUMBER),
+             (unsigned)q->last_number);
+    put_field(s, LANG_QUICK_BEFORE, q->last_number ? before : "");
     if (quick_is_unchanged(q))
         put_field(s, LANG_QUICK_CHANGE, lang_text(s->language, LANG_QUICK_UNCHANGED));
     s->row++;
@@ -130,10 +134,10 @@ static void put_villages(struct sheet *s, const struct quick *q)
         put_text(s, 1, lang_kind(s->language, line->kind), NULL);
         put_text(s, 2, line->official, NULL);
         put_text(s, 3, export_name(line, s->language), NULL);
-        put_number(s, 4, line->value, line->decimals);
+        if (!line->withdrawn)
+            put_number(s, 4, line->value, line->decimals);
         put_text(s, 5, export_unit(line, s->language), NULL);
-        if (line->is_state)
-            put_text(s, 6, s->language == LANG_EN ? line->words_en : line->words_vi, NULL);
+        put_text(s, 6, export_state(line, s->language), NULL);
         if (line->before >= 0)
             put_number(s, 7, line->before, line->decimals);
         put_text(s, 8, source, NULL);

@@ -259,6 +259,9 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(QUICK_UNIT, "Unit")                                                                          \
     X(QUICK_BEFORE, "Report before")                                                               \
     X(QUICK_CHANGE, "Change")                                                                      \
+    X(QUICK_CHANGE_SINCE, "Change since report no. {1}")                                           \
+    X(QUICK_FRESH, "new")                                                                          \
+    X(QUICK_WITHDRAWN, "no longer counted")                                                        \
     X(QUICK_UNTIL, "As of")                                                                        \
     X(QUICK_COMMUNE_CODE, "Commune code")                                                          \
     X(QUICK_LAT, "Latitude")                                                                       \

@@ -32,11 +32,18 @@ static int take_quick(void *ctx, const struct db_quick *row)
     return 0;
 }
 
-/* The last one signed off for the same event, if its figures come before q's. */
+static struct db_quick row_of(const struct quick *q)
+{
+    return (struct db_quick){ .id = q->id, .commune = q->commune, .until_ms = q->until_ms,
+                              .event = q->event, .number = q->number, .drill = q->drill };
+}
+
+/* The one signed off for the same event whose figures come before q's. */
 static int load_last(const struct console *c, const struct quick *q, struct quick *last_out)
 {
+    const struct db_quick row = row_of(q);
     *last_out = (struct quick){ .id = 0 };
-    return db_quick_last(c->ledger->db, q->commune, q->event, q->drill, take_quick, last_out);
+    return db_quick_before(c->ledger->db, &row, take_quick, last_out);
 }
 
 /* With the figures of a draft as they stand for its time. */
@@ -64,9 +71,8 @@ static int save_quick(struct db *db, const struct quick *q, int64_t *id_out,
         kept.line_count = 0;
     int result = DB_ENOMEM;
     if (quick_to_json(&kept, &doc)) {
-        struct db_quick row = { .id = q->id, .commune = q->commune, .until_ms = q->until_ms,
-                                .event = q->event, .number = q->number, .drill = q->drill,
-                                .doc = doc.text };
+        struct db_quick row = row_of(q);
+        row.doc = doc.text;
         quick_hash(doc.text, hash_out);
         result = db_quick_put(db, &row, id_out);
     }
@@ -322,34 +328,17 @@ static void put_field(const struct page *p, enum lang_text label, const char *te
     strbuf_put(p->out, "</p>");
 }
 
-static void put_amount(const struct page *p, const struct quick_line *line, int64_t value,
-                       bool with_unit)
-{
-    struct catalogue_item item = { .decimals = line->decimals, .unit = line->unit_vi,
-                                   .unit_en = line->unit_en };
-    char words[CATALOGUE_VALUE_LEN];
-    catalogue_value_format(&item, value, lang_catalogue(p->view->language), with_unit, words,
-                           sizeof words);
-    strbuf_put_html(p->out, words);
-}
-
-static void put_change(const struct page *p, const struct quick_line *line, int64_t value,
-                       int64_t before)
-{
-    if (before < 0 || before == value)
-        return;
-    strbuf_put(p->out, value > before ? "+" : "−");
-    put_amount(p, line, value > before ? value - before : before - value, false);
-}
-
 static void put_sums(const struct page *p, const struct quick *q)
 {
     struct quick_sum *sums;
     int count = quick_sums(q, &sums);
+    char words[CATALOGUE_VALUE_LEN];
     strbuf_putf(p->out, "<table class=\"figures-of\"><thead><tr><th>%s</th>"
                         "<th class=\"value\">%s</th><th class=\"value\">%s</th></tr></thead>",
                 page_text(p, LANG_INDICATOR), page_text(p, LANG_VALUE),
-                page_text(p, LANG_QUICK_CHANGE));
+                q->last_number ? lang_fill(p->view->language, LANG_QUICK_CHANGE_SINCE, words,
+                                           sizeof words, LANG_NUMBER(q->last_number))
+                               : page_text(p, LANG_QUICK_CHANGE));
     for (int i = 0; i < count; i++) {
         const struct quick_line *line = sums[i].of;
         if (i == 0 || sums[i - 1].of->kind != line->kind)
@@ -358,9 +347,11 @@ static void put_sums(const struct page *p, const struct quick *q)
         strbuf_put(p->out, "<tr><td>");
         strbuf_put_html(p->out, export_name(line, p->view->language));
         strbuf_put(p->out, "</td><td class=\"value\">");
-        put_amount(p, line, sums[i].value, true);
+        export_amount(&sums[i], p->view->language, words);
+        strbuf_put_html(p->out, words);
         strbuf_put(p->out, "</td><td class=\"value\">");
-        put_change(p, line, sums[i].value, sums[i].before);
+        export_change(q, &sums[i], p->view->language, words);
+        strbuf_put_html(p->out, words);
         strbuf_put(p->out, "</td></tr>\n");
     }
     strbuf_putf(p->out, "%s</table>", count > 0 ? "</tbody>" : "");
@@ -399,7 +390,11 @@ static void put_lines(const struct page *p, const struct quick *q)
         strbuf_put(p->out, "<tr><td>");
         strbuf_put_html(p->out, export_name(line, p->view->language));
         strbuf_put(p->out, "</td><td class=\"value\">");
-        strbuf_put_html(p->out, p->view->language == LANG_EN ? line->words_en : line->words_vi);
+        const char *words = p->view->language == LANG_EN ? line->words_en : line->words_vi;
+        strbuf_put(p->out, line->withdrawn ? "<s>" : "");
+        strbuf_put_html(p->out, words); /* of a figure that was withdrawn: what it was */
+        if (line->withdrawn)
+            strbuf_putf(p->out, "</s> %s", export_state(line, p->view->language));
         strbuf_put(p->out, "</td><td class=\"dim\">");
         put_source(p, q, line);
         strbuf_put(p->out, "</td></tr>\n");
@@ -429,13 +424,7 @@ static int match_signoff(void *ctx, const struct db_record *r)
 static int put_signature(const struct page *p, const struct quick *q)
 {
     struct signoff_search search = { .ref = { .seq = 0 } };
-    struct strbuf doc = { .text = NULL };
-    if (!quick_to_json(q, &doc)) {
-        strbuf_free(&doc);
-        return DB_ENOMEM;
-    }
-    quick_hash(doc.text, search.hash);
-    strbuf_free(&doc);
+    memcpy(search.hash, q->hash, sizeof search.hash);
     int result = db_record_newest_of_kind(p->view->console->ledger->db, q->commune, RECORD_SIGNOFF,
                                           SIGNOFF_LOOKED_COUNT, match_signoff, &search);
     strbuf_putf(p->out, "<p><b>%s: ", page_text(p, LANG_QUICK_SIGNER));
@@ -592,15 +581,14 @@ static bool name_signer(const struct console_view *view, struct quick *q)
 static int store_signed(const struct console_view *view, struct quick *q)
 {
     struct console *c = view->console;
-    struct quick last = { .id = 0 };
+    const struct db_quick row = row_of(q);
     struct signoff signoff = { .event = q->event, .by = q->by, .drill = q->drill };
     uint8_t body[RECORD_BODY_LEN_MAX];
-    int64_t id;
+    int64_t id, last_number = 0;
     int result = db_begin(c->ledger->db);
     if (result >= 0)
-        result = load_last(c, q, &last);
-    q->number = last.number + 1;
-    quick_free(&last);
+        result = db_quick_last_number(c->ledger->db, &row, &last_number);
+    q->number = (uint32_t)last_number + 1;
     if (result >= 0)
         result = save_quick(c->ledger->db, q, &id, signoff.hash);
     signoff.from_min = (uint32_t)((q->from_ms / 1000 - KENG_EPOCH_UNIX_S) / 60);

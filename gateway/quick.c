@@ -8,7 +8,7 @@
 
 #include "gateway/lang.h"
 
-enum { FORMAT = 1 };
+enum { FORMAT = 2, FORMAT_FIRST = 1 }; /* the first knew neither last_number nor withdrawn */
 
 void quick_free(struct quick *q)
 {
@@ -78,39 +78,59 @@ static int compare_lines(const struct quick_line *a, const struct quick_line *b)
     return a->code < b->code ? -1 : a->code > b->code;
 }
 
-static int64_t value_before(const struct quick *last, const struct quick_line *line)
+/* A figure that is no more takes its "before" along unless it stays as a line: the sums would call
+ * what is left unchanged. */
+static void put_withdrawn(struct quick *q, const struct quick_line *was,
+                          const struct villages *villages)
 {
-    size_t low = 0, high = last ? last->line_count : 0;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (compare_lines(&last->lines[middle], line) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return last && low < last->line_count && compare_lines(&last->lines[low], line) == 0
-               ? last->lines[low].value : -1;
+    if (was->withdrawn)
+        return;
+    struct quick_line *line = &q->lines[q->line_count++];
+    *line = *was;
+    line->withdrawn = true;
+    line->before = was->value;
+    line->value = line->low = line->high = 0;
+    name_village(line, villages, q->until_ms);
+}
+
+static void put_row(struct quick *q, const struct totals_row *row,
+                    const struct catalogue *catalogue, const struct villages *villages)
+{
+    struct quick_line *line = &q->lines[q->line_count++];
+    *line = (struct quick_line){ .village = row->key.village, .code = row->key.code,
+                                 .kind = row->key.kind, .value = row->value, .before = -1,
+                                 .low = row->low, .high = row->high, .seq = row->seq,
+                                 .author = row->author };
+    name_village(line, villages, q->until_ms);
+    name_indicator(line, catalogue);
 }
 
 int quick_fill_lines(struct quick *q, const struct totals *t, const struct catalogue *catalogue,
                      const struct villages *villages, const struct quick *last)
 {
-    if (t->row_count > QUICK_LINE_COUNT_MAX)
-        return DB_ENOMEM;
-    q->lines = calloc(t->row_count + 1, sizeof *q->lines);
+    size_t last_count = last ? last->line_count : 0, at = 0;
+    q->last_number = last ? last->number : 0;
+    q->lines = calloc(t->row_count + last_count + 1, sizeof *q->lines);
     if (!q->lines)
         return DB_ENOMEM;
     for (size_t i = 0; i < t->row_count; i++) {
-        const struct totals_row *row = &t->rows[i];
-        struct quick_line *line = &q->lines[q->line_count++];
-        *line = (struct quick_line){ .village = row->key.village, .code = row->key.code,
-                                     .kind = row->key.kind, .value = row->value, .low = row->low,
-                                     .high = row->high, .seq = row->seq, .author = row->author };
-        name_village(line, villages, q->until_ms);
-        name_indicator(line, catalogue);
-        line->before = value_before(last, line);
+        struct quick_line row = { .village = t->rows[i].key.village,
+                                  .kind = t->rows[i].key.kind, .code = t->rows[i].key.code };
+        for (; at < last_count && compare_lines(&last->lines[at], &row) < 0; at++)
+            put_withdrawn(q, &last->lines[at], villages);
+        put_row(q, &t->rows[i], catalogue, villages);
+        if (at < last_count && compare_lines(&last->lines[at], &row) == 0) {
+            if (!last->lines[at].withdrawn)
+                q->lines[q->line_count - 1].before = last->lines[at].value;
+            at++;
+        }
     }
-    return 0;
+    for (; at < last_count; at++)
+        put_withdrawn(q, &last->lines[at], villages);
+    if (q->line_count <= QUICK_LINE_COUNT_MAX)
+        return 0;
+    quick_free(q);
+    return DB_ENOMEM;
 }
 
 int quick_fill(struct quick *q, struct ledger *l, const struct catalogue *catalogue,
@@ -159,7 +179,8 @@ int quick_sums(const struct quick *q, struct quick_sum **sums_out)
     for (size_t i = 0; i < q->line_count; i++) {
         const struct quick_line *line = &q->lines[i];
         if (!line->is_state && line->counted)
-            sums[single_count++] = (struct quick_sum){ line, line->value, line->before, 1 };
+            sums[single_count++] = (struct quick_sum){ line, line->value, line->before,
+                                                       !line->withdrawn };
     }
     if (single_count > 0)
         qsort(sums, single_count, sizeof *sums, compare_indicators);
@@ -170,7 +191,7 @@ int quick_sums(const struct quick *q, struct quick_sum **sums_out)
             continue;
         }
         last->value += sums[i].value;
-        last->village_count++;
+        last->village_count += sums[i].village_count;
         if (sums[i].before >= 0)
             last->before = (last->before < 0 ? 0 : last->before) + sums[i].before;
     }
@@ -180,18 +201,20 @@ int quick_sums(const struct quick *q, struct quick_sum **sums_out)
 bool quick_is_unchanged(const struct quick *q)
 {
     for (size_t i = 0; i < q->line_count; i++)
-        if (q->lines[i].value != q->lines[i].before)
+        if (q->lines[i].withdrawn || q->lines[i].value != q->lines[i].before)
             return false;
-    return true;
+    return q->last_number > 0;
 }
 
 /* ---- the document ---------------------------------------------------------------------------- */
 
+/* Those of the first version, and what came later. */
 #define NUMBERS(X) X(number) X(event) X(hazard) X(from_ms) X(until_ms) X(by) X(signed_ms)
 #define TEXTS(X)                                                                                   \
     X(commune_name) X(commune_code) X(catalogue) X(catalogue_from) X(hazard_vi) X(hazard_en)       \
     X(course) X(isolated) X(response) X(wants) X(signer)
 #define FLAGS(X) X(drill) X(approved)
+#define NUMBERS_2(X) X(last_number)
 #define LINE_NUMBERS(X)                                                                            \
     X(village) X(kind) X(code) X(decimals) X(value) X(before) X(low) X(high) X(author) X(seq)      \
     X(lat_e5) X(lon_e5)
@@ -199,6 +222,7 @@ bool quick_is_unchanged(const struct quick *q)
     X(village_name) X(official) X(name_vi) X(name_en) X(unit_vi) X(unit_en) X(words_vi)            \
     X(words_en)
 #define LINE_FLAGS(X) X(is_state) X(counted)
+#define LINE_FLAGS_2(X) X(withdrawn)
 
 static json_t *line_to_json(const struct quick_line *from)
 {
@@ -212,6 +236,7 @@ static json_t *line_to_json(const struct quick_line *from)
     LINE_NUMBERS(PUT_NUMBER)
     LINE_TEXTS(PUT_TEXT)
     LINE_FLAGS(PUT_FLAG)
+    LINE_FLAGS_2(PUT_FLAG)
     if (!good) {
         json_decref(to);
         return NULL;
@@ -226,6 +251,7 @@ bool quick_to_json(const struct quick *from, struct strbuf *out)
     NUMBERS(PUT_NUMBER)
     TEXTS(PUT_TEXT)
     FLAGS(PUT_FLAG)
+    NUMBERS_2(PUT_NUMBER)
     for (size_t i = 0; i < from->line_count; i++)
         json_array_append_new(lines, line_to_json(&from->lines[i]));
     json_object_set_new(to, "lines", lines);
@@ -265,13 +291,16 @@ static bool get_text(const json_t *from, const char *key, char *out, size_t cap)
     good = good && json_is_boolean(json_object_get(from, #name));                                  \
     to->name = json_is_true(json_object_get(from, #name));
 
-static bool line_from_json(const json_t *from, struct quick_line *to)
+static bool line_from_json(const json_t *from, json_int_t format, struct quick_line *to)
 {
     bool good = json_is_object(from);
     int64_t number = 0;
     LINE_NUMBERS(GET_NUMBER)
     LINE_TEXTS(GET_TEXT)
     LINE_FLAGS(GET_FLAG)
+    if (format > FORMAT_FIRST) {
+        LINE_FLAGS_2(GET_FLAG)
+    }
     return good && to->decimals <= CATALOGUE_DECIMALS_MAX && record_is_report(to->kind);
 }
 
@@ -279,17 +308,25 @@ bool quick_from_json(const char *json, struct quick *to)
 {
     json_t *from = strlen(json) <= QUICK_DOC_LEN_MAX ? json_loads(json, 0, NULL) : NULL;
     const json_t *lines = json_object_get(from, "lines");
-    bool good = json_integer_value(json_object_get(from, "format")) == FORMAT &&
-                json_is_array(lines) && json_array_size(lines) <= QUICK_LINE_COUNT_MAX;
+    json_int_t format = json_integer_value(json_object_get(from, "format"));
+    bool good = format >= FORMAT_FIRST && format <= FORMAT && json_is_array(lines) &&
+                json_array_size(lines) <= QUICK_LINE_COUNT_MAX;
     int64_t number = 0;
     *to = (struct quick){ .id = 0 };
     NUMBERS(GET_NUMBER)
     TEXTS(GET_TEXT)
     FLAGS(GET_FLAG)
+    if (format > FORMAT_FIRST) {
+        NUMBERS_2(GET_NUMBER)
+    } else {
+        to->last_number = to->number ? to->number - 1 : 0; /* it was always that one */
+    }
+    quick_hash(json, to->hash);
     to->lines = good ? calloc(json_array_size(lines) + 1, sizeof *to->lines) : NULL;
     good = good && to->lines;
     for (size_t i = 0; good && i < json_array_size(lines); i++)
-        good = line_from_json(json_array_get(lines, i), &to->lines[to->line_count++]);
+        good = line_from_json(json_array_get(lines, i), format,
+                              &to->lines[to->line_count++]);
     if (!good)
         quick_free(to);
     json_decref(from);

@@ -32,6 +32,7 @@ struct quick_line {
     uint8_t decimals;
     bool is_state;             /* a state such as "cut", not a quantity */
     bool counted;              /* stands in the forms of the quick report */
+    bool withdrawn;            /* in the report before this one and no more; value is 0 then */
     int64_t value;
     int64_t before;            /* in the report before this one; -1: not in it */
     int64_t low, high;         /* of all who reported it */
@@ -49,6 +50,7 @@ struct quick {
     int64_t id;      /* in the database */
     int64_t commune; /* the ledger's number; not in the document */
     uint32_t number; /* 1, 2, ... within commune, event and drill; 0: a draft */
+    uint32_t last_number; /* of the report that changes are told from; 0: there is none */
     uint32_t event, hazard;
     bool drill, approved;
     int64_t from_ms, until_ms;
@@ -64,19 +66,21 @@ struct quick {
     int64_t signed_ms;
     struct quick_line *lines; /* by village, kind, code */
     size_t line_count;
+    uint8_t hash[KENG_HASH_LEN]; /* of the document it was read from; not in it */
 };
 
 /* What an indicator comes to over all villages. */
 struct quick_sum {
     const struct quick_line *of; /* any line of the indicator */
     int64_t value, before;       /* before -1: in no village then */
-    uint32_t village_count;
+    uint32_t village_count;      /* 0: withdrawn everywhere */
 };
 
 void quick_free(struct quick *q);
 
-/* Fills names and figures as of until_ms; villages may be NULL.  last: the report before, or NULL.
- * 0 or enum db_err; then there are no lines. */
+/* Fills names and figures as of until_ms; villages may be NULL.  last: the report before, or NULL;
+ * what it had and is no more stays as a withdrawn line.  0 or enum db_err; then there are no
+ * lines. */
 int quick_fill(struct quick *q, struct ledger *l, const struct catalogue *catalogue,
                const struct villages *villages, const struct quick *last);
 
@@ -86,13 +90,13 @@ int quick_fill_lines(struct quick *q, const struct totals *t, const struct catal
 
 /* The document; false: out of memory or longer than QUICK_DOC_LEN_MAX. */
 bool quick_to_json(const struct quick *q, struct strbuf *out);
-/* Reads one back; false: it is none of ours. */
+/* Reads one back, of every version there was; false: it is none of ours. */
 bool quick_from_json(const char *json, struct quick *q_out);
 void quick_hash(const char *json, uint8_t hash_out[static KENG_HASH_LEN]);
 
 /* Sums of quantities by kind and code; *sums_out is heap.  Returns the count, -1: no memory. */
 int quick_sums(const struct quick *q, struct quick_sum **sums_out);
-/* Has no figure changed since the report before? */
+/* Has no figure changed, come or gone since the report before?  Without one: no. */
 bool quick_is_unchanged(const struct quick *q);
 
 #endif

@@ -143,7 +143,9 @@ static void test_quick_says_what_changed(void **state)
     put_reports(d);
     struct quick first = make_quick(d, NULL);
     assert_false(quick_is_unchanged(&first));
+    first.number = 1;
     struct quick same = make_quick(d, &first);
+    assert_int_equal(same.last_number, 1);
     assert_true(quick_is_unchanged(&same)); /* "no new damage" is a report too */
     struct kit_record r = { .len = 0 };
     struct report more = { .event = 1, .figure_count = 1, .figures = { { 8, 9 } } };
@@ -161,18 +163,134 @@ static void test_quick_says_what_changed(void **state)
     quick_free(&next);
 }
 
-static void test_quick_drills_stay_apart(void **state)
+/* ---- what is no more ------------------------------------------------------------------------- */
+
+/* Three houses of An's in village 3, four of Binh's in 77, and what a first report says of them. */
+static struct quick sign_two_villages(struct desk *d)
+{
+    struct report ours = { .event = 1, .village = 3, .figure_count = 1, .figures = { { 8, 3 } } };
+    struct report theirs = { .event = 1, .village = 77, .figure_count = 1,
+                             .figures = { { 8, 4 } } };
+    struct kit_record a = kit_report(&d->kit, KIT_ANNA, 1, RECORD_DAMAGE, &ours);
+    struct kit_record b = kit_report(&d->kit, KIT_BINH, 1, RECORD_DAMAGE, &theirs);
+    put(d, &a);
+    put(d, &b);
+    struct quick first = make_quick(d, NULL);
+    first.number = 1;
+    return first;
+}
+
+static void check_houses(const struct quick *q, int64_t value, int64_t before, uint32_t in_count)
+{
+    struct quick_sum *sums;
+    assert_int_equal(quick_sums(q, &sums), 1);
+    assert_int_equal(sums[0].value, value);
+    assert_int_equal(sums[0].before, before);
+    assert_int_equal(sums[0].village_count, in_count);
+    free(sums);
+    assert_false(quick_is_unchanged(q));
+}
+
+static void reject(struct desk *d, uint32_t seq, uint16_t author)
+{
+    struct kit_record no = kit_review(&d->kit, KIT_GATEWAY, seq, author, 1, REVIEW_REJECTED, "sai");
+    put(d, &no);
+}
+
+static void test_quick_tells_what_was_withdrawn(void **state)
 {
     struct desk *d = *state;
-    put_reports(d);
-    struct quick q = { .commune = 1, .event = 1, .drill = true, .until_ms = KIT_NOW_MS };
-    struct strbuf text = { .text = NULL };
-    assert_int_equal(quick_fill(&q, &d->ledger, catalogue, villages, NULL), 0);
-    assert_int_equal(q.line_count, 1);
-    assert_int_equal(q.lines[0].value, 99);
-    assert_true(export_chat(&q, LANG_VI, &text));
-    assert_ptr_equal(strstr(text.text, "DIỄN TẬP"), text.text);
-    strbuf_free(&text);
+    struct strbuf doc = { .text = NULL };
+    struct quick back, first = sign_two_villages(d);
+    reject(d, 1, KIT_BINH);
+    struct quick next = make_quick(d, &first);
+    check_houses(&next, 3, 7, 1);
+    assert_int_equal(next.line_count, 2);
+    assert_true(next.lines[1].withdrawn);
+    assert_int_equal(next.lines[1].before, 4);
+    next.number = 2;
+    assert_true(quick_to_json(&next, &doc));
+    assert_true(quick_from_json(doc.text, &back));
+    check_houses(&back, 3, 7, 1);
+    strbuf_free(&doc);
+    /* Said once: the one after that begins with what is left. */
+    struct quick third = make_quick(d, &back);
+    assert_int_equal(third.line_count, 1);
+    assert_int_equal(third.lines[0].before, 3);
+    assert_true(quick_is_unchanged(&third));
+    quick_free(&third);
+    reject(d, 2, KIT_ANNA);
+    third = make_quick(d, &back);
+    check_houses(&third, 0, 3, 0);
+    quick_free(&first);
+    quick_free(&next);
+    quick_free(&back);
+    quick_free(&third);
+}
+
+/* A report that belongs to another village is no new damage. */
+static void test_quick_moves_figures_without_inventing_any(void **state)
+{
+    struct desk *d = *state;
+    struct quick first = sign_two_villages(d);
+    struct review review = { .state = REVIEW_CORRECTED, .ref_count = 1, .village = 5,
+                             .refs = { { .seq = 1, .author = KIT_BINH } } };
+    uint8_t body[RECORD_BODY_LEN_MAX];
+    int len = review_encode(&review, body, sizeof body);
+    assert_true(len > 0);
+    struct kit_record move = kit_sign(&d->kit, KIT_GATEWAY, 1, RECORD_REVIEW, 0, body, (size_t)len);
+    put(d, &move);
+    struct quick next = make_quick(d, &first);
+    check_houses(&next, 7, 7, 2);
+    assert_int_equal(next.line_count, 3);
+    quick_free(&first);
+    quick_free(&next);
+}
+
+/* "No new damage" needs a report before; then it may be said of nothing, too. */
+static void test_quick_first_one_is_never_unchanged(void **state)
+{
+    struct desk *d = *state;
+    struct quick first = make_quick(d, NULL);
+    assert_int_equal(first.line_count, 0);
+    assert_false(quick_is_unchanged(&first));
+    first.number = 1;
+    struct quick next = make_quick(d, &first);
+    assert_true(quick_is_unchanged(&next));
+    quick_free(&first);
+    quick_free(&next);
+}
+
+/* As the first version of the program signed it. */
+#define LINE_OF_VERSION_1                                                                          \
+    "{\"author\":12,\"before\":3,\"code\":8,\"counted\":true,\"decimals\":0,\"high\":3,"           \
+    "\"is_state\":false,\"kind\":1,\"lat_e5\":0,\"lon_e5\":0,\"low\":3,\"name_en\":\"Houses\","    \
+    "\"name_vi\":\"Nhà\",\"official\":\"NH01\",\"seq\":1,\"unit_en\":\"\",\"unit_vi\":\"cái\","    \
+    "\"value\":3,\"village\":3,\"village_name\":\"Lũng Cằm\",\"words_en\":\"3\","                  \
+    "\"words_vi\":\"3 cái\"}"
+#define OF_VERSION_1(number, lines)                                                                \
+    "{\"approved\":true,\"by\":2,\"catalogue\":\"1\",\"catalogue_from\":\"2026-01-01\","           \
+    "\"commune_code\":\"01879\",\"commune_name\":\"Xã Cao Minh\",\"course\":\"\",\"drill\":false," \
+    "\"event\":1,\"format\":1,\"from_ms\":1794990000000,\"hazard\":0,\"hazard_en\":\"\","          \
+    "\"hazard_vi\":\"\",\"isolated\":\"\",\"lines\":[" lines "],\"number\":" number ","            \
+    "\"response\":\"\",\"signed_ms\":1795000000000,\"signer\":\"Lan\","                            \
+    "\"until_ms\":1795000000000,\"wants\":\"\"}"
+
+static void test_quick_reads_documents_of_the_first_version(void **state)
+{
+    static const char SECOND[] = OF_VERSION_1("2", LINE_OF_VERSION_1);
+    uint8_t hash[KENG_HASH_LEN];
+    struct quick q;
+    (void)state;
+    assert_true(quick_from_json(SECOND, &q));
+    assert_int_equal(q.last_number, 1);
+    assert_false(q.lines[0].withdrawn);
+    assert_true(quick_is_unchanged(&q));
+    quick_hash(SECOND, hash); /* by it the signature is found: no new version may write it anew */
+    assert_memory_equal(q.hash, hash, sizeof hash);
+    quick_free(&q);
+    assert_true(quick_from_json(OF_VERSION_1("1", ""), &q));
+    assert_false(quick_is_unchanged(&q));
     quick_free(&q);
 }
 
@@ -201,6 +319,87 @@ static void check_geojson(const char *text, size_t feature_count)
         assert_true(lon > 102 && lon < 110 && lat > 8 && lat < 24); /* longitude first */
     }
     json_decref(root);
+}
+
+static void test_quick_exports_say_what_was_withdrawn(void **state)
+{
+    struct desk *d = *state;
+    struct strbuf csv = { .text = NULL }, hxl = { .text = NULL }, geo = { .text = NULL },
+                  chat = { .text = NULL };
+    struct quick first = sign_two_villages(d);
+    reject(d, 1, KIT_BINH);
+    struct quick next = make_quick(d, &first);
+    assert_true(export_csv(&next, LANG_VI, &csv));
+    assert_non_null(strstr(csv.text, ",,cái,không còn tính,4,"));
+    assert_true(export_hxl(&next, LANG_VI, &hxl));
+    assert_non_null(strstr(hxl.text, "12-1"));
+    assert_null(strstr(hxl.text, "15-1"));
+    assert_true(export_geojson(&next, LANG_VI, &geo));
+    check_geojson(geo.text, 1);
+    assert_true(export_chat(&next, LANG_VI, &chat));
+    assert_non_null(strstr(chat.text, ": 3 cái (−4)"));
+    assert_null(strstr(chat.text, "Không có thiệt hại mới"));
+    quick_free(&next);
+    strbuf_free(&chat);
+    reject(d, 2, KIT_ANNA);
+    next = make_quick(d, &first);
+    chat = (struct strbuf){ .text = NULL };
+    assert_true(export_chat(&next, LANG_VI, &chat));
+    assert_non_null(strstr(chat.text, ": không còn tính (−7)"));
+    quick_free(&first);
+    quick_free(&next);
+    strbuf_free(&csv);
+    strbuf_free(&hxl);
+    strbuf_free(&geo);
+    strbuf_free(&chat);
+}
+
+static int note_doc(void *ctx, const struct db_quick *quick)
+{
+    *(struct db_quick *)ctx = *quick;
+    return 0;
+}
+
+/* Changes are told from the report before in time; numbers go on from the highest. */
+static void test_quick_before_is_before_in_time(void **state)
+{
+    struct desk *d = *state;
+    struct db_quick row = { .commune = 1, .event = 1, .doc = "signed" }, got;
+    static const int64_t UNTIL_MS[] = { 100, 300, 200 };
+    static const struct { int64_t until_ms; uint32_t before; } CASES[] = {
+        { 99, 0 }, { 100, 1 }, { 250, 3 }, { 300, 2 }, { 1000, 2 },
+    };
+    int64_t id, number;
+    for (row.number = 1; row.number <= 3; row.number++) {
+        row.until_ms = UNTIL_MS[row.number - 1];
+        assert_int_equal(db_quick_put(d->db, &row, &id), 0);
+    }
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        got = (struct db_quick){ .id = 0 };
+        row.until_ms = CASES[i].until_ms;
+        assert_int_equal(db_quick_before(d->db, &row, note_doc, &got), 0);
+        assert_int_equal(got.number, CASES[i].before);
+    }
+    assert_int_equal(db_quick_last_number(d->db, &row, &number), 0);
+    assert_int_equal(number, 3);
+    row.event = 2;
+    assert_int_equal(db_quick_last_number(d->db, &row, &number), 0);
+    assert_int_equal(number, 0);
+}
+
+static void test_quick_drills_stay_apart(void **state)
+{
+    struct desk *d = *state;
+    put_reports(d);
+    struct quick q = { .commune = 1, .event = 1, .drill = true, .until_ms = KIT_NOW_MS };
+    struct strbuf text = { .text = NULL };
+    assert_int_equal(quick_fill(&q, &d->ledger, catalogue, villages, NULL), 0);
+    assert_int_equal(q.line_count, 1);
+    assert_int_equal(q.lines[0].value, 99);
+    assert_true(export_chat(&q, LANG_VI, &text));
+    assert_ptr_equal(strstr(text.text, "DIỄN TẬP"), text.text);
+    strbuf_free(&text);
+    quick_free(&q);
 }
 
 static void test_quick_exports_keep_their_formats(void **state)
@@ -248,12 +447,6 @@ static void test_quick_csv_disarms_formulas(void **state)
     strbuf_free(&csv);
 }
 
-static int note_doc(void *ctx, const struct db_quick *quick)
-{
-    *(struct db_quick *)ctx = *quick;
-    return 0;
-}
-
 static void test_quick_signed_row_stays(void **state)
 {
     struct desk *d = *state;
@@ -268,10 +461,11 @@ static void test_quick_signed_row_stays(void **state)
     row.doc = "changed";
     assert_int_equal(db_quick_put(d->db, &row, &again), DB_ENOTFOUND);
     got = (struct db_quick){ .id = 0 };
-    assert_int_equal(db_quick_last(d->db, 1, 1, false, note_doc, &got), 0);
+    assert_int_equal(db_quick_before(d->db, &row, note_doc, &got), 0);
     assert_int_equal(got.id, id);
     got = (struct db_quick){ .id = 0 };
-    assert_int_equal(db_quick_last(d->db, 1, 1, true, note_doc, &got), 0);
+    row.drill = true;
+    assert_int_equal(db_quick_before(d->db, &row, note_doc, &got), 0);
     assert_int_equal(got.id, 0);
     assert_int_equal(db_quick_list(d->db, 1, 5, note_doc, &got), 0);
     assert_int_equal(got.id, id);
@@ -288,6 +482,12 @@ int main(void)
         QUICK_TEST(test_quick_document_comes_back_as_it_was),
         QUICK_TEST(test_quick_calls_villages_as_they_were),
         QUICK_TEST(test_quick_says_what_changed),
+        QUICK_TEST(test_quick_tells_what_was_withdrawn),
+        QUICK_TEST(test_quick_moves_figures_without_inventing_any),
+        QUICK_TEST(test_quick_first_one_is_never_unchanged),
+        cmocka_unit_test(test_quick_reads_documents_of_the_first_version),
+        QUICK_TEST(test_quick_exports_say_what_was_withdrawn),
+        QUICK_TEST(test_quick_before_is_before_in_time),
         QUICK_TEST(test_quick_drills_stay_apart),
         QUICK_TEST(test_quick_exports_keep_their_formats),
         cmocka_unit_test(test_quick_csv_disarms_formulas),
