@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/bytes.h"
 #include "proto/report.h"
 
 static const char CURSOR_KEY[] = "follow_arrival";
+static const char CURSOR_HASH_KEY[] = "follow_hash";
 static const char INSTANCE_KEY[] = "instance";
 static const char FED_KEY[] = "node_fed_arrival";
 
@@ -77,6 +79,39 @@ static const char *text_of(const json_t *object, const char *key)
     return text ? text : "";
 }
 
+static bool read_record(const json_t *record, uint8_t bytes[static RECORD_LEN_MAX],
+                        size_t *len_out)
+{
+    const char *hex = text_of(record, "hex");
+    *len_out = strlen(hex) / 2;
+    return *len_out <= RECORD_LEN_MAX && strbuf_parse_hex(hex, bytes, *len_out);
+}
+
+/* How far the node's log was taken: an arrival there, and a hash of the record that has it. */
+struct place {
+    int64_t arrival; /* 0: nothing yet */
+    int64_t hash;
+};
+
+static int64_t hash_of(const uint8_t *bytes, size_t len)
+{
+    uint8_t hash[KENG_HASH_LEN];
+    crypto_generichash(hash, sizeof hash, bytes, len, NULL, 0);
+    return (int64_t)load64_be(hash);
+}
+
+static int read_place(struct db *db, struct place *place_out)
+{
+    int result = db_meta_get(db, CURSOR_KEY, &place_out->arrival);
+    return result < 0 ? result : db_meta_get(db, CURSOR_HASH_KEY, &place_out->hash);
+}
+
+static int write_place(struct db *db, const struct place *place)
+{
+    int result = db_meta_set(db, CURSOR_KEY, place->arrival);
+    return result < 0 ? result : db_meta_set(db, CURSOR_HASH_KEY, place->hash);
+}
+
 /* Who of this box may review: an operator before the gateway itself. */
 static void choose_reviewer(struct follow *f)
 {
@@ -124,31 +159,59 @@ static int on_roster(struct follow *f, const json_t *answer, int64_t now_ms)
     for (size_t i = 0; i < json_array_size(local) && f->local_count < FOLLOW_LOCAL_COUNT_MAX; i++)
         f->local[f->local_count++] = (uint16_t)json_integer_value(json_array_get(local, i));
     choose_reviewer(f);
-    int64_t cursor = 0;
-    result = db_meta_get(f->ledger->db, CURSOR_KEY, &cursor);
+    struct place place;
+    result = read_place(f->ledger->db, &place);
     if (result < 0) {
         give_up(f, now_ms, db_error(f->ledger->db));
         return result;
     }
-    (void)ask(f, FOLLOW_LAST, json_pack("{s:s,s:I,s:i}", "do", "records", "after",
-                                        (json_int_t)cursor, "limit", 1), now_ms);
+    json_int_t before = place.arrival > 0 ? place.arrival - 1 : 0;
+    (void)ask(f, FOLLOW_PLACE, json_pack("{s:s,s:I,s:i}", "do", "records", "after", before,
+                                         "limit", 1), now_ms);
     return 0;
 }
 
-/* Now it is known where the node's log ends: a node with a new store counts from 1 again. */
-static int on_last(struct follow *f, const json_t *answer, int64_t now_ms)
+/* From the start again, in the log and in what the node is given. */
+static int start_over(struct follow *f)
 {
-    int64_t cursor = 0;
-    int result = db_meta_get(f->ledger->db, CURSOR_KEY, &cursor);
+    struct db *db = f->ledger->db;
+    int result = db_begin(db);
+    if (result == 0)
+        result = write_place(db, &(struct place){ .arrival = 0 });
+    if (result == 0)
+        result = db_meta_set(db, FED_KEY, 0);
+    if (result == 0)
+        result = db_commit(db);
+    if (result < 0)
+        db_rollback(db);
+    else
+        f->fed_arrival = f->feed_ms = 0;
+    return result;
+}
+
+/* A node whose store was made anew, or put back from an older copy, gives its arrivals to other
+ * records, and may have given more of them by now than before. */
+static int on_place(struct follow *f, const json_t *answer, int64_t now_ms)
+{
+    struct place place, there = { .arrival = 0 };
+    uint8_t bytes[RECORD_LEN_MAX];
+    size_t len;
+    const json_t *record = json_array_get(json_object_get(answer, "records"), 0);
+    if (record && read_record(record, bytes, &len))
+        there = (struct place){ number_of(record, "arrival", 0), hash_of(bytes, len) };
+    int result = read_place(f->ledger->db, &place);
+    if (result == 0 && place.arrival > 0 &&
+        (place.arrival != there.arrival || place.hash != there.hash)) {
+        result = start_over(f);
+        place.arrival = 0;
+    }
     if (result < 0) {
         give_up(f, now_ms, db_error(f->ledger->db));
         return result;
     }
-    if (number_of(answer, "last", 0) < cursor)
-        cursor = f->fed_arrival = 0;
     if (client_open(&f->log, f->socket_path) != 0 ||
         client_send(&f->log, json_pack("{s:s,s:I}", "do", "follow", "after",
-                                       (json_int_t)cursor)) != 0) {
+                                       (json_int_t)place.arrival)) != 0) {
         give_up(f, now_ms, f->log.err);
         return 0;
     }
@@ -297,7 +360,7 @@ static int on_answer(struct follow *f, const json_t *answer, int64_t now_ms)
     switch (asked) {
     case FOLLOW_IDLE: break; /* an answer nobody asked for */
     case FOLLOW_ROSTER: return on_roster(f, answer, now_ms);
-    case FOLLOW_LAST: return on_last(f, answer, now_ms);
+    case FOLLOW_PLACE: return on_place(f, answer, now_ms);
     case FOLLOW_STATUS: on_status(f, answer); break;
     case FOLLOW_SUBMIT: return on_submitted(f, answer, now_ms);
     case FOLLOW_ADD: return on_added(f, answer, now_ms);
@@ -349,17 +412,17 @@ static int submit_outgoing(struct follow *f, int64_t now_ms)
 /* ---- the log ---- */
 
 /* One line of the log inside the open transaction: 1 if its record was new. */
-static int take_record(struct follow *f, const json_t *record, int64_t *cursor)
+static int take_record(struct follow *f, const json_t *record, struct place *place)
 {
     struct ledger_commune *c = ledger_get(f->ledger, f->commune);
-    const char *hex = text_of(record, "hex");
-    size_t len = strlen(hex) / 2;
     uint8_t bytes[RECORD_LEN_MAX];
-    int64_t arrival = number_of(record, "arrival", 0);
-    if (arrival > *cursor)
-        *cursor = arrival;
-    if (!c || len > sizeof bytes || !strbuf_parse_hex(hex, bytes, len))
+    struct record_view view;
+    size_t len;
+    if (!c || !read_record(record, bytes, &len))
         return 0;
+    /* Of superseding kinds the record may be gone tomorrow; they hold no place. */
+    if (record_decode(bytes, len, &view) == RECORD_OK && view.ref.lane == 0)
+        *place = (struct place){ number_of(record, "arrival", 0), hash_of(bytes, len) };
     f->ledger->via = DB_VIA_NODE;
     int verdict = ledger_put(f->ledger, c, bytes, len, number_of(record, "received_ms", 0));
     return verdict < 0 ? verdict : verdict == LEDGER_NEW;
@@ -369,7 +432,7 @@ static int take_record(struct follow *f, const json_t *record, int64_t *cursor)
 static int take_log(struct follow *f, int64_t now_ms)
 {
     struct db *db = f->ledger->db;
-    int64_t cursor = 0;
+    struct place place = { .arrival = 0 };
     int fresh = 0, result = 0, lines = 0, took = 0;
     bool open = false;
     json_t *line;
@@ -381,13 +444,13 @@ static int take_log(struct follow *f, int64_t now_ms)
             open = result == 0;
         }
         if (record && result >= 0)
-            result = take_record(f, record, &cursor);
+            result = take_record(f, record, &place);
         fresh += result == 1;
         lines++;
         json_decref(line);
     }
-    if (open && result >= 0)
-        result = db_meta_set(db, CURSOR_KEY, cursor);
+    if (open && result >= 0 && place.arrival > 0)
+        result = write_place(db, &place);
     if (open && result >= 0)
         result = db_commit(db);
     if (result < 0) {

@@ -31,7 +31,7 @@ enum {
 enum follow_request {
     FOLLOW_IDLE, /* nothing asked */
     FOLLOW_ROSTER,
-    FOLLOW_LAST,
+    FOLLOW_PLACE,
     FOLLOW_STATUS,
     FOLLOW_SUBMIT,
     FOLLOW_ADD,
