@@ -345,7 +345,8 @@ static int reserve(struct mesh *m, const struct log *log, uint32_t seq)
 
 /* After a restored backup the neighbours may hold numbers that this store has forgotten.  Where our
  * own note of used numbers says so, nothing is written before they returned; a neighbour's claim
- * alone makes us wait a while, but must not silence an author for ever. */
+ * alone, or a single number that may never have been used, makes us wait a while, but must not
+ * silence an author for ever. */
 static bool behind(const struct mesh *m, struct log *log)
 {
     if (log->lost && log->top + SEQ_BLOCK < log->reserved)
@@ -354,7 +355,7 @@ static bool behind(const struct mesh *m, struct log *log)
      * holds just what we hold. */
     for (uint64_t rest = neigh_alive_mask(m); log->recovering && rest; rest &= rest - 1)
         log->recovering = !neigh_in_sync(m, &m->neighbours[__builtin_ctzll(rest)]);
-    if (log->known <= log->top && !log->recovering)
+    if (log->known <= log->top && !log->recovering && (!log->lost || log->reserved <= log->top))
         log->claimed_ms = MESH_NEVER;
     uint64_t wait_ms = log->recovering ? RECOVER_WAIT_MS : BEHIND_WAIT_MS;
     return log->claimed_ms != MESH_NEVER && m->now_ms - log->claimed_ms < wait_ms;
@@ -450,7 +451,13 @@ int mesh_restore_reserved(struct mesh *m, uint16_t author, uint8_t lane, uint32_
     if (!log)
         return MESH_EUNKNOWN;
     log->reserved = seq;
-    log->lost = seq > log->top + SEQ_BLOCK;
+    log->lost = seq > log->top;
+    if (log->lost) {
+        /* A crash came between the note and the record, or the record was lost after it had been on
+         * air.  So what we hold of this log is told at once: whoever has more answers. */
+        log->claimed_ms = m->now_ms;
+        log->changed_ms = m->now_ms;
+    }
     return MESH_OK;
 }
 
