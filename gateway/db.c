@@ -570,31 +570,37 @@ int db_record_reports(struct db *db, int64_t commune, db_record_fn fn, void *ctx
 
 static void read_claim(const struct db_query *q, struct db_record *record_out)
 {
-    read_numbers(q, record_out);
-    record_out->kind = (uint8_t)column_int(q, 5);
-    record_out->created_min = (uint32_t)column_int(q, 6);
-    record_out->clock_set = column_int(q, 7) != 0;
-    record_out->received_ms = column_int(q, 8);
-    record_out->village = (uint32_t)column_int(q, 9);
-    record_out->event = (uint32_t)column_int(q, 10);
-    record_out->drill = column_int(q, 11) != 0;
-    read_moved(q, 12, record_out);
-    record_out->bytes = column_blob(q, 13, &record_out->len);
+    *record_out = (struct db_record){
+        .arrival = column_int(q, 0),
+        .commune = column_int(q, 1),
+        .received_ms = column_int(q, 2),
+        .village = (uint32_t)column_int(q, 3),
+        .event = (uint32_t)column_int(q, 4),
+        .drill = column_int(q, 5) != 0,
+    };
+    read_moved(q, 6, record_out);
+    record_out->bytes = column_blob(q, 7, &record_out->len);
 }
 
-int db_record_claims(struct db *db, int64_t commune, int64_t event, int64_t until_ms,
-                     db_record_fn fn, void *ctx)
+int db_record_claims(struct db *db, const struct db_claim_filter *filter, db_record_fn fn,
+                     void *ctx)
 {
     struct db_query count = query_start(db, DB_OP_COMMUNE_COUNT);
     int64_t commune_count = 0;
     int result = query_int(&count, &commune_count);
     if (result < 0)
         return result;
-    struct db_query q = query_many(db, commune_count == 1 ? DB_OP_CLAIMS_OF_ALL
-                                                          : DB_OP_CLAIMS_OF_ONE);
-    bind_int(&q, commune);
-    bind_int(&q, until_ms);
-    bind_int(&q, event);
+    enum db_op op = commune_count > 1 ? DB_OP_CLAIMS_OF_ONE
+                    : filter->village ? DB_OP_CLAIMS_OF_VILLAGE : DB_OP_CLAIMS_OF_ALL;
+    struct db_query q = query_many(db, op);
+    bind_int(&q, filter->commune);
+    bind_int(&q, filter->until_ms);
+    bind_int(&q, filter->event);
+    if (op == DB_OP_CLAIMS_OF_VILLAGE) {
+        bind_int(&q, filter->village);
+        bind_int(&q, filter->kind);
+        bind_int(&q, filter->or_answered);
+    }
     return each_record(&q, read_claim, fn, ctx);
 }
 

@@ -146,10 +146,18 @@ int db_record_numbers_of(struct db *db, int64_t commune, uint16_t author, db_rec
 /* Readable reports of a commune with their review state, by author and number; without those past
  * a revocation, whenever it was learned. */
 int db_record_reports(struct db *db, int64_t commune, db_record_fn fn, void *ctx);
-/* The same for totals: of an event (-1: all), received up to a moment (0: all), in no order.  Of
- * reviews nothing is filled. */
-int db_record_claims(struct db *db, int64_t commune, int64_t event, int64_t until_ms,
-                     db_record_fn fn, void *ctx);
+/* The same for totals, in no order.  Of a record only what its signed bytes do not say is filled,
+ * and nothing of reviews.  More than asked may come where a village is named. */
+struct db_claim_filter {
+    int64_t commune;
+    int64_t event;    /* -1: all */
+    int64_t until_ms; /* received up to then; 0: all */
+    uint32_t village; /* there now or by its author's word; 0: all */
+    uint8_t kind;     /* 0: all */
+    bool or_answered; /* beside the village's all that anybody answered */
+};
+int db_record_claims(struct db *db, const struct db_claim_filter *filter, db_record_fn fn,
+                     void *ctx);
 /* Readable reviews of a commune, in order of arrival; likewise. */
 int db_record_reviews(struct db *db, int64_t commune, db_record_fn fn, void *ctx);
 /* Records under whose number there are two. */
@@ -202,7 +210,7 @@ struct db_heard {
 };
 typedef int (*db_heard_fn)(void *ctx, const struct db_heard *heard);
 int db_record_heard(struct db *db, int64_t commune, db_heard_fn fn, void *ctx);
-/* Readable records of one kind, of all communes, in order of arrival. */
+/* Readable records of one kind, no reports, of all communes, in order of arrival. */
 int db_record_of_kind(struct db *db, uint8_t kind, int64_t after_arrival, db_record_fn fn,
                       void *ctx);
 /* The newest of one commune, newest first. */

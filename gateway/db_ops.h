@@ -19,6 +19,9 @@
 #define NOT_REVOKED                                                                               \
     " AND NOT EXISTS (SELECT 1 FROM revoked x WHERE x.commune = r.commune AND x.author = r.author" \
     " AND r.seq >= x.from_seq)"
+/* SQLite asks that for each row, unless it sees first that nobody is revoked. */
+#define NOT_REVOKED_IF_ANY                                                                        \
+    " AND (NOT EXISTS (SELECT 1 FROM revoked WHERE commune = ?1) OR (1 = 1" NOT_REVOKED "))"
 /* Column order of read_record() in db.c. */
 #define RECORD_SELECT                                                                             \
     "SELECT r.arrival, r.commune, r.author, r.lane, r.seq, r.variant, r.kind, r.priority,"        \
@@ -141,25 +144,38 @@ OP(RECORD_NUMBERS_OF,
 OP(RECORD_REPORTS,
    RECORD_SELECT "WHERE r.commune = ?1 AND r.kind BETWEEN 1 AND 7"
    " AND r.variant = 0 AND r.readable = 1" NOT_REVOKED " ORDER BY r.author, r.seq")
-/* Reports for totals, no more than these need, in no order.  The first walks the table, which a
- * ledger of one commune is; the second walks the numbers of one commune among many. */
-#define CLAIMS(commune)                                                                           \
-    "SELECT r.arrival, r.commune, r.author, r.lane, r.seq, r.kind, r.created_min, r.clock_set,"   \
-    " r.received_ms, r.village, r.event, r.drill, r.moved_from, r.bytes FROM record r"            \
-    " WHERE " commune " = ?1 AND r.kind BETWEEN 1 AND 7 AND r.variant = 0 AND r.readable = 1"     \
-    " AND (?2 = 0 OR r.received_ms <= ?2) AND (?3 < 0 OR r.event = ?3)" NOT_REVOKED
-OP(CLAIMS_OF_ALL, CLAIMS("+r.commune"))
-OP(CLAIMS_OF_ONE, CLAIMS("r.commune"))
+/* Reports for totals, no more than these need, in no order: what the signed bytes say stands there.
+ * The first walks the table, which a ledger of one commune is; the plus signs keep SQLite from a
+ * walk down an index with a look at the table for each row.  The second walks the numbers of one
+ * commune among many.  The third finds what is in a village in the index record_board, and what an
+ * answer moved, which is elsewhere now but may have been there; if asked (?6) all that was
+ * answered, since an answer that holds no more may have moved it there. */
+#define CLAIMS(which, not_revoked)                                                                \
+    "SELECT r.arrival, r.commune, r.received_ms, r.village, r.event, r.drill, r.moved_from,"      \
+    " r.bytes FROM record r WHERE " which " AND r.variant = 0 AND r.readable = 1"                 \
+    " AND (?2 = 0 OR r.received_ms <= ?2) AND (?3 < 0 OR r.event = ?3)" not_revoked
+#define WHOLE_TABLE "+r.commune = ?1 AND +r.kind BETWEEN 1 AND 7"
+OP2(CLAIMS_OF_ALL, CLAIMS(WHOLE_TABLE, NOT_REVOKED_IF_ANY), CLAIMS(WHOLE_TABLE, NOT_REVOKED))
+OP(CLAIMS_OF_ONE, CLAIMS("r.commune = ?1 AND r.kind BETWEEN 1 AND 7", NOT_REVOKED))
+OP(CLAIMS_OF_VILLAGE,
+   CLAIMS("r.arrival IN (SELECT b.arrival FROM record b WHERE b.kind BETWEEN 1 AND 7"
+          " AND +b.commune = ?1 AND b.village = ?4 AND (?5 = 0 OR b.kind = ?5)"
+          " UNION SELECT m.arrival FROM review v JOIN record m ON m.commune = v.commune"
+          " AND m.author = v.author AND m.lane = v.lane AND m.seq = v.seq"
+          " WHERE v.commune = ?1 AND (v.village != 0 OR ?6 = 1)) AND +r.kind BETWEEN 1 AND 7",
+          NOT_REVOKED))
 OP(COMMUNE_COUNT,
    "SELECT count(*) FROM commune")
 /* Answers of those who might answer then, in order of arrival. */
 OP(RECORD_REVIEWS,
-   RECORD_SELECT "WHERE r.commune = ?1 AND r.kind = 17 AND r.variant = 0 AND r.readable = 1"
-   NOT_REVOKED " ORDER BY r.arrival")
-OP(RECORD_FORKS,
-   RECORD_SELECT "WHERE (r.commune, r.author, r.lane, r.seq) IN (SELECT o.commune, o.author,"
-   " o.lane, o.seq FROM record o WHERE o.variant = 1 AND +o.commune = ?1)"
-   " ORDER BY r.author, r.lane, r.seq, r.variant")
+   RECORD_SELECT "WHERE r.arrival IN (SELECT l.arrival FROM review_log l WHERE l.commune = ?1)"
+   " AND r.variant = 0 AND r.readable = 1" NOT_REVOKED " ORDER BY r.arrival")
+#define FORKS_SQL(index)                                                                          \
+    RECORD_SELECT "WHERE (r.commune, r.author, r.lane, r.seq) IN (SELECT o.commune, o.author,"    \
+    " o.lane, o.seq FROM record o " index "WHERE o.variant = 1 AND o.commune = ?1)"               \
+    " ORDER BY r.author, r.lane, r.seq, r.variant"
+/* SQLite would rather walk all numbers than the few forks. */
+OP2(RECORD_FORKS, FORKS_SQL("INDEXED BY record_fork "), FORKS_SQL(""))
 /* Calls for help that nobody has answered, drills apart. */
 OP(RESCUE_WAITING,
    "SELECT count(*), min(r.arrival) FROM record r WHERE r.kind BETWEEN 1 AND 7 AND r.rank >= 8"
@@ -196,12 +212,13 @@ OP2(JUDGE_MANY,
     JUDGE_MANY_SQL("json_array_elements(?2::json)", POSTGRES_NUMBER))
 OP(HEARD_LIST,
    "SELECT author, received_ms, seq, count FROM heard WHERE commune = ?1 ORDER BY author")
+/* That the kind is no report's lets SQLite use the index record_other. */
 OP(RECORD_OF_KIND,
-   RECORD_SELECT "WHERE r.kind = ?1 AND r.variant = 0 AND r.readable = 1 AND r.arrival > ?2"
-   " ORDER BY r.arrival")
+   RECORD_SELECT "WHERE r.kind = ?1 AND r.kind >= 16 AND r.variant = 0 AND r.readable = 1"
+   " AND r.arrival > ?2 ORDER BY r.arrival")
 OP(RECORD_NEWEST_OF_KIND,
-   RECORD_SELECT "WHERE r.commune = ?1 AND r.kind = ?2 AND r.variant = 0 AND r.readable = 1"
-   " ORDER BY r.arrival DESC LIMIT ?3")
+   RECORD_SELECT "WHERE +r.commune = ?1 AND r.kind = ?2 AND r.kind >= 16 AND r.variant = 0"
+   " AND r.readable = 1 ORDER BY r.arrival DESC LIMIT ?3")
 OP(REVIEW_LOG_PUT,
    "INSERT INTO review_log (commune, author, lane, seq, arrival) VALUES (?1, ?2, ?3, ?4, ?5)"
    " ON CONFLICT DO NOTHING")

@@ -515,8 +515,13 @@ static int collect_report(void *ctx, const struct db_record *record)
     struct report_figure figures[REPORT_FIGURE_COUNT_MAX];
     if (record_decode(record->bytes, record->len, &view) != RECORD_OK)
         return 0; /* damaged on the disk since it was judged: claims nothing */
+    struct db_record claim = *record;
+    claim.ref = view.ref;
+    claim.kind = view.kind;
+    claim.created_min = view.created_min;
+    claim.clock_set = view.clock_set;
     size_t count = report_figures(view.body, view.body_len, figures);
-    return totals_add(ctx, record, figures, count) == TOTALS_OK ? 0 : DB_ENOMEM;
+    return totals_add(ctx, &claim, figures, count) == TOTALS_OK ? 0 : DB_ENOMEM;
 }
 
 static int collect_review(void *ctx, const struct db_record *record)
@@ -536,9 +541,13 @@ int totals_collect(struct totals *t, struct db *db, int64_t commune,
     int result = db_record_reviews(db, commune, collect_review, t);
     sort_answers(t);
     t->crowded_count = filter->all_claims || filter->approved ? 0 : CROWDED_COUNT_MIN;
-    if (result >= 0)
-        result = db_record_claims(db, commune, filter->event, filter->as_of_ms, collect_report, t);
-    return result;
+    struct db_claim_filter asked = {
+        .commune = commune, .event = filter->event, .until_ms = filter->as_of_ms,
+        .village = filter->village,
+        .kind = filter->indicator_count == 1 ? filter->indicators[0].kind : 0,
+        .or_answered = t->moves,
+    };
+    return result < 0 ? result : db_record_claims(db, &asked, collect_report, t);
 }
 
 /* ---- gaps ---- */

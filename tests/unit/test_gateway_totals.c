@@ -447,6 +447,46 @@ static void compare_at(const struct event *e, int64_t moment_ms, bool approved, 
     totals_free(&t);
 }
 
+static const struct totals_claim *next_under(const struct totals *t, size_t *at,
+                                             const struct totals_key *key)
+{
+    while (*at < t->claim_count && totals_compare_keys(&t->claims[*at].key, key) != 0)
+        ++*at;
+    return *at < t->claim_count ? &t->claims[(*at)++] : NULL;
+}
+
+/* A figure's page asks for one village and one indicator; it must show what all claims together
+ * have under them, those included that an answer moved there or away, then or later. */
+static void compare_figures(const struct event *e, int64_t moment_ms, size_t *claim_count)
+{
+    struct totals all = { .claims = NULL };
+    struct totals_filter filter = { .as_of_ms = moment_ms, .event = 1, .all_claims = true };
+    assert_int_equal(totals_collect(&all, e->db, 1, &filter), 0);
+    assert_int_equal(totals_finish(&all), TOTALS_OK);
+    for (uint32_t village = 1; village <= EVENT_VILLAGE_COUNT; village++) {
+        struct totals_key key = { .commune = 1, .village = village, .event = 1,
+                                  .code = 1 + chance(5),
+                                  .kind = (uint8_t)(chance(2) ? RECORD_NEEDS : RECORD_DAMAGE) };
+        struct totals_indicator only = { key.code, key.kind };
+        struct totals one = { .claims = NULL };
+        size_t at = 0, want_at = 0;
+        filter.village = village;
+        filter.indicators = &only;
+        filter.indicator_count = 1;
+        assert_int_equal(totals_collect(&one, e->db, 1, &filter), 0);
+        assert_int_equal(totals_finish(&one), TOTALS_OK);
+        for (const struct totals_claim *want; (want = next_under(&all, &want_at, &key)) != NULL;) {
+            const struct totals_claim *have = next_under(&one, &at, &key);
+            assert_non_null(have);
+            assert_memory_equal(have, want, sizeof *have);
+            ++*claim_count;
+        }
+        assert_null(next_under(&one, &at, &key));
+        totals_free(&one);
+    }
+    totals_free(&all);
+}
+
 /* Read once for all moments, as for a chart; all claims or only those that may count. */
 static void compare_moments(const struct event *e, bool all_claims, size_t *claim_count_out)
 {
@@ -541,12 +581,14 @@ static void test_totals_of_an_event_equal_sql(void **state)
             make_answer(&e);
     }
     assert_int_equal(db_commit(e.db), 0);
-    size_t row_count = 0;
+    size_t row_count = 0, claim_count = 0;
     for (size_t i = 0; i < EVENT_MOMENT_COUNT; i++) {
         int64_t moment_ms = KIT_NOW_MS + chance((uint32_t)(e.now_ms - KIT_NOW_MS));
         compare_at(&e, moment_ms, i % 2, 1 + (uint32_t)(i / 2 % 2), &row_count);
+        if (i % 4 == 0)
+            compare_figures(&e, moment_ms, &claim_count);
     }
-    assert_true(row_count > 500 && e.again_count > 300);
+    assert_true(row_count > 500 && claim_count > 100 && e.again_count > 300);
     size_t all_count, kept_count;
     compare_moments(&e, true, &all_count);
     compare_moments(&e, false, &kept_count);
@@ -559,6 +601,67 @@ static void test_totals_of_an_event_equal_sql(void **state)
     kit_remove_dir(dir);
 }
 
+static void answer_at(const struct kit *k, struct ledger *l, uint32_t seq, uint32_t village,
+                      int64_t at_ms)
+{
+    struct review review = { .state = REVIEW_CORRECTED, .ref_count = 1,
+                             .refs = { { .author = KIT_ANNA, .seq = 1 } }, .village = village };
+    uint8_t body[RECORD_BODY_LEN_MAX];
+    int len = review_encode(&review, body, sizeof body);
+    assert_true(len > 0);
+    struct kit_record r = kit_sign(k, KIT_GATEWAY, seq, RECORD_REVIEW, 1, body, (size_t)len);
+    assert_int_equal(db_begin(l->db), 0);
+    assert_int_equal(ledger_put(l, ledger_get(l, 1), r.bytes, r.len, at_ms), LEDGER_NEW);
+    assert_int_equal(db_commit(l->db), 0);
+}
+
+/* In which of villages 3 and 4 a page finds Anna's one figure as of a moment. */
+static uint32_t found_in(struct db *db, int64_t moment_ms)
+{
+    const struct totals_indicator only = { 8, RECORD_DAMAGE };
+    uint32_t found = 0;
+    for (uint32_t village = 3; village <= 4; village++) {
+        struct totals t = { .claims = NULL };
+        struct totals_filter filter = { .as_of_ms = moment_ms, .village = village,
+                                        .indicators = &only, .indicator_count = 1,
+                                        .all_claims = true };
+        assert_int_equal(totals_collect(&t, db, 1, &filter), 0);
+        assert_int_equal(totals_finish(&t), TOTALS_OK);
+        if (t.row_count > 0) {
+            assert_int_equal(found, 0);
+            found = village;
+        }
+        totals_free(&t);
+    }
+    return found;
+}
+
+static void test_totals_find_a_moved_figure_at_any_moment(void **state)
+{
+    struct kit k;
+    struct ledger l;
+    char dir[KIT_PATH_LEN];
+    (void)state;
+    kit_init(&k, 6);
+    kit_make_dir(dir);
+    struct db *db = kit_open_db(dir, "moved.db");
+    kit_open_ledger(&k, db, &l);
+    kit_put_root_log(&k, &l);
+    struct kit_record r = kit_damage(&k, KIT_ANNA, 1, 8, 2);
+    assert_int_equal(kit_put(&k, &l, &r), LEDGER_NEW); /* in village 3, at KIT_NOW_MS */
+    answer_at(&k, &l, 1, 4, KIT_NOW_MS + 100);
+    assert_int_equal(found_in(db, KIT_NOW_MS), 3); /* before any answer moved anything */
+    assert_int_equal(found_in(db, KIT_NOW_MS + 100), 4);
+    answer_at(&k, &l, 2, REVIEW_VILLAGE_AUTHORS, KIT_NOW_MS + 200);
+    assert_int_equal(found_in(db, KIT_NOW_MS), 3);
+    assert_int_equal(found_in(db, KIT_NOW_MS + 100), 4);
+    assert_int_equal(found_in(db, KIT_NOW_MS + 200), 3);
+    assert_int_equal(found_in(db, 0), 3);
+    ledger_free(&l);
+    db_close(db);
+    kit_remove_dir(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -568,5 +671,8 @@ int main(void)
         cmocka_unit_test(test_totals_of_an_event_equal_sql),
         cmocka_unit_test(test_totals_name_the_missing_numbers),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest on_both[] = {
+        cmocka_unit_test(test_totals_find_a_moved_figure_at_any_moment),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL) + kit_run_on_both(on_both);
 }
