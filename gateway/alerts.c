@@ -18,15 +18,16 @@ bool alert_of_record(const struct ledger_commune *c, const struct villages *vill
         record_decode(record->bytes, record->len, &view) != RECORD_OK || view.encrypted ||
         directive_decode(view.body, view.body_len, &d) != REPORT_OK)
         return false;
-    const struct village *village = villages ? villages_get(villages, d.village) : NULL;
+    int64_t sent_ms = view.clock_set ? (KENG_EPOCH_UNIX_S + (int64_t)view.created_min * 60) * 1000
+                                     : record->received_ms;
+    const struct village *village = villages ? villages_get(villages, d.village, sent_ms) : NULL;
     const struct roster_author *person = roster_find(&c->roster, d.person);
     char village_number[16], person_number[16];
     snprintf(village_number, sizeof village_number, "%u", (unsigned)d.village);
     snprintf(person_number, sizeof person_number, "%u", (unsigned)d.person);
     struct cap_outgoing o = {
         .directive = &d, .ref = view.ref, .priority = view.priority,
-        .sent_ms = view.clock_set ? (KENG_EPOCH_UNIX_S + (int64_t)view.created_min * 60) * 1000
-                                  : record->received_ms,
+        .sent_ms = sent_ms,
         .network_id = c->info.network_id, .commune_name = c->info.name,
         .commune_code = c->roster.profile.code,
         .village = d.village == 0 ? "" : village ? village->name : village_number,

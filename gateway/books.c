@@ -13,9 +13,14 @@ enum { COLUMN_COUNT = 5, CELL_LEN = 256, CSV_ROW_LEN = 2048 };
 
 /* ---- collecting ---- */
 
+static int64_t moment_of(const struct books_query *q)
+{
+    return q->as_of_ms ? q->as_of_ms : q->now_ms;
+}
+
 static uint32_t today(const struct books_query *q)
 {
-    return units_day_of_ms(q->as_of_ms ? q->as_of_ms : q->now_ms);
+    return units_day_of_ms(moment_of(q));
 }
 
 static bool is_named(const struct ledger_commune *c, const char *wanted)
@@ -112,10 +117,8 @@ static void put_commune(const struct books_query *q, int64_t commune, char *name
 
 void books_village_name(const struct books_query *q, uint32_t number, char *name, size_t cap)
 {
-    char day[LANG_TIME_LEN];
-    lang_day(q->as_of_ms ? q->as_of_ms : q->now_ms, day);
     const struct village *village = q->villages && q->ledger->commune_count == 1
-                                        ? villages_at(q->villages, number, day) : NULL;
+                                        ? villages_get(q->villages, number, moment_of(q)) : NULL;
     if (number == 0)
         snprintf(name, cap, "%s", text(q, LANG_NO_VILLAGE));
     else if (village)
@@ -124,34 +127,30 @@ void books_village_name(const struct books_query *q, uint32_t number, char *name
         snprintf(name, cap, "%s %u", text(q, LANG_VILLAGE), (unsigned)number);
 }
 
-static const struct catalogue_item *find_item(const struct books_query *q,
-                                              const struct totals_key *key)
+const struct catalogue_item *books_item(const struct books_query *q, const struct totals_key *key)
 {
-    return q->catalogue ? catalogue_get(q->catalogue, key->kind, key->code) : NULL;
+    return q->catalogue ? catalogue_get(q->catalogue, key->kind, key->code, moment_of(q)) : NULL;
 }
 
 void books_value(const struct books_query *q, const struct totals_key *key, int64_t value,
                  char words_out[static CATALOGUE_VALUE_LEN])
 {
-    catalogue_value_format(find_item(q, key), value, lang_catalogue(q->language), false, words_out,
+    catalogue_value_format(books_item(q, key), value, lang_catalogue(q->language), false, words_out,
                            CATALOGUE_VALUE_LEN);
 }
 
 const char *books_unit(const struct books_query *q, const struct totals_key *key)
 {
-    const struct catalogue_item *item = find_item(q, key);
+    const struct catalogue_item *item = books_item(q, key);
     return !item ? "" : q->language == LANG_EN ? item->unit_en : item->unit;
 }
 
 void books_item_name(const struct books_query *q, const struct totals_key *key, char *name,
                      size_t cap)
 {
-    const struct catalogue_item *item = find_item(q, key);
-    const char *kind = lang_kind(q->language, key->kind);
-    if (item)
-        snprintf(name, cap, "%s", q->language == LANG_EN ? item->name_en : item->name_vi);
-    else
-        snprintf(name, cap, "%s %u", kind ? kind : "?", (unsigned)key->code);
+    char buf[LANG_ITEM_LEN];
+    snprintf(name, cap, "%s",
+             lang_item(q->language, books_item(q, key), key->kind, key->code, buf));
 }
 
 /* ---- the table ---- */
@@ -172,7 +171,7 @@ static void put_event(const struct books_query *q, uint32_t event, char *cell)
 
 static void fill_line(const struct books_query *q, const struct totals_row *row, struct line *line)
 {
-    const struct catalogue_item *item = find_item(q, &row->key);
+    const struct catalogue_item *item = books_item(q, &row->key);
     char low[CATALOGUE_VALUE_LEN], high[CATALOGUE_VALUE_LEN];
     put_commune(q, row->key.commune, line->cells[0], CELL_LEN);
     books_village_name(q, row->key.village, line->cells[1], CELL_LEN);
@@ -193,7 +192,7 @@ static void fill_line(const struct books_query *q, const struct totals_row *row,
 /* Sums of states, or of one village, say nothing. */
 static bool fill_sum(const struct books_query *q, const struct totals_sum *sum, struct line *line)
 {
-    const struct catalogue_item *item = find_item(q, &sum->key);
+    const struct catalogue_item *item = books_item(q, &sum->key);
     struct totals_row row = { .key = sum->key, .value = sum->value };
     if (sum->village_count < 2 || (item && item->state_count > 0))
         return false;
@@ -290,6 +289,8 @@ int books_text(const struct books_query *q, const struct books *b, struct strbuf
         findings_line(q, &found, out);
         strbuf_put(out, "\n");
         text_table(q, &b->totals, out);
+        if (q->catalogue)
+            strbuf_putf(out, "\n%s: %s\n", text(q, LANG_CATALOGUE), q->catalogue->version);
         strbuf_put(out, "\n");
         strbuf_put(out, details.text ? details.text : "");
     }
@@ -312,6 +313,11 @@ int books_html(const struct books_query *q, const struct books *b, struct strbuf
         strbuf_put(out, "</pre>\n<table>");
         each_line(q, &b->totals, html_line, out);
         strbuf_put(out, "</tbody></table>\n");
+        if (q->catalogue) {
+            strbuf_putf(out, "<p>%s: ", text(q, LANG_CATALOGUE));
+            strbuf_put_html(out, q->catalogue->version);
+            strbuf_put(out, "</p>\n");
+        }
     }
     strbuf_free(&line);
     strbuf_free(&details);
@@ -337,7 +343,7 @@ static void json_rows(const struct books_query *q, const struct totals *t, struc
 {
     for (size_t i = 0; i < t->row_count; i++) {
         const struct totals_row *row = &t->rows[i];
-        const struct catalogue_item *item = find_item(q, &row->key);
+        const struct catalogue_item *item = books_item(q, &row->key);
         char name[CELL_LEN];
         const char *kind = record_kind_name(row->key.kind);
         strbuf_putf(out, "%s\n{\"commune\":%" PRId64 ",\"village\":%u,\"village_name\":",
@@ -361,7 +367,9 @@ static void json_rows(const struct books_query *q, const struct totals *t, struc
 
 int books_json(const struct books_query *q, const struct books *b, struct strbuf *out)
 {
-    strbuf_put(out, "{\"communes\":[");
+    strbuf_put(out, "{\"catalogue\":");
+    strbuf_put_json(out, q->catalogue ? q->catalogue->version : "");
+    strbuf_put(out, ",\"communes\":[");
     json_communes(q, out);
     strbuf_put(out, "],\n\"totals\":[");
     json_rows(q, &b->totals, out);
@@ -381,7 +389,7 @@ static void csv_text(struct csv_writer *w, const char *cell)
 static void csv_row(const struct books_query *q, const struct totals_row *row,
                     struct csv_writer *w)
 {
-    const struct catalogue_item *item = find_item(q, &row->key);
+    const struct catalogue_item *item = books_item(q, &row->key);
     const struct ledger_commune *c = ledger_get(q->ledger, row->key.commune);
     unsigned decimals = item ? item->decimals : 0;
     char network[17] = "", cell[CELL_LEN];
@@ -413,6 +421,7 @@ static void csv_row(const struct books_query *q, const struct totals_row *row,
     catalogue_value_format(item, row->value, lang_catalogue(q->language), true, cell, sizeof cell);
     csv_text(w, cell);
     csv_text(w, commune_name(q, group_of((void *)(uintptr_t)q, row->key.commune)));
+    csv_text(w, q->catalogue ? q->catalogue->version : "");
     csv_write_end_row(w);
 }
 
@@ -421,7 +430,7 @@ int books_csv(const struct books_query *q, const struct books *b, struct strbuf 
     static const char *const COLUMNS[] = { "commune", "network", "village", "village_name", "event",
                                            "kind", "code", "official_code", "indicator", "value",
                                            "unit", "author", "seq", "authors", "low", "high",
-                                           "shown", "part_of" };
+                                           "shown", "part_of", "catalogue" };
     char row[CSV_ROW_LEN];
     struct csv_writer w = csv_writer(row, sizeof row);
     csv_write_bom(&w);
@@ -441,7 +450,7 @@ int books_csv(const struct books_query *q, const struct books *b, struct strbuf 
 
 int books_quick(const struct books_query *q, const struct books *b, struct quick *quick_out)
 {
-    struct quick quick = { .event = q->event, .until_ms = q->as_of_ms ? q->as_of_ms : q->now_ms };
+    struct quick quick = { .event = q->event, .until_ms = moment_of(q) };
     const struct ledger_commune *only = NULL;
     for (size_t i = 0; i < q->ledger->commune_count; i++) {
         const struct ledger_commune *c = &q->ledger->communes[i];
@@ -452,6 +461,7 @@ int books_quick(const struct books_query *q, const struct books *b, struct quick
              only ? units_name(only) : q->commune ? q->commune : "");
     snprintf(quick.commune_code, sizeof quick.commune_code, "%s",
              !only ? "" : only->unit.code[0] ? only->unit.code : only->roster.profile.code);
+    quick_name_catalogue(&quick, q->catalogue);
     int result = quick_fill_lines(&quick, &b->totals, q->catalogue, q->villages, NULL);
     for (size_t i = 0; i < quick.line_count; i++) {
         char commune[CELL_LEN], village[CELL_LEN];

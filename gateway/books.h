@@ -56,7 +56,8 @@ void books_village_name(const struct books_query *q, uint32_t number, char *name
 /* A value in words, without its unit. */
 void books_value(const struct books_query *q, const struct totals_key *key, int64_t value,
                  char words_out[static CATALOGUE_VALUE_LEN]);
-/* What an indicator is called, and its unit. */
+/* What an indicator is, NULL: not in the catalogue; what it is called, and its unit. */
+const struct catalogue_item *books_item(const struct books_query *q, const struct totals_key *key);
 void books_item_name(const struct books_query *q, const struct totals_key *key, char *name,
                       size_t cap);
 const char *books_unit(const struct books_query *q, const struct totals_key *key);

@@ -42,8 +42,7 @@ static bool same_indicator(const struct totals_key *a, const struct totals_key *
 /* States are no quantities. */
 static bool is_quantity(const struct books_query *q, const struct totals_key *key)
 {
-    const struct catalogue_item *item =
-        q->catalogue ? catalogue_get(q->catalogue, key->kind, key->code) : NULL;
+    const struct catalogue_item *item = books_item(q, key);
     return (!q->code || key->code == q->code) && (!item || item->state_count == 0);
 }
 
@@ -173,9 +172,7 @@ static void put_curve(const struct panel *panel, int left, int top, struct strbu
 static void put_panel(const struct course *c, size_t index, struct strbuf *out)
 {
     const struct panel *panel = &c->panels[index];
-    const struct catalogue_item *item =
-        c->query->catalogue ? catalogue_get(c->query->catalogue, panel->key.kind, panel->key.code)
-                            : NULL;
+    const struct catalogue_item *item = books_item(c->query, &panel->key);
     int left = (int)(index % PANEL_COLUMN_COUNT) * PANEL_WIDTH + PLOT_LEFT;
     int top = (int)(index / PANEL_COLUMN_COUNT) * PANEL_HEIGHT + HEAD_HEIGHT;
     char name[NAME_LEN], value[CATALOGUE_VALUE_LEN], from[LANG_TIME_LEN], until[LANG_TIME_LEN];

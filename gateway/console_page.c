@@ -191,12 +191,16 @@ static bool knows_villages(const struct page *p, int64_t commune)
     return c->villages && (commune == c->own_commune || c->ledger->commune_count == 1);
 }
 
+int64_t page_moment(const struct page *p)
+{
+    return p->moment_ms ? p->moment_ms : p->view->wall_ms;
+}
+
 void page_put_village(const struct page *p, int64_t commune, uint32_t number)
 {
-    char day[LANG_TIME_LEN];
-    lang_day(p->moment_ms ? p->moment_ms : p->view->wall_ms, day);
     const struct village *village =
-        knows_villages(p, commune) ? villages_at(p->view->console->villages, number, day) : NULL;
+        knows_villages(p, commune)
+            ? villages_get(p->view->console->villages, number, page_moment(p)) : NULL;
     if (number == 0)
         page_put_text(p, LANG_NO_VILLAGE);
     else if (village)
@@ -233,16 +237,14 @@ void page_put_time(const struct page *p, int64_t unix_ms)
 const struct catalogue_item *page_find_item(const struct page *p, uint8_t kind, uint32_t code)
 {
     const struct catalogue *cat = p->view->console->catalogue;
-    return cat ? catalogue_get(cat, kind, code) : NULL;
+    return cat ? catalogue_get(cat, kind, code, page_moment(p)) : NULL;
 }
 
-void page_put_item_name(const struct page *p, const struct catalogue_item *item, uint32_t code)
+void page_put_item_name(const struct page *p, const struct catalogue_item *item, uint8_t kind,
+                        uint32_t code)
 {
-    if (item)
-        strbuf_put_html(p->out,
-                        p->view->language == LANG_EN ? item->name_en : item->name_vi);
-    else
-        strbuf_putf(p->out, "%s %u", page_text(p, LANG_INDICATOR), (unsigned)code);
+    char buf[LANG_ITEM_LEN];
+    strbuf_put_html(p->out, lang_item(p->view->language, item, kind, code, buf));
 }
 
 static void put_formatted(const struct page *p, const struct catalogue_item *item, int64_t value,

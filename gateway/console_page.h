@@ -28,7 +28,7 @@ struct page {
     size_t queued_count;
     size_t shown_count;
     bool many_communes;
-    int64_t moment_ms; /* villages are called as they were then; 0: as now */
+    int64_t moment_ms; /* villages and indicators are called as they were then; 0: as now */
     unsigned last_rank; /* of the report shown last */
     int64_t last_arrival;
 };
@@ -50,8 +50,10 @@ void page_put_text(const struct page *p, enum lang_text id);
 void page_put_village(const struct page *p, int64_t commune, uint32_t number);
 void page_put_author(const struct page *p, const struct ledger_commune *commune, uint16_t number);
 void page_put_time(const struct page *p, int64_t unix_ms);
+int64_t page_moment(const struct page *p); /* in whose names it speaks */
 const struct catalogue_item *page_find_item(const struct page *p, uint8_t kind, uint32_t code);
-void page_put_item_name(const struct page *p, const struct catalogue_item *item, uint32_t code);
+void page_put_item_name(const struct page *p, const struct catalogue_item *item, uint8_t kind,
+                        uint32_t code);
 void page_put_value(const struct page *p, const struct catalogue_item *item, int64_t value);
 void page_put_bare_value(const struct page *p, const struct catalogue_item *item, int64_t value);
 

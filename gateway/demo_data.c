@@ -119,7 +119,7 @@ static void put_step(struct demo *d, const struct step *step, const struct villa
 {
     struct signer *author = &d->members[step->village - 1];
     uint16_t number = (uint16_t)(FIRST_MEMBER + step->village - 1);
-    const struct village *v = villages ? villages_get(villages, step->village) : NULL;
+    const struct village *v = villages ? villages_get(villages, step->village, d->now_ms) : NULL;
     int64_t at_ms = d->now_ms - (LASTS_MIN - (int64_t)step->at_min) * MS_PER_MINUTE;
     uint8_t body[RECORD_BODY_LEN_MAX];
     struct report report = { .event = DEMO_EVENT, .hazard = 5, .drill = true,

@@ -124,11 +124,13 @@ static struct csv_writer start_csv(const struct quick *q)
 static void write_csv_line(struct csv_writer *w, const struct quick *q,
                            const struct quick_line *line, enum language language)
 {
-    char unit[2 * DB_NAME_LEN], number[32], until[LANG_TIME_LEN];
+    char unit[2 * DB_NAME_LEN], number[32], until[LANG_TIME_LEN], catalogue[96];
     /* Alone, 01879 would lose its zero and 12-3 become a day in March. */
     snprintf(unit, sizeof unit, "%s %s", q->commune_name, q->commune_code);
     snprintf(number, sizeof number, "%s %u-%u", lang_text(language, LANG_QUICK_RECORD),
              (unsigned)line->author, (unsigned)line->seq);
+    snprintf(catalogue, sizeof catalogue, "%s %s", lang_text(language, LANG_CATALOGUE),
+             q->catalogue);
     lang_time_utc(q->until_ms, until);
     write_text(w, q->drill ? lang_text(language, LANG_DRILL) : "");
     write_text(w, unit);
@@ -148,6 +150,7 @@ static void write_csv_line(struct csv_writer *w, const struct quick *q,
         write_text(w, "");
     write_text(w, number);
     write_text(w, until);
+    write_text(w, catalogue);
     csv_write_end_row(w);
 }
 
@@ -156,6 +159,7 @@ bool export_csv(const struct quick *q, enum language language, struct strbuf *ou
     static const enum lang_text COLUMNS[] = {
         LANG_DRILL, LANG_COMMUNE, LANG_VILLAGE, LANG_KIND, LANG_QUICK_CODE, LANG_INDICATOR,
         LANG_VALUE, LANG_QUICK_UNIT, LANG_STATE, LANG_QUICK_BEFORE, LANG_SOURCE, LANG_QUICK_UNTIL,
+        LANG_CATALOGUE,
     };
     struct csv_writer w = start_csv(q);
     for (size_t i = 0; i < sizeof COLUMNS / sizeof COLUMNS[0]; i++)
@@ -177,7 +181,7 @@ bool export_hxl(const struct quick *q, enum language language, struct strbuf *ou
         { LANG_QUICK_LON, "#geo+lon" }, { LANG_KIND, "#indicator+type" },
         { LANG_QUICK_CODE, "#indicator+code" }, { LANG_INDICATOR, "#indicator+name" },
         { LANG_VALUE, "#indicator+value+num" }, { LANG_QUICK_UNIT, "#indicator+unit" },
-        { LANG_SOURCE, "#meta+source+id" },
+        { LANG_SOURCE, "#meta+source+id" }, { LANG_CATALOGUE, "#meta+catalogue+version" },
     };
     char until[LANG_TIME_LEN], source[32];
     struct csv_writer w = start_csv(q);
@@ -209,6 +213,7 @@ bool export_hxl(const struct quick *q, enum language language, struct strbuf *ou
         write_text(&w, export_unit(line, language));
         snprintf(source, sizeof source, "%u-%u", (unsigned)line->author, (unsigned)line->seq);
         write_text(&w, source);
+        write_text(&w, q->catalogue);
         csv_write_end_row(&w);
     }
     return finish_csv(&w, out);
@@ -269,6 +274,8 @@ bool export_geojson(const struct quick *q, enum language language, struct strbuf
     strbuf_put_json(out, q->commune_name);
     strbuf_put(out, ",\"commune_code\":");
     strbuf_put_json(out, q->commune_code);
+    strbuf_put(out, ",\"catalogue\":");
+    strbuf_put_json(out, q->catalogue);
     strbuf_putf(out, ",\"event\":%u,\"drill\":%s,\"as_of\":\"%s\",\"features\":[",
                 (unsigned)q->event, q->drill ? "true" : "false", until);
     bool again = false;

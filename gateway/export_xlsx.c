@@ -78,6 +78,7 @@ static void put_head(struct sheet *s, const struct quick *q)
     put_moment(s, begins ? 2 : 1, q->until_ms);
     s->row++;
     put_field(s, LANG_QUICK_COMMUNE_CODE, q->commune_code);
+    put_field(s, LANG_CATALOGUE, q->catalogue);
     put_field(s, LANG_HAZARD, s->language == LANG_EN ? q->hazard_en : q->hazard_vi);
     put_field(s, LANG_QUICK_COURSE, q->course);
     put_field(s, LANG_QUICK_ISOLATED, q->isolated);

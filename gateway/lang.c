@@ -14,7 +14,6 @@
 #include "node/keng_text.h"
 #include "proto/report.h"
 
-enum { VIETNAM_OFFSET_S = 7 * 3600 };
 
 static const char *const ENGLISH[LANG_TEXT_COUNT] = {
 #define LANG_ROW(id, english) [LANG_##id] = english,
@@ -163,6 +162,17 @@ const char *lang_batch_error(enum language language, int err)
     }
 }
 
+const char *lang_item(enum language language, const struct catalogue_item *item, uint8_t kind,
+                      uint32_t number, char buf[static LANG_ITEM_LEN])
+{
+    const char *word = lang_kind(language, kind);
+    if (item)
+        return language == LANG_EN ? item->name_en : item->name_vi;
+    snprintf(buf, LANG_ITEM_LEN, "%s %u (%s)", word ? word : "?", (unsigned)number,
+             lang_text(language, LANG_NOT_IN_CATALOGUE));
+    return buf;
+}
+
 const char *lang_verdict_named(enum language language, const char *name)
 {
     enum ledger_verdict verdict = ledger_verdict_find(name);
@@ -191,12 +201,6 @@ void lang_time_local(int64_t unix_ms, char text_out[static LANG_TIME_LEN])
     struct tm tm;
     if (!gmtime_r(&local_s, &tm) || strftime(text_out, LANG_TIME_LEN, "%Y-%m-%dT%H:%M", &tm) == 0)
         text_out[0] = '\0';
-}
-
-void lang_day(int64_t unix_ms, char text_out[static LANG_TIME_LEN])
-{
-    lang_time_local(unix_ms, text_out);
-    text_out[strcspn(text_out, "T")] = '\0';
 }
 
 bool lang_time_parse(const char *text, int64_t *unix_ms_out)

@@ -43,6 +43,8 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(VILLAGE, "Village")                                                                          \
     X(VILLAGES, "villages")                                                                        \
     X(NO_VILLAGE, "No village")                                                                    \
+    X(CATALOGUE, "Catalogue of indicators")                                                        \
+    X(NOT_IN_CATALOGUE, "not in the catalogue")                                                    \
     X(INDICATOR, "Indicator")                                                                      \
     X(VALUE, "Value")                                                                              \
     X(SOURCE, "By report")                                                                         \
@@ -398,6 +400,11 @@ bool lang_find(const char *code, enum language *language_out);
 const char *lang_code(enum language language);
 enum catalogue_language lang_catalogue(enum language language);
 
+/* What an indicator is called; one that the catalogue lacks (item NULL) by kind and number. */
+enum { LANG_ITEM_LEN = 192 };
+const char *lang_item(enum language language, const struct catalogue_item *item, uint8_t kind,
+                      uint32_t number, char buf[static LANG_ITEM_LEN]);
+
 /* Words for numbers of the protocol.  An unknown kind has none (NULL). */
 const char *lang_kind(enum language language, uint8_t kind);
 const char *lang_priority(enum language language, uint8_t priority);
@@ -418,8 +425,6 @@ void lang_time_utc(int64_t unix_ms, char text_out[static LANG_TIME_LEN]);
 
 /* The same as a form's field has it, "2026-11-22T14:05", and back. */
 void lang_time_local(int64_t unix_ms, char text_out[static LANG_TIME_LEN]);
-/* Its day, YYYY-MM-DD. */
-void lang_day(int64_t unix_ms, char text_out[static LANG_TIME_LEN]);
 bool lang_time_parse(const char *text, int64_t *unix_ms_out);
 
 /* How many columns a terminal uses for UTF-8 text: combining marks take none. */

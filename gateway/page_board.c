@@ -75,9 +75,11 @@ static void put_filter(const struct page *p)
         strbuf_put(p->out, "<select name=\"village\"><option value=\"\">");
         page_put_text(p, LANG_ALL_VILLAGES);
         strbuf_put(p->out, "</option>");
-        for (size_t i = 0; i < villages->count; i++)
-            put_option(p, villages->list[i].number, filter->village == villages->list[i].number,
-                       villages->list[i].name);
+        for (size_t i = 0; i < villages->count; i++) {
+            const struct village *v = &villages->list[i];
+            if (catalogue_holds(&v->row, p->view->wall_ms))
+                put_option(p, v->row.number, filter->village == v->row.number, v->name);
+        }
         put_option(p, 0, filter->village == 0, page_text(p, LANG_NO_VILLAGE));
         strbuf_put(p->out, "</select>");
     } else {

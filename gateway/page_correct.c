@@ -162,7 +162,8 @@ static struct typed read_figure(const struct console_view *view, const struct pa
 {
     uint32_t code = s->report->figures[index].code;
     const struct catalogue *cat = view->console->catalogue;
-    const struct catalogue_item *item = cat ? catalogue_get(cat, s->record->kind, code) : NULL;
+    const struct catalogue_item *item =
+        cat ? catalogue_get(cat, s->record->kind, code, totals_happened_ms(s->record)) : NULL;
     char name[16];
     snprintf(name, sizeof name, "f%u", (unsigned)code);
     struct typed t = { .text = http_form(view->request, name) };
@@ -171,15 +172,23 @@ static struct typed read_figure(const struct console_view *view, const struct pa
     return t;
 }
 
-static struct typed read_village(const struct console_view *view, const struct page_subject *s)
+/* Can a report be moved there today? */
+static bool is_village(const struct console_view *view, int64_t number)
 {
     const struct villages *villages = view->console->villages;
+    const struct village *v = villages && number > 0
+                                  ? villages_get(villages, (uint32_t)number, view->wall_ms) : NULL;
+    return v && catalogue_holds(&v->row, view->wall_ms);
+}
+
+static struct typed read_village(const struct console_view *view, const struct page_subject *s)
+{
     int64_t now = counted(s, CORRECTION_VILLAGE);
     struct typed t = { .text = http_form(view->request, "village") };
     t.was = read_was(http_form(view->request, "was"), s->report->figure_count, now);
     t.value = t.text ? console_number(t.text, REPORT_VILLAGE_MAX, -1) : t.was;
     bool known = t.value == now || t.value == s->record->said_village || t.value == t.was ||
-                 (t.value > 0 && villages && villages_get(villages, (uint32_t)t.value));
+                 is_village(view, t.value);
     t.bad = !known;
     return t;
 }
@@ -344,7 +353,7 @@ static void put_figure_field(const struct page *p, const struct kin_search *k, s
     bool changed = typed && typed->text && (typed->bad || typed->value != typed->was);
     int64_t value = changed && !typed->bad ? typed->value : counted(s, code);
     strbuf_put(p->out, "<div class=\"field\"><label>");
-    page_put_item_name(p, item, code);
+    page_put_item_name(p, item, s->record->kind, code);
     if (item && item->state_count > 0) {
         strbuf_putf(p->out, "<select name=\"f%u\" aria-describedby=\"s%u\">", (unsigned)code,
                     (unsigned)code);
@@ -384,13 +393,14 @@ static void put_village_field(const struct page *p, const struct page_subject *s
     int64_t now = counted(s, CORRECTION_VILLAGE), chosen = changed ? typed->value : now;
     strbuf_putf(p->out, "<div class=\"field\"><label>%s<select name=\"village\" "
                         "aria-describedby=\"s0\">", page_text(p, LANG_VILLAGE));
-    if (!villages_get(villages, (uint32_t)now))
+    if (!is_village(p->view, now))
         put_village_option(p, commune, now, now == chosen);
-    if (said != now && !villages_get(villages, (uint32_t)said))
+    if (said != now && !is_village(p->view, said))
         put_village_option(p, commune, said, said == chosen);
     for (size_t i = 0; i < villages->count; i++)
-        put_village_option(p, commune, villages->list[i].number,
-                           villages->list[i].number == chosen);
+        if (catalogue_holds(&villages->list[i].row, p->view->wall_ms))
+            put_village_option(p, commune, villages->list[i].row.number,
+                               villages->list[i].row.number == chosen);
     strbuf_put(p->out, "</select></label>");
     open_field_story(p, s, CORRECTION_VILLAGE, changed ? typed : NULL);
     strbuf_put(p->out, "</ul></div>");

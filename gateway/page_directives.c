@@ -230,7 +230,8 @@ static void put_to(const struct page *p, const struct ledger_commune *c)
     strbuf_putf(p->out, "<label>%s<select name=\"village\">", page_text(p, LANG_VILLAGE));
     put_option(p, 0, true, page_text(p, LANG_ALL_VILLAGES));
     for (size_t i = 0; villages && i < villages->count; i++)
-        put_option(p, villages->list[i].number, false, villages->list[i].name);
+        if (catalogue_holds(&villages->list[i].row, p->view->wall_ms))
+            put_option(p, villages->list[i].row.number, false, villages->list[i].name);
     strbuf_putf(p->out, "</select></label><label>%s<select name=\"role\">",
                 page_text(p, LANG_ROLE));
     put_option(p, 0, true, page_text(p, LANG_TO_ALL));

@@ -35,7 +35,7 @@ static struct point *add_point(struct points *all, const char *what, int32_t lat
 static const struct village *village_of(const struct points *all, uint32_t number)
 {
     const struct villages *villages = all->view->console->villages;
-    return villages && number ? villages_get(villages, number) : NULL;
+    return villages && number ? villages_get(villages, number, all->view->wall_ms) : NULL;
 }
 
 static void add_villages(struct points *all)
@@ -43,6 +43,8 @@ static void add_villages(struct points *all)
     const struct villages *villages = all->view->console->villages;
     for (size_t i = 0; villages && i < villages->count; i++) {
         const struct village *v = &villages->list[i];
+        if (!catalogue_holds(&v->row, all->view->wall_ms))
+            continue;
         struct point *p = add_point(all, "village", v->lat_e5, v->lon_e5);
         if (p)
             snprintf(p->name, sizeof p->name, "%.90s · %u %s, %u %s", v->name,

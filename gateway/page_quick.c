@@ -105,8 +105,10 @@ static void put_hazards(const struct page *p, uint32_t chosen)
                 page_text(p, LANG_HAZARD));
     for (size_t i = 0; cat && i < cat->hazard_count; i++) {
         const struct catalogue_hazard *h = &cat->hazards[i];
-        strbuf_putf(p->out, "<option value=\"%u\"%s>", (unsigned)h->number,
-                    h->number == chosen ? " selected" : "");
+        if (!catalogue_holds(&h->row, p->view->wall_ms) && h->row.number != chosen)
+            continue;
+        strbuf_putf(p->out, "<option value=\"%u\"%s>", (unsigned)h->row.number,
+                    h->row.number == chosen ? " selected" : "");
         strbuf_put_html(p->out, p->view->language == LANG_EN ? h->name_en : h->name_vi);
         strbuf_put(p->out, "</option>");
     }
@@ -489,9 +491,11 @@ static int put_quick(const struct page *p, const struct quick *q)
     page_put_time(p, q->from_ms);
     strbuf_put(p->out, " – <b>");
     page_put_time(p, q->until_ms);
-    strbuf_putf(p->out, "</b> · %s %u · %s · %s</p>", page_text(p, LANG_EVENT), (unsigned)q->event,
+    strbuf_putf(p->out, "</b> · %s %u · %s · %s ", page_text(p, LANG_EVENT), (unsigned)q->event,
                 page_text(p, q->approved ? LANG_BASIS_APPROVED : LANG_BASIS_RECEIVED),
-                q->catalogue);
+                page_text(p, LANG_CATALOGUE));
+    strbuf_put_html(p->out, *q->catalogue ? q->catalogue : "–");
+    strbuf_put(p->out, "</p>");
     put_exports(p, q);
     put_field(p, LANG_HAZARD, english ? q->hazard_en : q->hazard_vi);
     put_field(p, LANG_QUICK_COURSE, q->course);

@@ -75,7 +75,8 @@ static void put_correction(const struct page *p, const struct page_subject *s, i
     for (size_t i = 0; i < review->figure_count; i++) {
         const struct report_figure *new = &review->figures[i];
         strbuf_put(p->out, "<li>");
-        page_put_item_name(p, page_find_item(p, s->record->kind, new->code), new->code);
+        page_put_item_name(p, page_find_item(p, s->record->kind, new->code),
+                           s->record->kind, new->code);
         strbuf_put(p->out, " ");
         page_put_change(p, s, new->code, new->value, arrival);
         strbuf_put(p->out, "</li>");
@@ -277,6 +278,7 @@ static void show_record(const struct console_view *view, const struct loaded *l,
     own.filter.words = own.folded;
     struct page p = { .view = &own, .out = &answer->body,
                       .many_communes = c->ledger->commune_count > 1 };
+    p.moment_ms = totals_happened_ms(&l->record);
     char title[64];
     snprintf(title, sizeof title, "%u-%u", (unsigned)l->record.ref.author,
              (unsigned)l->record.ref.seq);

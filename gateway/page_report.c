@@ -71,7 +71,7 @@ static void put_figure(const struct page *p, const struct page_subject *s,
     const struct catalogue_item *item = page_find_item(p, s->record->kind, figure->code);
     int64_t counted = page_counted_value(s, figure->code, INT64_MAX);
     strbuf_put(p->out, "<li>");
-    page_put_item_name(p, item, figure->code);
+    page_put_item_name(p, item, s->record->kind, figure->code);
     if (counted != figure->value) {
         strbuf_put(p->out, " <s>");
         page_put_bare_value(p, item, figure->value);
@@ -88,7 +88,7 @@ static void put_body(const struct page *p, const struct page_subject *s)
     const struct catalogue *cat = p->view->console->catalogue;
     if (report->hazard) {
         const struct catalogue_hazard *hazard =
-            cat ? catalogue_hazard_get(cat, report->hazard) : NULL;
+            cat ? catalogue_hazard_get(cat, report->hazard, page_moment(p)) : NULL;
         strbuf_put(p->out, "<p class=\"hazard\">");
         page_put_text(p, LANG_HAZARD);
         strbuf_put(p->out, ": ");
@@ -267,8 +267,10 @@ int page_put_report(void *ctx, const struct db_record *r)
     const struct ledger_commune *commune = ledger_get(c->ledger, r->commune);
     struct record_view view;
     struct report report;
+    int64_t moment_ms = p->moment_ms;
     struct corrections corrections = { .list = NULL };
     int result = r->review_state ? page_corrections(c, r, false, &corrections) : 0;
+    p->moment_ms = totals_happened_ms(r);
     strbuf_putf(p->out, "<article class=\"report p%u%s%s\" id=\"r%" PRId64 "\">",
                 (unsigned)(r->priority < PRIORITY_COUNT ? r->priority : 0),
                 r->review_state ? " done" : "", r->drill ? " drill" : "", r->arrival);
@@ -288,6 +290,7 @@ int page_put_report(void *ctx, const struct db_record *r)
         p->view->arrival == 0 && p->view->who->role >= ACCESS_REVIEW)
         result = put_review_forms(p, r);
     strbuf_put(p->out, "</article>\n");
+    p->moment_ms = moment_ms;
     p->shown_count++;
     p->last_rank = r->rank;
     p->last_arrival = r->arrival;

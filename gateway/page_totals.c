@@ -55,7 +55,7 @@ static void put_sums(const struct page *p, const struct totals *t, const char *c
             open = true;
         }
         strbuf_put(p->out, "<tr class=\"sum\"><td>");
-        page_put_item_name(p, item, sum->key.code);
+        page_put_item_name(p, item, sum->key.kind, sum->key.code);
         strbuf_put(p->out, "</td><td class=\"value\">");
         page_put_value(p, item, sum->value);
         strbuf_putf(p->out, "</td><td class=\"dim\">%u %s</td></tr>",
@@ -79,7 +79,7 @@ static void put_rows(const struct page *p, const struct totals *t)
             put_group(p, "", row->key.event, row->key.commune, true, row->key.village);
         }
         strbuf_put(p->out, "<tr><td>");
-        page_put_item_name(p, item, row->key.code);
+        page_put_item_name(p, item, row->key.kind, row->key.code);
         strbuf_put(p->out, "</td><td class=\"value\">");
         page_put_value(p, item, row->value);
         strbuf_put(p->out, "</td><td class=\"dim\">");
@@ -244,7 +244,7 @@ static void put_claims(const struct page *p, const struct ledger_commune *commun
 {
     const struct catalogue_item *item = page_find_item(p, key->kind, key->code);
     strbuf_put(p->out, "<section><h2>");
-    page_put_item_name(p, item, key->code);
+    page_put_item_name(p, item, key->kind, key->code);
     strbuf_put(p->out, " · ");
     page_put_village(p, key->commune, key->village);
     strbuf_putf(p->out, "</h2><p class=\"dim\">%s</p><table><thead><tr><th>%s</th><th>%s</th>"

@@ -33,9 +33,7 @@ static void copy_text(char *out, size_t cap, const char *text)
 
 static void name_village(struct quick_line *line, const struct villages *villages, int64_t at_ms)
 {
-    char day[LANG_TIME_LEN];
-    lang_day(at_ms, day);
-    const struct village *v = villages ? villages_at(villages, line->village, day) : NULL;
+    const struct village *v = villages ? villages_get(villages, line->village, at_ms) : NULL;
     if (v) {
         COPY(line->village_name, v->name);
         line->lat_e5 = v->lat_e5;
@@ -45,26 +43,25 @@ static void name_village(struct quick_line *line, const struct villages *village
     }
 }
 
-static void name_indicator(struct quick_line *line, const struct catalogue *catalogue)
+static const struct catalogue_item *find_item(const struct quick *q,
+                                              const struct quick_line *line,
+                                              const struct catalogue *catalogue)
 {
-    const struct catalogue_item *item =
-        catalogue ? catalogue_get(catalogue, line->kind, line->code) : NULL;
+    return catalogue ? catalogue_get(catalogue, line->kind, line->code, q->until_ms) : NULL;
+}
+
+static void name_indicator(struct quick_line *line, const struct catalogue_item *item)
+{
+    char buf[LANG_ITEM_LEN];
     line->counted = !item || item->quick_report;
-    catalogue_value_format(item, line->value, CATALOGUE_VI, true, line->words_vi,
-                           sizeof line->words_vi);
-    catalogue_value_format(item, line->value, CATALOGUE_EN, true, line->words_en,
-                           sizeof line->words_en);
-    if (!item) { /* a number of a later catalogue is shown as a number, never dropped */
-        snprintf(line->name_vi, sizeof line->name_vi, "%s %u", record_kind_name(line->kind),
-                 (unsigned)line->code);
-        COPY(line->name_en, line->name_vi);
+    /* a number of a later catalogue is shown as a number, never dropped */
+    COPY(line->name_vi, lang_item(LANG_VI, item, line->kind, line->code, buf));
+    COPY(line->name_en, lang_item(LANG_EN, item, line->kind, line->code, buf));
+    if (!item)
         return;
-    }
     line->decimals = item->decimals;
     line->is_state = item->state_count > 0;
     COPY(line->official, item->code);
-    COPY(line->name_vi, item->name_vi);
-    COPY(line->name_en, item->name_en);
     COPY(line->unit_vi, item->unit);
     COPY(line->unit_en, item->unit_en); /* none where the name says it: "Houses flooded" */
 }
@@ -81,16 +78,19 @@ static int compare_lines(const struct quick_line *a, const struct quick_line *b)
 /* A figure that is no more takes its "before" along unless it stays as a line: the sums would call
  * what is left unchanged. */
 static void put_withdrawn(struct quick *q, const struct quick_line *was,
-                          const struct villages *villages)
+                          const struct catalogue *catalogue, const struct villages *villages)
 {
     if (was->withdrawn)
         return;
+    const struct catalogue_item *item = find_item(q, was, catalogue);
     struct quick_line *line = &q->lines[q->line_count++];
     *line = *was;
     line->withdrawn = true;
     line->before = was->value;
     line->value = line->low = line->high = 0;
     name_village(line, villages, q->until_ms);
+    if (item) /* else as it was called then */
+        name_indicator(line, item);
 }
 
 static void put_row(struct quick *q, const struct totals_row *row,
@@ -101,8 +101,13 @@ static void put_row(struct quick *q, const struct totals_row *row,
                                  .kind = row->key.kind, .value = row->value, .before = -1,
                                  .low = row->low, .high = row->high, .seq = row->seq,
                                  .author = row->author };
+    const struct catalogue_item *item = find_item(q, line, catalogue);
     name_village(line, villages, q->until_ms);
-    name_indicator(line, catalogue);
+    name_indicator(line, item);
+    catalogue_value_format(item, line->value, CATALOGUE_VI, true, line->words_vi,
+                           sizeof line->words_vi);
+    catalogue_value_format(item, line->value, CATALOGUE_EN, true, line->words_en,
+                           sizeof line->words_en);
 }
 
 int quick_fill_lines(struct quick *q, const struct totals *t, const struct catalogue *catalogue,
@@ -117,7 +122,7 @@ int quick_fill_lines(struct quick *q, const struct totals *t, const struct catal
         struct quick_line row = { .village = t->rows[i].key.village,
                                   .kind = t->rows[i].key.kind, .code = t->rows[i].key.code };
         for (; at < last_count && compare_lines(&last->lines[at], &row) < 0; at++)
-            put_withdrawn(q, &last->lines[at], villages);
+            put_withdrawn(q, &last->lines[at], catalogue, villages);
         put_row(q, &t->rows[i], catalogue, villages);
         if (at < last_count && compare_lines(&last->lines[at], &row) == 0) {
             if (!last->lines[at].withdrawn)
@@ -126,11 +131,17 @@ int quick_fill_lines(struct quick *q, const struct totals *t, const struct catal
         }
     }
     for (; at < last_count; at++)
-        put_withdrawn(q, &last->lines[at], villages);
+        put_withdrawn(q, &last->lines[at], catalogue, villages);
     if (q->line_count <= QUICK_LINE_COUNT_MAX)
         return 0;
     quick_free(q);
     return DB_ENOMEM;
+}
+
+void quick_name_catalogue(struct quick *q, const struct catalogue *catalogue)
+{
+    COPY(q->catalogue, catalogue ? catalogue->version : "");
+    COPY(q->catalogue_from, catalogue ? catalogue->valid_from : "");
 }
 
 int quick_fill(struct quick *q, struct ledger *l, const struct catalogue *catalogue,
@@ -138,7 +149,7 @@ int quick_fill(struct quick *q, struct ledger *l, const struct catalogue *catalo
 {
     const struct ledger_commune *c = ledger_get(l, q->commune);
     const struct catalogue_hazard *hazard =
-        catalogue ? catalogue_hazard_get(catalogue, q->hazard) : NULL;
+        catalogue ? catalogue_hazard_get(catalogue, q->hazard, q->until_ms) : NULL;
     struct totals t = { .claims = NULL };
     struct totals_filter filter = { .as_of_ms = q->until_ms, .event = q->event,
                                     .approved = q->approved, .drills = q->drill };
@@ -147,8 +158,7 @@ int quick_fill(struct quick *q, struct ledger *l, const struct catalogue *catalo
         return DB_ENOTFOUND;
     COPY(q->commune_name, c->info.name);
     COPY(q->commune_code, c->roster.profile.code);
-    COPY(q->catalogue, catalogue ? catalogue->version : "");
-    COPY(q->catalogue_from, catalogue ? catalogue->valid_from : "");
+    quick_name_catalogue(q, catalogue);
     COPY(q->hazard_vi, hazard ? hazard->name_vi : "");
     COPY(q->hazard_en, hazard ? hazard->name_en : "");
     int result = totals_collect(&t, l->db, q->commune, &filter);

@@ -94,6 +94,9 @@ bool quick_to_json(const struct quick *q, struct strbuf *out);
 bool quick_from_json(const char *json, struct quick *q_out);
 void quick_hash(const char *json, uint8_t hash_out[static KENG_HASH_LEN]);
 
+/* Which version of the catalogue the names are from; none: NULL. */
+void quick_name_catalogue(struct quick *q, const struct catalogue *catalogue);
+
 /* Sums of quantities by kind and code; *sums_out is heap.  Returns the count, -1: no memory. */
 int quick_sums(const struct quick *q, struct quick_sum **sums_out);
 /* Has no figure changed, come or gone since the report before?  Without one: no. */

@@ -60,8 +60,7 @@ static bool is_asked_indicator(const struct totals *t, uint8_t kind, uint32_t co
     return f->indicator_count == 0;
 }
 
-/* Nothing happened after it was received. */
-static int64_t happened_ms(const struct db_record *record)
+int64_t totals_happened_ms(const struct db_record *record)
 {
     int64_t said_ms = KENG_EPOCH_UNIX_S * 1000 + (int64_t)record->created_min * MINUTE_MS;
     return record->clock_set && said_ms < record->received_ms ? said_ms : record->received_ms;
@@ -70,7 +69,7 @@ static int64_t happened_ms(const struct db_record *record)
 /* The moment of a record that counts here. */
 static int64_t time_of(const struct totals *t, const struct db_record *record)
 {
-    return t->filter.happened ? happened_ms(record) : record->received_ms;
+    return t->filter.happened ? totals_happened_ms(record) : record->received_ms;
 }
 
 static void note_time(struct totals *t, int64_t at_ms)
@@ -97,7 +96,7 @@ int totals_add(struct totals *t, const struct db_record *record,
         if (!grow(&list, t->claim_count, &t->claim_cap, sizeof *t->claims))
             return TOTALS_ENOMEM;
         t->claims = list;
-        note_time(t, happened_ms(record));
+        note_time(t, totals_happened_ms(record));
         t->claims[t->claim_count++] = (struct totals_claim){
             .key = { .commune = record->commune,
                      .village = said_village(record),

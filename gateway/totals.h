@@ -63,6 +63,9 @@ struct totals_filter {
     const int64_t *moments_ms;
     size_t moment_count;
 };
+/* When it happened, as far as its author's clock tells: nothing did after it was received. */
+int64_t totals_happened_ms(const struct db_record *record);
+
 static inline struct totals_filter totals_all(void)
 {
     return (struct totals_filter){ .event = -1 };

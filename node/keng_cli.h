@@ -119,6 +119,10 @@ int keng_load_villages(struct keng *k, const char *dir);
 int keng_connect(struct keng *k);
 int keng_call(struct keng *k, json_t *request, json_t **answer_out); /* steals request */
 int keng_load_roster(struct keng *k);
+/* Now, for names that change; without a clock what holds in the end. */
+int64_t keng_now_ms(void);
+/* Says from or until when a name is in use: the row does not hold now. */
+int keng_wrong_span(const struct keng *k, const char *name, const struct catalogue_row *row);
 /* A village by name or number. */
 int keng_village(struct keng *k, const char *text, const char *dir, uint32_t *number_out);
 /* A whole file or standard input ("-"), NUL-ended, on the heap; NULL after saying why. */
@@ -159,6 +163,8 @@ enum keng_text_id keng_modem_text(const char *state);
 void keng_age(enum keng_lang lang, int64_t age_s, char *buf, size_t cap);
 /* "09:02 21/11" in Vietnam's time (UTC+7) of Unix seconds. */
 void keng_clock(int64_t unix_s, char *buf, size_t cap);
+/* "30/06/2026" */
+void keng_day(int64_t unix_s, char *buf, size_t cap);
 /* Bytes of the frame that carries one unencrypted record of lane 0 alone. */
 size_t keng_frame_len(uint32_t seq, size_t body_len);
 /* 32 hex digits in groups of four, for reading aloud. */
@@ -170,7 +176,8 @@ enum { KENG_ADVICE_AGE_S = 3 * 3600, KENG_WAITING_AGE_S = 10 * 60 };
 
 /* keng_message.c: records in words, with the names that keng_load_*() loaded, numbers otherwise. */
 void keng_author_name(struct keng *k, uint16_t author, char *buf, size_t cap);
-void keng_village_name(const struct keng *k, uint32_t village, char *buf, size_t cap);
+void keng_village_name(const struct keng *k, uint32_t village, int64_t at_ms, char *buf,
+                       size_t cap);
 /* Adds to object what the record in hex says; the keys are those of keng(1). */
 void keng_message_decode(struct keng *k, const char *hex, json_t *object);
 /* How long ago this node got it. */

@@ -16,7 +16,7 @@ int keng_help_kind(struct keng *k, uint8_t kind)
         const char *name = vi && item->alias_vi[0] != '\0' ? item->alias_vi
                            : item->alias_en[0] != '\0' ? item->alias_en
                            : item->alias_vi[0] != '\0' ? item->alias_vi : item->code;
-        if (item->kind != kind)
+        if (item->row.kind != kind || !catalogue_holds(&item->row, keng_now_ms()))
             continue;
         if (shown++ == 0)
             keng_say(k, stdout, TEXT_INDICATORS,
@@ -32,12 +32,16 @@ int keng_help_kind(struct keng *k, uint8_t kind)
         keng_say(k, stdout, TEXT_NO_INDICATORS, KENG_ARGS(keng_kind_word(k->lang, kind)));
     printf("\n%s\n", text_get(k->lang, TEXT_HAZARDS));
     /* In one paragraph: the indicators above must stay on a small screen. */
+    shown = 0;
     for (size_t i = 0; i < k->catalogue->hazard_count; i++) {
         const struct catalogue_hazard *h = &k->catalogue->hazards[i];
-        printf("%s%s%s%s%s", i == 0 ? "  " : i % (vi ? 6 : 3) == 0 ? ",\n  " : ", ",
+        if (!catalogue_holds(&h->row, keng_now_ms()))
+            continue;
+        printf("%s%s%s%s%s", shown == 0 ? "  " : shown % (vi ? 6 : 3) == 0 ? ",\n  " : ", ",
                h->alias_vi, vi ? "" : " (", vi ? "" : h->name_en, vi ? "" : ")");
+        shown++;
     }
-    if (k->catalogue->hazard_count > 0)
+    if (shown > 0)
         putchar('\n');
     return KENG_OK;
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MESSAGE_LEN = 2048 };
@@ -124,6 +125,21 @@ int keng_load_roster(struct keng *k)
     return keng_call(k, json_pack("{s:s}", "do", "roster"), &k->roster);
 }
 
+int64_t keng_now_ms(void)
+{
+    int64_t now_s = (int64_t)time(NULL);
+    return now_s < KENG_EPOCH_UNIX_S ? CATALOGUE_LATEST : now_s * 1000;
+}
+
+int keng_wrong_span(const struct keng *k, const char *name, const struct catalogue_row *row)
+{
+    char day[32];
+    bool ended = row->until_ms < keng_now_ms();
+
+    keng_day((ended ? row->until_ms : row->from_ms) / 1000, day, sizeof day);
+    return keng_wrong(k, ended ? TEXT_WRONG_ENDED : TEXT_WRONG_NOT_YET, KENG_ARGS(name, day));
+}
+
 int keng_village(struct keng *k, const char *text, const char *dir, uint32_t *number_out)
 {
     const struct village *near[CATALOGUE_SUGGESTION_COUNT_MAX];
@@ -133,9 +149,10 @@ int keng_village(struct keng *k, const char *text, const char *dir, uint32_t *nu
 
     if (status != KENG_OK)
         return status;
-    const struct village *village = k->villages == NULL ? NULL : villages_find(k->villages, text);
-    if (village != NULL) {
-        *number_out = village->number;
+    const struct village *village =
+        k->villages == NULL ? NULL : villages_find(k->villages, text, keng_now_ms());
+    if (village != NULL && catalogue_holds(&village->row, keng_now_ms())) {
+        *number_out = village->row.number;
         return KENG_OK;
     }
     /* A number is taken as it is: the list at hand may be older than the commune's. */
@@ -143,8 +160,11 @@ int keng_village(struct keng *k, const char *text, const char *dir, uint32_t *nu
         *number_out = (uint32_t)number;
         return KENG_OK;
     }
+    if (village != NULL)
+        return keng_wrong_span(k, text, &village->row);
     size_t count = k->villages == NULL ? 0
-                   : villages_suggest(k->villages, text, near, CATALOGUE_SUGGESTION_COUNT_MAX);
+                   : villages_suggest(k->villages, text, keng_now_ms(), near,
+                                      CATALOGUE_SUGGESTION_COUNT_MAX);
     for (size_t i = 0, len = 0; i < count && len < sizeof words; i++)
         len += (size_t)snprintf(words + len, sizeof words - len, "%s%s", i > 0 ? ", " : "",
                                 near[i]->name);

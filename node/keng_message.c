@@ -30,9 +30,17 @@ void keng_author_name(struct keng *k, uint16_t author, char *buf, size_t cap)
         text_fill(text_get(k->lang, TEXT_AUTHOR_NUMBER), KENG_ARGS(keng_num(author).s), buf, cap);
 }
 
-void keng_village_name(const struct keng *k, uint32_t village, char *buf, size_t cap)
+/* What a record says is called as it was when it was written, as far as its clock tells. */
+static int64_t moment_of(const struct record_view *v)
 {
-    const struct village *v = k->villages == NULL ? NULL : villages_get(k->villages, village);
+    return v->clock_set ? (KENG_EPOCH_UNIX_S + (int64_t)v->created_min * 60) * 1000
+                        : keng_now_ms();
+}
+
+void keng_village_name(const struct keng *k, uint32_t village, int64_t at_ms, char *buf, size_t cap)
+{
+    const struct village *v = k->villages == NULL ? NULL
+                                                  : villages_get(k->villages, village, at_ms);
 
     if (village == 0)
         snprintf(buf, cap, "%s", "");
@@ -42,28 +50,31 @@ void keng_village_name(const struct keng *k, uint32_t village, char *buf, size_t
         text_fill(text_get(k->lang, TEXT_VILLAGE_NUMBER), KENG_ARGS(keng_num(village).s), buf, cap);
 }
 
-static void set_village(struct keng *k, uint16_t author, uint32_t village, json_t *object)
+static void set_village(struct keng *k, const struct record_view *v, uint32_t village,
+                        json_t *object)
 {
     char name[128];
 
     if (village == 0) /* the author's own */
-        village = (uint32_t)keng_integer_of(find_author(k, author), "village");
-    keng_village_name(k, village, name, sizeof name);
+        village = (uint32_t)keng_integer_of(find_author(k, v->ref.author), "village");
+    keng_village_name(k, village, moment_of(v), name, sizeof name);
     json_object_set_new(object, "village", json_integer(village));
     json_object_set_new(object, "village_name", json_string(name));
 }
 
-static json_t *figure_json(const struct keng *k, uint8_t kind, const struct report_figure *f)
+static json_t *figure_json(const struct keng *k, uint8_t kind, int64_t at_ms,
+                           const struct report_figure *f)
 {
     const struct catalogue_item *item = k->catalogue == NULL ? NULL
-                                        : catalogue_get(k->catalogue, kind, f->code);
+                                        : catalogue_get(k->catalogue, kind, f->code, at_ms);
     char value[CATALOGUE_VALUE_LEN];
     enum catalogue_language lang = k->lang == KENG_VI ? CATALOGUE_VI : CATALOGUE_EN;
     const char *name = item == NULL ? "" : k->lang == KENG_VI ? item->name_vi : item->name_en;
-    char unknown[32];
+    char unknown[96];
 
     if (item == NULL) {
-        snprintf(unknown, sizeof unknown, "#%u", (unsigned)f->code);
+        text_fill(text_get(k->lang, TEXT_INDICATOR_NUMBER), KENG_ARGS(keng_num(f->code).s),
+                  unknown, sizeof unknown);
         name = unknown;
     }
     if (f->value == REVIEW_UNKNOWN)
@@ -82,12 +93,13 @@ static bool decode_report(struct keng *k, const struct record_view *v, json_t *o
 
     if (report_decode(v->body, v->body_len, &r) != REPORT_OK)
         return false;
-    set_village(k, v->ref.author, r.village, object);
+    set_village(k, v, r.village, object);
     json_object_set_new(object, "event", json_integer(r.event));
     json_object_set_new(object, "drill", json_boolean(r.drill));
     if (r.hazard != 0) {
         const struct catalogue_hazard *h = k->catalogue == NULL ? NULL
-                                           : catalogue_hazard_get(k->catalogue, r.hazard);
+                                           : catalogue_hazard_get(k->catalogue, r.hazard,
+                                                                  moment_of(v));
         const char *name = h == NULL ? "" : k->lang == KENG_VI ? h->name_vi : h->name_en;
         json_object_set_new(object, "hazard", json_integer(r.hazard));
         json_object_set_new(object, "hazard_name", json_string(name));
@@ -98,7 +110,7 @@ static bool decode_report(struct keng *k, const struct record_view *v, json_t *o
     }
     json_t *figures = json_array();
     for (size_t i = 0; i < r.figure_count; i++)
-        json_array_append_new(figures, figure_json(k, v->kind, &r.figures[i]));
+        json_array_append_new(figures, figure_json(k, v->kind, moment_of(v), &r.figures[i]));
     json_object_set_new(object, "figures", figures);
     json_object_set_new(object, "text", json_stringn(r.text, r.text_len));
     return true;
@@ -153,7 +165,7 @@ static bool decode_directive(struct keng *k, const struct record_view *v, json_t
     if (directive_decode(v->body, v->body_len, &d) != REPORT_OK)
         return false;
     if (d.village != 0)
-        set_village(k, v->ref.author, d.village, object);
+        set_village(k, v, d.village, object);
     if (d.role != 0)
         json_object_set_new(object, "role",
                             json_string(roster_role_name((enum roster_role)d.role)));
@@ -197,13 +209,14 @@ void keng_message_decode_answer(struct keng *k, json_t *report)
         uint8_t kind = record_kind_find(keng_string_of(report, "kind"));
         json_t *corrections = json_array();
         for (size_t i = 0; i < r.figure_count; i++)
-            json_array_append_new(corrections, figure_json(k, kind, &r.figures[i]));
+            json_array_append_new(corrections,
+                                  figure_json(k, kind, moment_of(&v), &r.figures[i]));
         if (r.figure_count > 0)
             json_object_set(report, "corrections", corrections);
         json_decref(corrections);
         if (r.village != 0) {
             char name[128];
-            keng_village_name(k, r.village, name, sizeof name);
+            keng_village_name(k, r.village, moment_of(&v), name, sizeof name);
             json_object_set_new(report, "corrected_village", json_string(name));
         }
         if (r.same_as.seq != 0)

@@ -42,7 +42,7 @@ static int wrong_name(const struct keng *k, uint8_t kind, const char *name)
 {
     const struct catalogue_item *near[CATALOGUE_SUGGESTION_COUNT_MAX];
     char words[KENG_WORDS_LEN] = "";
-    size_t count = catalogue_suggest(k->catalogue, kind, name, near,
+    size_t count = catalogue_suggest(k->catalogue, kind, name, keng_now_ms(), near,
                                      CATALOGUE_SUGGESTION_COUNT_MAX);
 
     if (count == 0)
@@ -91,21 +91,23 @@ static int add_figure(struct keng *k, struct filing *f, const char *pair)
         return keng_wrong(k, TEXT_WRONG_PAIR, KENG_ARGS(pair));
     snprintf(name, sizeof name, "%.*s", (int)name_len, pair);
     const char *text = pair + name_len + 1;
-    const struct catalogue_item *item = catalogue_find(k->catalogue, f->kind, name);
+    const struct catalogue_item *item = catalogue_find(k->catalogue, f->kind, name, keng_now_ms());
     if (item == NULL)
         return wrong_name(k, f->kind, name);
+    if (!catalogue_holds(&item->row, keng_now_ms()))
+        return keng_wrong_span(k, name, &item->row);
     int err = catalogue_value_parse(item, text, &value);
     if (err != CATALOGUE_OK)
         return wrong_value(k, item, name, text, err);
     if (r->figure_count == REPORT_FIGURE_COUNT_MAX)
         return keng_wrong(k, TEXT_WRONG_FIGURE_COUNT,
                           KENG_ARGS(keng_num(REPORT_FIGURE_COUNT_MAX).s));
-    for (at = r->figure_count; at > 0 && r->figures[at - 1].code >= item->number; at--) {
-        if (r->figures[at - 1].code == item->number)
+    for (at = r->figure_count; at > 0 && r->figures[at - 1].code >= item->row.number; at--) {
+        if (r->figures[at - 1].code == item->row.number)
             return keng_wrong(k, TEXT_WRONG_PAIR_TWICE, KENG_ARGS(name));
     }
     memmove(&r->figures[at + 1], &r->figures[at], (r->figure_count - at) * sizeof r->figures[0]);
-    r->figures[at] = (struct report_figure){ .code = item->number, .value = value };
+    r->figures[at] = (struct report_figure){ .code = item->row.number, .value = value };
     r->figure_count++;
     return KENG_OK;
 }
@@ -119,18 +121,23 @@ static int read_hazard(struct keng *k, struct report *r)
     int status = name == NULL ? KENG_OK : keng_load_catalogue(k);
     if (name == NULL || status != KENG_OK)
         return status;
-    hazard = catalogue_hazard_find(k->catalogue, name);
+    hazard = catalogue_hazard_find(k->catalogue, name, keng_now_ms());
+    if (hazard != NULL && !catalogue_holds(&hazard->row, keng_now_ms()))
+        return keng_wrong_span(k, name, &hazard->row);
     if (hazard != NULL) {
-        r->hazard = hazard->number;
+        r->hazard = hazard->row.number;
         return KENG_OK;
     }
-    size_t count = catalogue_hazard_suggest(k->catalogue, name, near,
+    size_t count = catalogue_hazard_suggest(k->catalogue, name, keng_now_ms(), near,
                                             CATALOGUE_SUGGESTION_COUNT_MAX);
     bool all = count == 0;
     for (size_t i = 0, len = 0; i < (all ? k->catalogue->hazard_count : count) &&
-         len < sizeof words; i++)
-        len += (size_t)snprintf(words + len, sizeof words - len, "%s%s", i > 0 ? ", " : "",
-                                all ? k->catalogue->hazards[i].alias_vi : near[i]->alias_vi);
+         len < sizeof words; i++) {
+        const struct catalogue_hazard *h = all ? &k->catalogue->hazards[i] : near[i];
+        if (catalogue_holds(&h->row, keng_now_ms()))
+            len += (size_t)snprintf(words + len, sizeof words - len, "%s%s", len > 0 ? ", " : "",
+                                    h->alias_vi);
+    }
     return keng_wrong(k, TEXT_WRONG_HAZARD, KENG_ARGS(name, words));
 }
 

@@ -302,7 +302,8 @@ int keng_run_roster(struct keng *k)
     for (size_t i = 0; i < json_array_size(authors); i++) {
         const json_t *a = json_array_get(authors, i);
         char village[128];
-        keng_village_name(k, (uint32_t)keng_integer_of(a, "village"), village, sizeof village);
+        keng_village_name(k, (uint32_t)keng_integer_of(a, "village"), keng_now_ms(), village,
+                          sizeof village);
         bool local = keng_is_local(k, keng_integer_of(a, "number"));
         bool revoked = keng_integer_of(a, "revoked_after") > 0;
         printf("%5lld  %s · %s%s%s%s%s%s%s\n", (long long)keng_integer_of(a, "number"),

@@ -168,6 +168,9 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
       "there is no indicator '{1}'; names: keng help {2}; if there is none, use --text") \
     X(WRONG_NAME_NEAR, "không có chỉ tiêu '{1}'; có phải: {2}?", \
       "there is no indicator '{1}'; did you mean: {2}?") \
+    X(WRONG_ENDED, "'{1}' chỉ dùng đến hết ngày {2}, nay không còn", \
+      "'{1}' was in use until {2} and is no more") \
+    X(WRONG_NOT_YET, "'{1}' đến ngày {2} mới dùng", "'{1}' is not in use before {2}") \
     X(WRONG_VALUE_NUMBER, "{1}: '{2}' không phải là số; chỉ ghi số, ví dụ {1}=12 (đơn vị: {3})", \
       "{1}: '{2}' is not a number; digits only, e.g. {1}=12 (unit: {3})") \
     X(WRONG_VALUE_NEGATIVE, "{1}: số không được âm ('{2}')", "{1}: must not be negative ('{2}')") \
@@ -364,6 +367,8 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(ROLE_OPERATOR, "trực ban xã", "operator") \
     X(AUTHOR_ROOT, "xã (khoá gốc)", "commune (root)") \
     X(AUTHOR_NUMBER, "số {1}", "number {1}") \
+    X(INDICATOR_NUMBER, "chỉ tiêu {1} (không có trong danh mục)", \
+      "indicator {1} (not in the catalogue)") \
     X(VILLAGE_NUMBER, "thôn {1}", "village {1}") \
     X(DRILL, "DIỄN TẬP", "DRILL") \
     X(HAZARD, "thiên tai: {1}", "hazard: {1}") \

@@ -122,14 +122,22 @@ void keng_age(enum keng_lang lang, int64_t age_s, char *buf, size_t cap)
 
 void keng_clock(int64_t unix_s, char *buf, size_t cap)
 {
-    enum { VIETNAM_S = 7 * 3600 };
-    time_t local_s = (time_t)(unix_s + VIETNAM_S);
+    time_t local_s = (time_t)(unix_s + VIETNAM_OFFSET_S);
     struct tm t;
 
     if (gmtime_r(&local_s, &t) == NULL)
         snprintf(buf, cap, "?");
     else
         snprintf(buf, cap, "%02d:%02d %02d/%02d", t.tm_hour, t.tm_min, t.tm_mday, t.tm_mon + 1);
+}
+
+void keng_day(int64_t unix_s, char *buf, size_t cap)
+{
+    time_t local_s = (time_t)(unix_s + VIETNAM_OFFSET_S);
+    struct tm t;
+
+    if (gmtime_r(&local_s, &t) == NULL || strftime(buf, cap, "%d/%m/%Y", &t) == 0)
+        snprintf(buf, cap, "?");
 }
 
 size_t keng_frame_len(uint32_t seq, size_t body_len)

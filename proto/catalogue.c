@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <utf8proc.h>
 
 #include "proto/csv.h"
+#include "proto/limits.h"
 #include "proto/record.h"
 
 enum {
@@ -22,7 +24,7 @@ enum {
     LON_E5_MAX = 180 * 100000,
     SUBSTRING_LEN_MIN = 3,
     SUBSTRING_DISTANCE = 2,
-    DATE_LEN = 10,
+    MS_PER_DAY = 24 * 3600 * 1000,
 };
 
 /* ---- names -------------------------------------------------------------------------------- */
@@ -62,36 +64,18 @@ bool catalogue_fold(const char *name, char folded_out[static CATALOGUE_FOLDED_LE
 
 static int name_compare(uint8_t kind, const char *folded, const struct catalogue_name *name)
 {
-    if (kind != name->kind)
-        return kind < name->kind ? -1 : 1;
+    if (kind != name->row->kind)
+        return kind < name->row->kind ? -1 : 1;
     return strcmp(folded, name->folded);
 }
 
 static int name_order(const void *a, const void *b)
 {
-    const struct catalogue_name *name = a;
-    return name_compare(name->kind, name->folded, b);
-}
-
-static const struct catalogue_name *name_find(const struct catalogue_name *names, size_t count,
-                                              uint8_t kind, const char *name)
-{
-    char folded[FOLDED_LEN_MAX];
-    if (!name_fold(name, strlen(name), folded))
-        return NULL;
-    while (count > 0) {
-        const struct catalogue_name *middle = names + count / 2;
-        int order = name_compare(kind, folded, middle);
-        if (order == 0)
-            return middle;
-        if (order > 0) {
-            names = middle + 1;
-            count -= count / 2 + 1;
-        } else {
-            count /= 2;
-        }
-    }
-    return NULL;
+    const struct catalogue_name *x = a, *y = b;
+    int order = name_compare(x->row->kind, x->folded, y);
+    if (order == 0 && x->row->from_ms != y->row->from_ms)
+        order = x->row->from_ms < y->row->from_ms ? -1 : 1;
+    return order;
 }
 
 static size_t min_size(size_t a, size_t b)
@@ -134,9 +118,9 @@ static size_t name_distance(const char *typed, const char *name)
     return distance <= limit ? distance : SIZE_MAX;
 }
 
-/* The nearest indexes so far, each once, nearest first. */
+/* The nearest rows so far, each once, nearest first. */
 struct nearest {
-    uint32_t *indexes;
+    const struct catalogue_row **rows;
     size_t distances[CATALOGUE_SUGGESTION_COUNT_MAX];
     size_t count, count_max;
 };
@@ -144,15 +128,15 @@ struct nearest {
 static void nearest_remove(struct nearest *n, size_t at)
 {
     size_t tail = --n->count - at;
-    memmove(n->indexes + at, n->indexes + at + 1, tail * sizeof *n->indexes);
+    memmove(n->rows + at, n->rows + at + 1, tail * sizeof *n->rows);
     memmove(n->distances + at, n->distances + at + 1, tail * sizeof *n->distances);
 }
 
-static void nearest_add(struct nearest *n, uint32_t index, size_t distance)
+static void nearest_add(struct nearest *n, const struct catalogue_row *row, size_t distance)
 {
     size_t at = 0;
     for (size_t i = 0; i < n->count; i++) {
-        if (n->indexes[i] != index)
+        if (n->rows[i] != row)
             continue;
         if (n->distances[i] <= distance)
             return;
@@ -165,30 +149,109 @@ static void nearest_add(struct nearest *n, uint32_t index, size_t distance)
         return;
     if (n->count == n->count_max)
         n->count--;
-    memmove(n->indexes + at + 1, n->indexes + at, (n->count - at) * sizeof *n->indexes);
+    memmove(n->rows + at + 1, n->rows + at, (n->count - at) * sizeof *n->rows);
     memmove(n->distances + at + 1, n->distances + at, (n->count - at) * sizeof *n->distances);
-    n->indexes[at] = index;
+    n->rows[at] = row;
     n->distances[at] = distance;
     n->count++;
 }
 
-static size_t name_suggest(const struct catalogue_name *names, size_t name_count, uint8_t kind,
-                           const char *typed, uint32_t *indexes_out, size_t count_max)
+/* ---- rows --------------------------------------------------------------------------------- */
+
+/* A sorted list whose rows begin with a struct catalogue_row, and its names. */
+struct table {
+    const void *rows;
+    size_t count, size;
+    const struct catalogue_name *names;
+    size_t name_count;
+};
+
+bool catalogue_holds(const struct catalogue_row *row, int64_t at_ms)
+{
+    return row->from_ms <= at_ms && at_ms <= row->until_ms;
+}
+
+static bool same_number(const struct catalogue_row *a, const struct catalogue_row *b)
+{
+    return a->kind == b->kind && a->number == b->number;
+}
+
+static int row_order(const void *a, const void *b)
+{
+    const struct catalogue_row *x = a, *y = b;
+    if (x->kind != y->kind)
+        return x->kind < y->kind ? -1 : 1;
+    if (x->number != y->number)
+        return x->number < y->number ? -1 : 1;
+    return x->until_ms < y->until_ms ? -1 : x->until_ms > y->until_ms;
+}
+
+static const struct catalogue_row *table_row(const struct table *t, size_t index)
+{
+    return (const void *)((const char *)t->rows + index * t->size);
+}
+
+/* The row that has not ended at that moment, else the last one. */
+static const void *table_get(const struct table *t, uint8_t kind, uint32_t number, int64_t at_ms)
+{
+    const struct catalogue_row key = { .kind = kind, .number = number, .until_ms = at_ms };
+    size_t low = 0, high = t->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (row_order(table_row(t, middle), &key) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < t->count && same_number(table_row(t, low), &key))
+        return table_row(t, low);
+    return low > 0 && same_number(table_row(t, low - 1), &key) ? table_row(t, low - 1) : NULL;
+}
+
+/* A name stands for whose it is at that moment, else for a number that had it or will. */
+static const void *table_find(const struct table *t, uint8_t kind, const char *name, int64_t at_ms)
+{
+    const struct catalogue_row *found = NULL;
+    char folded[FOLDED_LEN_MAX];
+    size_t low = 0, high = t->name_count;
+    if (!name_fold(name, strlen(name), folded))
+        return NULL;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (name_compare(kind, folded, &t->names[middle]) > 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < t->name_count && name_compare(kind, folded, &t->names[low]) == 0; low++) {
+        const struct catalogue_row *named = t->names[low].row;
+        if (catalogue_holds(named, at_ms))
+            return named;
+        named = table_get(t, kind, named->number, at_ms);
+        if (!found || catalogue_holds(named, at_ms))
+            found = named;
+    }
+    return found;
+}
+
+static size_t table_suggest(const struct table *t, uint8_t kind, const char *typed, int64_t at_ms,
+                            const struct catalogue_row **rows_out, size_t count_max)
 {
     struct nearest nearest = {
-        .indexes = indexes_out,
+        .rows = rows_out,
         .count_max = min_size(count_max, CATALOGUE_SUGGESTION_COUNT_MAX),
     };
     char folded[FOLDED_LEN_MAX];
 
     if (nearest.count_max == 0 || !name_fold(typed, strlen(typed), folded))
         return 0;
-    for (size_t i = 0; i < name_count; i++) {
-        if (names[i].kind != kind)
+    for (size_t i = 0; i < t->name_count; i++) {
+        const struct catalogue_row *row = t->names[i].row;
+        if (row->kind != kind || !catalogue_holds(row, at_ms))
             continue;
-        size_t distance = name_distance(folded, names[i].folded);
+        size_t distance = name_distance(folded, t->names[i].folded);
         if (distance != SIZE_MAX)
-            nearest_add(&nearest, names[i].index, distance);
+            nearest_add(&nearest, row, distance);
     }
     return nearest.count;
 }
@@ -245,6 +308,7 @@ struct loader {
     struct csv_row row;
     size_t cell_count;
     int columns[COLUMN_COUNT_MAX];
+    int from_column, until_column; /* -1: the file has none */
 };
 
 /* Writes "file, line n: what" and gives the error back. */
@@ -317,6 +381,8 @@ static int load_table(struct loader *l, const char *dir, const char *file,
         if (l->columns[i] < 0)
             return load_fail(l, CATALOGUE_EFORM, "there is no column '%s'", columns[i]);
     }
+    l->from_column = csv_column(&l->row, "from");
+    l->until_column = csv_column(&l->row, "until");
     return CATALOGUE_OK;
 }
 
@@ -366,24 +432,106 @@ static int load_number(struct loader *l, size_t column, unsigned decimals, int64
     return CATALOGUE_OK;
 }
 
+/* YYYY-MM-DD, and there must be such a day. */
+static bool parse_day(const char *text, int64_t *ms_out)
+{
+    struct tm tm = { .tm_sec = 0 };
+    char again[sizeof "0000-00-00"];
+    const char *end = strptime(text, "%Y-%m-%d", &tm);
+    if (!end || *end)
+        return false;
+    *ms_out = ((int64_t)timegm(&tm) - VIETNAM_OFFSET_S) * 1000; /* makes 1 March of 29 February */
+    return strftime(again, sizeof again, "%Y-%m-%d", &tm) > 0 && strcmp(again, text) == 0;
+}
+
+static int load_day(struct loader *l, int column, int64_t *ms_out)
+{
+    const char *cell = column < 0 ? "" : l->row.cells[column];
+    if (*cell && !parse_day(cell, ms_out))
+        return load_fail(l, CATALOGUE_EFORM, "'%s' is no day such as 2026-07-01", cell);
+    return CATALOGUE_OK;
+}
+
+/* What all rows have: a number, and the days between which it holds. */
+static int load_span(struct loader *l, size_t number_column, int64_t number_max, uint8_t kind,
+                     struct catalogue_row *row)
+{
+    int64_t number;
+    *row = (struct catalogue_row){ .kind = kind, .line = l->row.line, .from_ms = INT64_MIN,
+                                   .until_ms = INT64_MAX };
+    if (load_number(l, number_column, 0, number_max, &number) < 0 ||
+        load_day(l, l->from_column, &row->from_ms) < 0 ||
+        load_day(l, l->until_column, &row->until_ms) < 0)
+        return CATALOGUE_EFORM;
+    if (number == 0)
+        return load_fail(l, CATALOGUE_EFORM, "numbers begin at 1");
+    row->number = (uint32_t)number;
+    if (row->until_ms != INT64_MAX)
+        row->until_ms += MS_PER_DAY - 1;
+    if (row->from_ms > row->until_ms)
+        return load_fail(l, CATALOGUE_EFORM, "ends before it begins");
+    return CATALOGUE_OK;
+}
+
+/* Blames the later of two lines that do not agree; both go into the explanation. */
+static uint32_t load_blame(struct loader *l, const struct catalogue_row *a,
+                           const struct catalogue_row *b)
+{
+    l->row.line = a->line > b->line ? a->line : b->line;
+    return a->line < b->line ? a->line : b->line;
+}
+
+/* Sorts what was read, and lets a row that does not say so begin where the one before it ends. */
+static int sort_rows(struct loader *l, void *rows, size_t count, size_t size, const char *what)
+{
+    const struct table t = { .rows = rows, .count = count, .size = size };
+    qsort(rows, count, size, row_order);
+    for (size_t i = 1; i < count; i++) {
+        const struct catalogue_row *before = table_row(&t, i - 1);
+        struct catalogue_row *row = (void *)((char *)rows + i * size);
+        if (!same_number(before, row))
+            continue;
+        if (before->until_ms == row->until_ms ||
+            (row->from_ms != INT64_MIN && row->from_ms <= before->until_ms)) {
+            uint32_t other = load_blame(l, before, row);
+            return load_fail(l, CATALOGUE_EFORM,
+                             "%s %u stands there twice for the same days, also in line %u",
+                             row->kind ? record_kind_name(row->kind) : what, row->number, other);
+        }
+        if (row->from_ms == INT64_MIN)
+            row->from_ms = before->until_ms + 1;
+    }
+    return CATALOGUE_OK;
+}
+
+static int load_name(struct loader *l, const char *name, size_t len,
+                     const struct catalogue_row *row, struct catalogue_name *names,
+                     size_t *name_count)
+{
+    char folded[FOLDED_LEN_MAX];
+    l->row.line = row->line;
+    if (!name_fold(name, len, folded))
+        return load_fail(l, CATALOGUE_EFORM, "the name '%.*s' is too long or not UTF-8", (int)len,
+                         name);
+    const char *kept = pool_copy(l, folded, strlen(folded));
+    if (!kept)
+        return load_fail(l, CATALOGUE_EMEM, "no room for its names");
+    names[(*name_count)++] = (struct catalogue_name){ kept, row };
+    return CATALOGUE_OK;
+}
+
 /* Adds every name of a list separated by spaces to the index; the first one goes to first_out. */
-static int load_names(struct loader *l, const char *list, uint8_t kind, uint32_t index,
+static int load_names(struct loader *l, const char *list, const struct catalogue_row *row,
                       struct catalogue_name *names, size_t *name_count, const char **first_out)
 {
     const char *first = "";
     for (const char *s = list; *s; s += strspn(s, " ")) {
         size_t len = strcspn(s, " ");
-        char folded[FOLDED_LEN_MAX];
-        if (!name_fold(s, len, folded))
-            return load_fail(l, CATALOGUE_EFORM, "the name '%.*s' is too long or not UTF-8",
-                             (int)len, s);
-        const char *kept = pool_copy(l, folded, strlen(folded));
-        const char *shown = pool_copy(l, s, len);
-        if (!kept || !shown)
+        int err = load_name(l, s, len, row, names, name_count);
+        if (err < 0)
+            return err;
+        if (!*first && !(first = pool_copy(l, s, len)))
             return load_fail(l, CATALOGUE_EMEM, "no room for its names");
-        if (!*first)
-            first = shown;
-        names[(*name_count)++] = (struct catalogue_name){ kept, index, kind };
         s += len;
     }
     if (first_out)
@@ -397,12 +545,16 @@ static int sort_names(struct loader *l, struct catalogue_name *names, size_t *na
     size_t kept = 0;
     qsort(names, *name_count, sizeof *names, name_order);
     for (size_t i = 0; i < *name_count; i++) {
-        bool same = kept > 0 && name_order(&names[kept - 1], &names[i]) == 0;
-        l->row.line = 0;
-        if (same && names[kept - 1].index != names[i].index)
-            return load_fail(l, CATALOGUE_EFORM, "the name '%s' stands for two rows",
-                             names[i].folded);
-        if (!same)
+        const struct catalogue_row *row = names[i].row;
+        const struct catalogue_name *before = kept > 0 ? &names[kept - 1] : NULL;
+        bool same = before && name_compare(row->kind, names[i].folded, before) == 0;
+        if (same && before->row != row && row->from_ms <= before->row->until_ms) {
+            uint32_t other = load_blame(l, before->row, row);
+            return load_fail(l, CATALOGUE_EFORM,
+                             "the name '%s' stands for two rows, also in line %u",
+                             names[i].folded, other);
+        }
+        if (!same || before->row != row)
             names[kept++] = names[i];
     }
     *name_count = kept;
@@ -418,15 +570,11 @@ static size_t count_char(const struct loader *l, char c)
     return count;
 }
 
-/* Room for the names of this file, after those that are there. */
-static int reserve_names(struct loader *l, struct catalogue_name **names, size_t name_count)
+/* Room for the names of this file. */
+static int reserve_names(struct loader *l, struct catalogue_name **names)
 {
-    size_t more = count_char(l, ' ') + 3 * count_char(l, '\n');
-    struct catalogue_name *grown = realloc(*names, (name_count + more) * sizeof *grown);
-    if (!grown)
-        return load_fail(l, CATALOGUE_EMEM, "no memory");
-    *names = grown;
-    return CATALOGUE_OK;
+    *names = calloc(count_char(l, ' ') + 3 * count_char(l, '\n'), sizeof **names);
+    return *names ? CATALOGUE_OK : load_fail(l, CATALOGUE_EMEM, "no memory");
 }
 
 /* Room for the strings of this file: each cell, its first name, its names folded and as typed. */
@@ -446,7 +594,7 @@ struct loaded {
     struct catalogue_item *items;
     struct catalogue_state *states;
     struct catalogue_hazard *hazards;
-    struct catalogue_name *names;
+    struct catalogue_name *item_names, *hazard_names;
     char *pools[3];
 };
 
@@ -458,8 +606,13 @@ static int load_version(struct loaded *d, struct loader *l, const char *dir)
     d->pools[0] = l->pool;
     if (err < 0)
         return err;
-    for (const char *s = l->text; *s; s += strspn(s, "\r\n")) {
+    for (const char *s = l->text, *next; *s; s = next) {
         size_t len = strcspn(s, "\r\n"), key = strcspn(s, "=");
+        next = s + strcspn(s, "\n");
+        next += *next == '\n';
+        l->row.line++;
+        if (len == 0)
+            continue;
         const char *value = key < len ? pool_copy(l, s + key + 1, len - key - 1) : NULL;
         if (value && key == strlen("version") && !strncmp(s, "version", key))
             d->cat.version = value;
@@ -467,11 +620,11 @@ static int load_version(struct loaded *d, struct loader *l, const char *dir)
             d->cat.valid_from = value;
         else
             return load_fail(l, CATALOGUE_EFORM, "only version=… and valid_from=… may stand here");
-        s += len;
     }
+    int64_t from_ms;
+    l->row.line = 0;
     if (!d->cat.version || !*d->cat.version || !d->cat.valid_from ||
-        strlen(d->cat.valid_from) != DATE_LEN ||
-        strspn(d->cat.valid_from, "0123456789-") != DATE_LEN)
+        !parse_day(d->cat.valid_from, &from_ms))
         return load_fail(l, CATALOGUE_EFORM, "needs version=… and valid_from=YYYY-MM-DD");
     return CATALOGUE_OK;
 }
@@ -535,20 +688,17 @@ static const char *const item_columns[ITEM_COLUMN_COUNT] = {
 static int load_item(struct loader *l, struct loaded *d, struct catalogue_item *item,
                      size_t *state_count)
 {
-    int64_t number, decimals;
+    int64_t decimals;
     const char *quick = load_cell(l, ITEM_QUICK);
+    uint8_t kind = record_kind_find(load_cell(l, ITEM_KIND));
 
-    item->kind = record_kind_find(load_cell(l, ITEM_KIND));
-    if (!record_is_report(item->kind) || item->kind == RECORD_NOTE)
+    if (!record_is_report(kind) || kind == RECORD_NOTE)
         return load_fail(l, CATALOGUE_EFORM, "'%s' is no kind of report", load_cell(l, ITEM_KIND));
-    if (load_number(l, ITEM_NUMBER, 0, CATALOGUE_NUMBER_MAX, &number) < 0 ||
+    if (load_span(l, ITEM_NUMBER, CATALOGUE_NUMBER_MAX, kind, &item->row) < 0 ||
         load_number(l, ITEM_DECIMALS, 0, CATALOGUE_DECIMALS_MAX, &decimals) < 0)
         return CATALOGUE_EFORM;
-    if (number == 0)
-        return load_fail(l, CATALOGUE_EFORM, "numbers begin at 1");
     if (strcmp(quick, "yes") != 0 && strcmp(quick, "no") != 0)
         return load_fail(l, CATALOGUE_EFORM, "quick_report is yes or no, not '%s'", quick);
-    item->number = (uint32_t)number;
     item->decimals = (uint8_t)decimals;
     item->quick_report = quick[0] == 'y';
     if (load_string(l, ITEM_CODE, &item->code) < 0 ||
@@ -572,27 +722,66 @@ static int load_item(struct loader *l, struct loaded *d, struct catalogue_item *
     return err;
 }
 
-static int item_order(const void *a, const void *b)
+/* A number's rows may differ in names, not in what a value means. */
+static bool same_meaning(const struct catalogue_item *a, const struct catalogue_item *b)
 {
-    const struct catalogue_item *x = a, *y = b;
-    if (x->kind != y->kind)
-        return x->kind < y->kind ? -1 : 1;
-    return x->number < y->number ? -1 : x->number > y->number;
+    bool same = a->decimals == b->decimals && a->state_count == b->state_count &&
+                strcmp(a->unit, b->unit) == 0;
+    for (size_t i = 0; same && i < a->state_count; i++)
+        same = a->states[i].value == b->states[i].value;
+    return same;
+}
+
+static int code_order(const void *a, const void *b)
+{
+    const struct catalogue_item *const *x = a, *const *y = b;
+    return strcmp((*x)->code, (*y)->code);
+}
+
+/* Neither a number nor a code is ever given to something else. */
+static int check_meanings(struct loader *l, const struct catalogue_item *items, size_t count)
+{
+    const struct catalogue_item **by_code = calloc(count + 1, sizeof *by_code);
+    int err = by_code ? CATALOGUE_OK : load_fail(l, CATALOGUE_EMEM, "no memory");
+    for (size_t i = 0; i < count && err == CATALOGUE_OK; i++) {
+        by_code[i] = &items[i];
+        if (i == 0 || !same_number(&items[i - 1].row, &items[i].row) ||
+            same_meaning(&items[i - 1], &items[i]))
+            continue;
+        uint32_t other = load_blame(l, &items[i - 1].row, &items[i].row);
+        err = load_fail(l, CATALOGUE_EFORM,
+                        "%s %u has another unit, decimals or values in line %u; a new meaning "
+                        "needs a new number", record_kind_name(items[i].row.kind),
+                        items[i].row.number, other);
+    }
+    if (err == CATALOGUE_OK)
+        qsort(by_code, count, sizeof *by_code, code_order);
+    for (size_t i = 1; i < count && err == CATALOGUE_OK; i++) {
+        const struct catalogue_row *before = &by_code[i - 1]->row, *row = &by_code[i]->row;
+        if (strcmp(by_code[i - 1]->code, by_code[i]->code) != 0 || same_number(before, row))
+            continue;
+        uint32_t other = load_blame(l, before, row);
+        err = load_fail(l, CATALOGUE_EFORM, "the code '%s' stands for something else in line %u",
+                        by_code[i]->code, other);
+    }
+    free(by_code);
+    return err;
 }
 
 static int load_item_names(struct loaded *d, struct loader *l)
 {
+    size_t *count = &d->cat.item_name_count;
     int err = CATALOGUE_OK;
-    for (uint32_t i = 0; i < d->cat.item_count && err == CATALOGUE_OK; i++) {
+    for (size_t i = 0; i < d->cat.item_count && err == CATALOGUE_OK; i++) {
         struct catalogue_item *item = &d->items[i];
-        size_t *count = &d->cat.name_count;
-        err = load_names(l, item->code, item->kind, i, d->names, count, NULL);
+        err = load_names(l, item->code, &item->row, d->item_names, count, NULL);
         if (err == CATALOGUE_OK)
-            err = load_names(l, item->short_vi, item->kind, i, d->names, count, &item->alias_vi);
+            err = load_names(l, item->short_vi, &item->row, d->item_names, count, &item->alias_vi);
         if (err == CATALOGUE_OK)
-            err = load_names(l, item->short_en, item->kind, i, d->names, count, &item->alias_en);
+            err = load_names(l, item->short_en, &item->row, d->item_names, count, &item->alias_en);
     }
-    return err;
+    d->cat.item_names = d->item_names;
+    return err == CATALOGUE_OK ? sort_names(l, d->item_names, count) : err;
 }
 
 static int load_items(struct loaded *d, struct loader *l, const char *dir)
@@ -603,7 +792,7 @@ static int load_items(struct loaded *d, struct loader *l, const char *dir)
         err = load_pool(l);
     d->pools[1] = l->pool;
     if (err == CATALOGUE_OK)
-        err = reserve_names(l, &d->names, 0);
+        err = reserve_names(l, &d->item_names);
     if (err < 0)
         return err;
     d->items = calloc(count_char(l, '\n'), sizeof *d->items);
@@ -618,13 +807,11 @@ static int load_items(struct loaded *d, struct loader *l, const char *dir)
     }
     if (got < 0)
         return got;
-    qsort(d->items, count, sizeof *d->items, item_order);
-    l->row.line = 0;
-    for (size_t i = 1; i < count; i++) {
-        if (item_order(&d->items[i - 1], &d->items[i]) == 0)
-            return load_fail(l, CATALOGUE_EFORM, "%s %u stands there twice",
-                             record_kind_name(d->items[i].kind), d->items[i].number);
-    }
+    err = sort_rows(l, d->items, count, sizeof *d->items, "");
+    if (err == CATALOGUE_OK)
+        err = check_meanings(l, d->items, count);
+    if (err < 0)
+        return err;
     d->cat.items = d->items;
     d->cat.item_count = count;
     return load_item_names(d, l);
@@ -640,12 +827,8 @@ static const char *const hazard_columns[HAZARD_COLUMN_COUNT] = {
 
 static int load_hazard(struct loader *l, struct catalogue_hazard *hazard)
 {
-    int64_t number;
-    if (load_number(l, HAZARD_NUMBER, 0, CATALOGUE_HAZARD_MAX, &number) < 0)
+    if (load_span(l, HAZARD_NUMBER, CATALOGUE_HAZARD_MAX, 0, &hazard->row) < 0)
         return CATALOGUE_EFORM;
-    if (number == 0)
-        return load_fail(l, CATALOGUE_EFORM, "numbers begin at 1");
-    hazard->number = (uint32_t)number;
     if (load_string(l, HAZARD_CODE, &hazard->code) < 0 ||
         load_string(l, HAZARD_NAME_VI, &hazard->name_vi) < 0 ||
         load_string(l, HAZARD_NAME_EN, &hazard->name_en) < 0 ||
@@ -656,21 +839,15 @@ static int load_hazard(struct loader *l, struct catalogue_hazard *hazard)
     return CATALOGUE_OK;
 }
 
-static int hazard_order(const void *a, const void *b)
-{
-    const struct catalogue_hazard *x = a, *y = b;
-    return x->number < y->number ? -1 : x->number > y->number;
-}
-
 static int load_hazards(struct loaded *d, struct loader *l, const char *dir)
 {
-    size_t count = 0;
+    size_t count = 0, *name_count = &d->cat.hazard_name_count;
     int got, err = load_table(l, dir, "hazards.csv", hazard_columns, HAZARD_COLUMN_COUNT);
     if (err == CATALOGUE_OK)
         err = load_pool(l);
     d->pools[2] = l->pool;
     if (err == CATALOGUE_OK)
-        err = reserve_names(l, &d->names, d->cat.name_count);
+        err = reserve_names(l, &d->hazard_names);
     if (err < 0)
         return err;
     d->hazards = calloc(count_char(l, '\n'), sizeof *d->hazards);
@@ -684,23 +861,18 @@ static int load_hazards(struct loaded *d, struct loader *l, const char *dir)
     }
     if (got < 0)
         return got;
-    qsort(d->hazards, count, sizeof *d->hazards, hazard_order);
-    l->row.line = 0;
-    for (size_t i = 0; i < count; i++) {
+    err = sort_rows(l, d->hazards, count, sizeof *d->hazards, "hazard");
+    for (size_t i = 0; i < count && err == CATALOGUE_OK; i++) {
         struct catalogue_hazard *hazard = &d->hazards[i];
-        const uint32_t index = (uint32_t)i;
-        if (i > 0 && hazard[-1].number == hazard->number)
-            return load_fail(l, CATALOGUE_EFORM, "hazard %u stands there twice", hazard->number);
-        err = load_names(l, hazard->code, 0, index, d->names, &d->cat.name_count, NULL);
+        err = load_names(l, hazard->code, &hazard->row, d->hazard_names, name_count, NULL);
         if (err == CATALOGUE_OK)
-            err = load_names(l, hazard->short_vi, 0, index, d->names, &d->cat.name_count,
+            err = load_names(l, hazard->short_vi, &hazard->row, d->hazard_names, name_count,
                              &hazard->alias_vi);
-        if (err < 0)
-            return err;
     }
     d->cat.hazards = d->hazards;
     d->cat.hazard_count = count;
-    return CATALOGUE_OK;
+    d->cat.hazard_names = d->hazard_names;
+    return err == CATALOGUE_OK ? sort_names(l, d->hazard_names, name_count) : err;
 }
 
 int catalogue_load(const char *dir, struct catalogue **cat_out, char *err, size_t err_cap)
@@ -716,12 +888,7 @@ int catalogue_load(const char *dir, struct catalogue **cat_out, char *err, size_
         result = load_items(d, &l, dir);
     if (result == CATALOGUE_OK)
         result = load_hazards(d, &l, dir);
-    if (result == CATALOGUE_OK) {
-        snprintf(l.path, sizeof l.path, "%s", dir);
-        result = sort_names(&l, d->names, &d->cat.name_count);
-    }
     free(l.text);
-    d->cat.names = d->names;
     if (result < 0)
         catalogue_free(&d->cat);
     else
@@ -739,57 +906,70 @@ void catalogue_free(struct catalogue *cat)
     free(d->items);
     free(d->states);
     free(d->hazards);
-    free(d->names);
+    free(d->item_names);
+    free(d->hazard_names);
     free(d);
 }
 
-const struct catalogue_item *catalogue_find(const struct catalogue *cat, uint8_t kind,
-                                            const char *name)
+static struct table item_table(const struct catalogue *cat)
 {
-    if (!record_is_report(kind))
-        return NULL;
-    const struct catalogue_name *found = name_find(cat->names, cat->name_count, kind, name);
-    return found ? &cat->items[found->index] : NULL;
+    return (struct table){ cat->items, cat->item_count, sizeof *cat->items, cat->item_names,
+                           cat->item_name_count };
+}
+
+static struct table hazard_table(const struct catalogue *cat)
+{
+    return (struct table){ cat->hazards, cat->hazard_count, sizeof *cat->hazards,
+                           cat->hazard_names, cat->hazard_name_count };
+}
+
+const struct catalogue_item *catalogue_find(const struct catalogue *cat, uint8_t kind,
+                                            const char *name, int64_t at_ms)
+{
+    const struct table t = item_table(cat);
+    return table_find(&t, kind, name, at_ms);
 }
 
 const struct catalogue_item *catalogue_get(const struct catalogue *cat, uint8_t kind,
-                                           uint32_t number)
+                                           uint32_t number, int64_t at_ms)
 {
-    const struct catalogue_item key = { .kind = kind, .number = number };
-    return bsearch(&key, cat->items, cat->item_count, sizeof key, item_order);
+    const struct table t = item_table(cat);
+    return table_get(&t, kind, number, at_ms);
 }
 
 size_t catalogue_suggest(const struct catalogue *cat, uint8_t kind, const char *name,
-                         const struct catalogue_item **items_out, size_t count_max)
+                         int64_t at_ms, const struct catalogue_item **items_out, size_t count_max)
 {
-    uint32_t indexes[CATALOGUE_SUGGESTION_COUNT_MAX];
-    size_t count = !record_is_report(kind) ? 0
-                                           : name_suggest(cat->names, cat->name_count, kind, name,
-                                                          indexes, count_max);
+    const struct table t = item_table(cat);
+    const struct catalogue_row *rows[CATALOGUE_SUGGESTION_COUNT_MAX];
+    size_t count = table_suggest(&t, kind, name, at_ms, rows, count_max);
     for (size_t i = 0; i < count; i++)
-        items_out[i] = &cat->items[indexes[i]];
+        items_out[i] = (const struct catalogue_item *)rows[i];
     return count;
 }
 
-const struct catalogue_hazard *catalogue_hazard_find(const struct catalogue *cat, const char *name)
+const struct catalogue_hazard *catalogue_hazard_find(const struct catalogue *cat, const char *name,
+                                                     int64_t at_ms)
 {
-    const struct catalogue_name *found = name_find(cat->names, cat->name_count, 0, name);
-    return found ? &cat->hazards[found->index] : NULL;
+    const struct table t = hazard_table(cat);
+    return table_find(&t, 0, name, at_ms);
 }
 
-const struct catalogue_hazard *catalogue_hazard_get(const struct catalogue *cat, uint32_t number)
+const struct catalogue_hazard *catalogue_hazard_get(const struct catalogue *cat, uint32_t number,
+                                                    int64_t at_ms)
 {
-    const struct catalogue_hazard key = { .number = number };
-    return bsearch(&key, cat->hazards, cat->hazard_count, sizeof key, hazard_order);
+    const struct table t = hazard_table(cat);
+    return table_get(&t, 0, number, at_ms);
 }
 
-size_t catalogue_hazard_suggest(const struct catalogue *cat, const char *name,
+size_t catalogue_hazard_suggest(const struct catalogue *cat, const char *name, int64_t at_ms,
                                 const struct catalogue_hazard **hazards_out, size_t count_max)
 {
-    uint32_t indexes[CATALOGUE_SUGGESTION_COUNT_MAX];
-    size_t count = name_suggest(cat->names, cat->name_count, 0, name, indexes, count_max);
+    const struct table t = hazard_table(cat);
+    const struct catalogue_row *rows[CATALOGUE_SUGGESTION_COUNT_MAX];
+    size_t count = table_suggest(&t, 0, name, at_ms, rows, count_max);
     for (size_t i = 0; i < count; i++)
-        hazards_out[i] = &cat->hazards[indexes[i]];
+        hazards_out[i] = (const struct catalogue_hazard *)rows[i];
     return count;
 }
 
@@ -896,7 +1076,7 @@ const char *catalogue_strerror(int err)
 
 struct loaded_villages {
     struct villages villages; /* first: a pointer to it is a pointer to the whole */
-    struct village *list, *older;
+    struct village *list;
     struct catalogue_name *names;
     char *pool;
 };
@@ -923,87 +1103,26 @@ static int load_degrees(struct loader *l, size_t column, int64_t max, int32_t *e
     return CATALOGUE_OK;
 }
 
-static bool is_day(const char *text)
+static int load_village(struct loader *l, struct village *v)
 {
-    static const char FORM[] = "0000-00-00";
-    for (size_t i = 0; i < sizeof FORM; i++)
-        if (FORM[i] == '0' ? text[i] < '0' || text[i] > '9' : text[i] != FORM[i])
-            return false;
-    return true;
-}
-
-/* until_column: -1 when the file has none. */
-static int load_village(struct loader *l, int until_column, struct village *v)
-{
-    const char *until = until_column < 0 ? "" : l->row.cells[until_column];
-    int64_t number, households, people;
-    if (load_number(l, VILLAGE_NUMBER, 0, VILLAGE_NUMBER_MAX, &number) < 0 ||
+    int64_t households, people;
+    if (load_span(l, VILLAGE_NUMBER, VILLAGE_NUMBER_MAX, 0, &v->row) < 0 ||
         load_number(l, VILLAGE_HOUSEHOLDS, 0, VILLAGE_TOTAL_MAX, &households) < 0 ||
         load_number(l, VILLAGE_PEOPLE, 0, VILLAGE_TOTAL_MAX, &people) < 0 ||
         load_degrees(l, VILLAGE_LAT, LAT_E5_MAX, &v->lat_e5) < 0 ||
         load_degrees(l, VILLAGE_LON, LON_E5_MAX, &v->lon_e5) < 0)
         return CATALOGUE_EFORM;
-    if (number == 0)
-        return load_fail(l, CATALOGUE_EFORM, "numbers begin at 1");
     if (!*load_cell(l, VILLAGE_NAME))
         return load_fail(l, CATALOGUE_EFORM, "the village has no name");
-    if (*until && !is_day(until))
-        return load_fail(l, CATALOGUE_EFORM, "until is a day such as 2026-07-01, not '%s'", until);
-    v->until = pool_copy(l, until, strlen(until));
-    if (!v->until)
-        return load_fail(l, CATALOGUE_EMEM, "no room for its strings");
-    v->number = (uint32_t)number;
     v->households = (uint32_t)households;
     v->people = (uint32_t)people;
     return load_string(l, VILLAGE_NAME, &v->name);
-}
-
-static int village_order(const void *a, const void *b)
-{
-    const struct village *x = a, *y = b;
-    return x->number < y->number ? -1 : x->number > y->number;
-}
-
-/* Of one number what is no more first, in its order. */
-static int village_history_order(const void *a, const void *b)
-{
-    const struct village *x = a, *y = b;
-    if (x->number != y->number)
-        return x->number < y->number ? -1 : 1;
-    if (!*x->until || !*y->until)
-        return !*x->until - !*y->until;
-    return strcmp(x->until, y->until);
-}
-
-/* Takes out of the list what is no more. */
-static int part_villages(struct loaded_villages *d, struct loader *l, size_t *count)
-{
-    size_t kept = 0;
-    qsort(d->list, *count, sizeof *d->list, village_history_order);
-    l->row.line = 0;
-    for (size_t i = 0; i < *count; i++) {
-        if (i > 0 && village_history_order(&d->list[i - 1], &d->list[i]) == 0)
-            return load_fail(l, CATALOGUE_EFORM, "village %u stands there twice",
-                             d->list[i].number);
-        char folded[FOLDED_LEN_MAX];
-        if (!name_fold(d->list[i].name, strlen(d->list[i].name), folded))
-            return load_fail(l, CATALOGUE_EFORM, "the name '%s' is too long or not UTF-8",
-                             d->list[i].name);
-        if (*d->list[i].until)
-            d->older[d->villages.older_count++] = d->list[i];
-    }
-    for (size_t i = 0; i < *count; i++)
-        if (!*d->list[i].until)
-            d->list[kept++] = d->list[i];
-    *count = kept;
-    return CATALOGUE_OK;
 }
 
 static int load_village_list(struct loaded_villages *d, struct loader *l, const char *path)
 {
     size_t count = 0, name_count = 0;
     int got, err = load_table(l, NULL, path, village_columns, VILLAGE_COLUMN_COUNT);
-    int until_column = err == CATALOGUE_OK ? csv_column(&l->row, "until") : -1;
     if (err == CATALOGUE_OK)
         err = load_pool(l);
     d->pool = l->pool;
@@ -1011,32 +1130,24 @@ static int load_village_list(struct loaded_villages *d, struct loader *l, const 
         return err;
     d->list = calloc(count_char(l, '\n'), sizeof *d->list);
     d->names = calloc(count_char(l, '\n'), sizeof *d->names);
-    d->older = calloc(count_char(l, '\n'), sizeof *d->older);
-    if (!d->list || !d->names || !d->older)
+    if (!d->list || !d->names)
         return load_fail(l, CATALOGUE_EMEM, "no memory");
     while ((got = load_row(l)) > 0) {
-        err = load_village(l, until_column, &d->list[count]);
+        err = load_village(l, &d->list[count]);
         if (err < 0)
             return err;
         count++;
     }
     if (got < 0)
         return got;
-    err = part_villages(d, l, &count);
-    if (err < 0)
-        return err;
-    for (size_t i = 0; i < count; i++) {
-        char folded[FOLDED_LEN_MAX];
-        const char *name = d->list[i].name, *kept = NULL;
-        if (name_fold(name, strlen(name), folded))
-            kept = pool_copy(l, folded, strlen(folded));
-        if (!kept)
-            return load_fail(l, CATALOGUE_EFORM, "the name '%s' is too long or not UTF-8", name);
-        d->names[name_count++] = (struct catalogue_name){ kept, (uint32_t)i, 0 };
+    err = sort_rows(l, d->list, count, sizeof *d->list, "village");
+    for (size_t i = 0; i < count && err == CATALOGUE_OK; i++) {
+        const struct village *v = &d->list[i];
+        err = load_name(l, v->name, strlen(v->name), &v->row, d->names, &name_count);
     }
-    err = sort_names(l, d->names, &name_count);
-    d->villages = (struct villages){ d->list, count, d->names, d->older,
-                                     d->villages.older_count };
+    if (err == CATALOGUE_OK)
+        err = sort_names(l, d->names, &name_count);
+    d->villages = (struct villages){ d->list, count, d->names, name_count };
     return err;
 }
 
@@ -1063,48 +1174,40 @@ void villages_free(struct villages *villages)
     if (!d)
         return;
     free(d->list);
-    free(d->older);
     free(d->names);
     free(d->pool);
     free(d);
 }
 
-const struct village *villages_get(const struct villages *villages, uint32_t number)
+static struct table village_table(const struct villages *villages)
 {
-    const struct village key = { .number = number };
-    const struct village *found =
-        villages->count > 0
-            ? bsearch(&key, villages->list, villages->count, sizeof key, village_order) : NULL;
-    for (size_t i = villages->older_count; i > 0 && !found; i--)
-        if (villages->older[i - 1].number == number)
-            found = &villages->older[i - 1];
-    return found;
+    return (struct table){ villages->list, villages->count, sizeof *villages->list,
+                           villages->names, villages->name_count };
 }
 
-const struct village *villages_at(const struct villages *villages, uint32_t number,
-                                  const char *day)
+const struct village *villages_get(const struct villages *villages, uint32_t number, int64_t at_ms)
 {
-    for (size_t i = 0; i < villages->older_count; i++)
-        if (villages->older[i].number == number && strcmp(day, villages->older[i].until) <= 0)
-            return &villages->older[i];
-    return villages_get(villages, number);
+    const struct table t = village_table(villages);
+    return table_get(&t, 0, number, at_ms);
 }
 
-const struct village *villages_find(const struct villages *villages, const char *name)
+const struct village *villages_find(const struct villages *villages, const char *name,
+                                    int64_t at_ms)
 {
+    const struct table t = village_table(villages);
     int64_t number;
     if (parse_decimal(name, 0, VILLAGE_NUMBER_MAX, &number) == CATALOGUE_OK)
-        return villages_get(villages, (uint32_t)number);
-    const struct catalogue_name *found = name_find(villages->names, villages->count, 0, name);
-    return found ? &villages->list[found->index] : NULL;
+        return table_get(&t, 0, (uint32_t)number, at_ms);
+    return table_find(&t, 0, name, at_ms);
 }
 
-size_t villages_suggest(const struct villages *villages, const char *name,
+size_t villages_suggest(const struct villages *villages, const char *name, int64_t at_ms,
                         const struct village **villages_out, size_t count_max)
 {
-    uint32_t indexes[CATALOGUE_SUGGESTION_COUNT_MAX];
-    size_t count = name_suggest(villages->names, villages->count, 0, name, indexes, count_max);
+    const struct table t = village_table(villages);
+    const struct catalogue_row *rows[CATALOGUE_SUGGESTION_COUNT_MAX];
+    size_t count = table_suggest(&t, 0, name, at_ms, rows, count_max);
     for (size_t i = 0; i < count; i++)
-        villages_out[i] = &villages->list[indexes[i]];
+        villages_out[i] = (const struct village *)rows[i];
     return count;
 }

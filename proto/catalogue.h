@@ -4,6 +4,10 @@
  * in, because the official codes may change and a province must be able to correct them.  A file
  * with a mistake is refused as a whole, with file and line.
  *
+ * A row holds from one day to another, both included and in Vietnam; rows of one number follow each
+ * other and may differ in names, never in what the number means.  A moment asked for is given in
+ * milliseconds of Unix time.
+ *
  * Names are compared without case and without diacritics, with '-', '_' and ' ' the same; so
  * "Nhà-sập", "nha_sap" and "NHA SAP" are one name.
  *
@@ -28,6 +32,9 @@ enum {
     CATALOGUE_VALUE_LEN = 128,       /* enough for every formatted value with its unit */
 };
 
+/* A moment behind all changes: for who has no clock, or asks what it is called in the end. */
+#define CATALOGUE_LATEST INT64_MAX
+
 /* Values are totals of people, houses, kilograms ...: more than this is a slip of the finger. */
 #define CATALOGUE_VALUE_MAX INT64_C(999999999999)
 
@@ -45,6 +52,16 @@ enum catalogue_err {
 
 enum catalogue_language { CATALOGUE_VI, CATALOGUE_EN };
 
+/* How every row begins. */
+struct catalogue_row {
+    int64_t from_ms, until_ms; /* first and last millisecond; INT64_MIN and INT64_MAX: open */
+    uint32_t number;           /* what goes on the air, unique within kind at any moment */
+    uint32_t line;             /* of the file */
+    uint8_t kind; /* of an item: enum record_kind, RECORD_DAMAGE..RECORD_SAFE; otherwise 0 */
+};
+
+bool catalogue_holds(const struct catalogue_row *row, int64_t at_ms);
+
 /* An item with states has one of these instead of a quantity. */
 struct catalogue_state {
     int64_t value;
@@ -53,8 +70,7 @@ struct catalogue_state {
 };
 
 struct catalogue_item {
-    uint32_t number; /* what goes on the air, unique within kind */
-    uint8_t kind;    /* enum record_kind, RECORD_DAMAGE..RECORD_SAFE */
+    struct catalogue_row row;
     uint8_t decimals;
     bool quick_report;
     const char *code; /* official where there is one; see basis */
@@ -70,51 +86,56 @@ struct catalogue_item {
 };
 
 struct catalogue_hazard {
-    uint32_t number;
+    struct catalogue_row row;
     const char *code;
     const char *name_vi, *name_en;
     const char *alias_vi; /* first short name */
     const char *short_vi; /* all of them */
 };
 
-/* The index of names: folded, ascending by kind (0: hazards) and name. */
+/* The index of names: folded, ascending by kind, name and when the row begins. */
 struct catalogue_name {
     const char *folded;
-    uint32_t index; /* into items or hazards */
-    uint8_t kind;
+    const struct catalogue_row *row;
 };
 
 struct catalogue {
     const char *version;    /* of the data, e.g. "2026.1" */
     const char *valid_from; /* YYYY-MM-DD */
-    const struct catalogue_item *items; /* ascending by kind, then number */
+    const struct catalogue_item *items; /* ascending by kind, number and time */
     size_t item_count;
-    const struct catalogue_hazard *hazards; /* ascending by number */
+    const struct catalogue_hazard *hazards; /* ascending by number and time */
     size_t hazard_count;
-    const struct catalogue_name *names;
-    size_t name_count;
+    const struct catalogue_name *item_names, *hazard_names;
+    size_t item_name_count, hazard_name_count;
 };
 
-/* Reads VERSION, indicators.csv and hazards.csv of dir.  err gets one line when it fails. */
+/* Reads VERSION, indicators.csv and hazards.csv of dir, whose columns seeds/README.md explains.
+ * err gets one line when it fails. */
 int catalogue_load(const char *dir, struct catalogue **cat_out, char *err, size_t err_cap);
 void catalogue_free(struct catalogue *cat);
 
-/* By short name or code; NULL when there is none. */
+/* By short name or code, older ones too; NULL when there is none.  Who offers it to be chosen asks
+ * catalogue_holds(): the row may have ended, or not begun. */
 const struct catalogue_item *catalogue_find(const struct catalogue *cat, uint8_t kind,
-                                            const char *name);
-/* By number; NULL when there is none: an unknown number is shown as a number, never dropped. */
+                                            const char *name, int64_t at_ms);
+/* By number, as it was at a moment: the row that held, else the one that came next, else the last.
+ * NULL when there is none: an unknown number is shown as a number, never dropped. */
 const struct catalogue_item *catalogue_get(const struct catalogue *cat, uint8_t kind,
-                                           uint32_t number);
+                                           uint32_t number, int64_t at_ms);
 
-/* The items whose short names are nearest to a mistyped one, nearest first, none that is far off.
- * Returns how many were written. */
+/* The items that hold and whose short names are nearest to a mistyped one, nearest first, none that
+ * is far off.  Returns how many were written. */
 size_t catalogue_suggest(const struct catalogue *cat, uint8_t kind, const char *name,
-                         const struct catalogue_item **items_out, size_t count_max);
+                         int64_t at_ms, const struct catalogue_item **items_out,
+                         size_t count_max);
 
+/* The same of hazards. */
 const struct catalogue_hazard *catalogue_hazard_find(const struct catalogue *cat,
-                                                     const char *name);
-const struct catalogue_hazard *catalogue_hazard_get(const struct catalogue *cat, uint32_t number);
-size_t catalogue_hazard_suggest(const struct catalogue *cat, const char *name,
+                                                     const char *name, int64_t at_ms);
+const struct catalogue_hazard *catalogue_hazard_get(const struct catalogue *cat, uint32_t number,
+                                                    int64_t at_ms);
+size_t catalogue_hazard_suggest(const struct catalogue *cat, const char *name, int64_t at_ms,
                                 const struct catalogue_hazard **hazards_out, size_t count_max);
 
 /* "2.5" or "2,5" with one decimal gives 25; a state by its Vietnamese or English word, or by its
@@ -136,33 +157,28 @@ bool catalogue_fold(const char *name, char folded_out[static CATALOGUE_FOLDED_LE
 const char *catalogue_strerror(int err);
 
 struct village {
-    uint32_t number; /* 1..65535 */
+    struct catalogue_row row; /* numbers 1..65535 */
     const char *name;
     int32_t lat_e5, lon_e5; /* both 0: not known */
     uint32_t households, people;
-    const char *until; /* the last day it was so, YYYY-MM-DD; "": it still is */
 };
 
 struct villages {
-    const struct village *list; /* ascending by number */
+    const struct village *list; /* ascending by number and time */
     size_t count;
-    const struct catalogue_name *names; /* kind 0, index into list */
-    const struct village *older; /* that are so no more: by number, then until */
-    size_t older_count;
+    const struct catalogue_name *names;
+    size_t name_count;
 };
 
-/* Reads number,name,lat,lon,households,people and, where there is one, until: rows that have a day
- * there say what the village was called, and where it was, up to then. */
+/* Reads number,name,lat,lon,households,people and, where they stand there, from and until. */
 int villages_load(const char *path, struct villages **villages_out, char *err, size_t err_cap);
 void villages_free(struct villages *villages);
-/* As it is now; one that is no more as it was last. */
-const struct village *villages_get(const struct villages *villages, uint32_t number);
-/* As it was on a day, YYYY-MM-DD. */
-const struct village *villages_at(const struct villages *villages, uint32_t number,
-                                  const char *day);
-/* By name, or by number written in digits. */
-const struct village *villages_find(const struct villages *villages, const char *name);
-size_t villages_suggest(const struct villages *villages, const char *name,
+/* As catalogue_get(), catalogue_find() and catalogue_suggest(); a number may be given as a name. */
+const struct village *villages_get(const struct villages *villages, uint32_t number,
+                                   int64_t at_ms);
+const struct village *villages_find(const struct villages *villages, const char *name,
+                                    int64_t at_ms);
+size_t villages_suggest(const struct villages *villages, const char *name, int64_t at_ms,
                         const struct village **villages_out, size_t count_max);
 
 #endif

@@ -45,6 +45,8 @@ enum {
     /* Claims of time: whole minutes since 2026-01-01T00:00:00Z in 23 bits, 15.9 years. */
     CREATED_MINUTES_MAX = (1 << 23) - 1,
 
+    VIETNAM_OFFSET_S = 7 * 3600, /* its clocks and days, the same all year */
+
     /* Report text as stored in the body, before the codec; see PROTOCOL.md. */
     REPORT_FIGURE_COUNT_MAX = 24,
     REPORT_TEXT_LEN_MAX = 600, /* decoded UTF-8 bytes: what 160 coded bytes can unfold to */

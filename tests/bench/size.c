@@ -115,19 +115,20 @@ static int figure_order(const void *a, const void *b)
 
 static int reference_len(const struct catalogue *cat, const struct reference *reference)
 {
-    const struct catalogue_hazard *hazard = catalogue_hazard_find(cat, "lu_quet");
+    const struct catalogue_hazard *hazard = catalogue_hazard_find(cat, "lu_quet", CATALOGUE_LATEST);
     struct report report = { .event = 1 };
 
     if (!hazard)
         return fail(reference->name, "no such hazard");
-    report.hazard = hazard->number;
+    report.hazard = hazard->row.number;
     for (size_t i = 0; i < FIGURE_COUNT && reference->figures[i][0]; i++) {
         const char *const *figure = reference->figures[i];
         struct report_figure *f = &report.figures[report.figure_count++];
-        const struct catalogue_item *item = catalogue_find(cat, reference->kind, figure[0]);
+        const struct catalogue_item *item = catalogue_find(cat, reference->kind, figure[0],
+                                                           CATALOGUE_LATEST);
         if (!item || catalogue_value_parse(item, figure[1], &f->value) < 0)
             return fail(reference->name, figure[0]);
-        f->code = item->number;
+        f->code = item->row.number;
     }
     qsort(report.figures, report.figure_count, sizeof report.figures[0], figure_order);
     return frame_len(reference->name, reference->kind, &report);

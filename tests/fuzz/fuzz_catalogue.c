@@ -37,10 +37,13 @@ static void search(const struct catalogue *cat)
     char text[CATALOGUE_VALUE_LEN];
     for (size_t i = 0; i < cat->item_count; i++) {
         const struct catalogue_item *item = &cat->items[i];
-        FUZZ_CHECK(catalogue_get(cat, item->kind, item->number) == item);
+        const struct catalogue_row *row = &item->row;
+        FUZZ_CHECK(catalogue_get(cat, row->kind, row->number, row->until_ms) == item);
+        FUZZ_CHECK(catalogue_get(cat, row->kind, row->number, row->from_ms) == item);
         if (*item->code && !strchr(item->code, ' ')) /* each word of a code is a name of its own */
-            FUZZ_CHECK(catalogue_find(cat, item->kind, item->code) != NULL);
-        catalogue_suggest(cat, item->kind, item->name_vi, found, CATALOGUE_SUGGESTION_COUNT_MAX);
+            FUZZ_CHECK(catalogue_find(cat, row->kind, item->code, row->until_ms) == item);
+        catalogue_suggest(cat, row->kind, item->name_vi, row->from_ms, found,
+                          CATALOGUE_SUGGESTION_COUNT_MAX);
         catalogue_value_format(item, CATALOGUE_VALUE_MAX, CATALOGUE_VI, true, text, sizeof text);
         FUZZ_CHECK(memchr(text, '\0', sizeof text) != NULL);
     }
@@ -72,7 +75,8 @@ static void fuzz_catalogue(const uint8_t *data, size_t len)
     err[0] = '\0';
     if (villages_load(path, &villages, err, sizeof err) == CATALOGUE_OK) {
         for (size_t i = 0; i < villages->count; i++)
-            FUZZ_CHECK(villages_get(villages, villages->list[i].number) == &villages->list[i]);
+            FUZZ_CHECK(villages_get(villages, villages->list[i].row.number,
+                                    villages->list[i].row.until_ms) == &villages->list[i]);
     } else {
         FUZZ_CHECK(err[0] != '\0' && !strchr(err, '\n'));
     }

@@ -5,15 +5,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "proto/catalogue.h"
+#include "proto/limits.h"
 #include "proto/record.h"
 #include "proto/report.h"
 
+static const int64_t LATEST = CATALOGUE_LATEST;
 static struct catalogue *cat;
+
+/* Midnight in Vietnam. */
+static int64_t day_ms(int year, int month, int day)
+{
+    struct tm tm = { .tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day };
+    return ((int64_t)timegm(&tm) - VIETNAM_OFFSET_S) * 1000;
+}
 
 static int load_shipped(void **state)
 {
@@ -39,30 +49,32 @@ static void test_catalogue_shipped_rows_are_complete(void **state)
     size_t damage = 0, quick_damage = 0, one_byte = 0;
     for (size_t i = 0; i < cat->item_count; i++) {
         const struct catalogue_item *item = &cat->items[i];
-        assert_in_range(item->number, 1, REPORT_CODE_MAX);
-        assert_ptr_equal(catalogue_get(cat, item->kind, item->number), item);
-        assert_ptr_equal(catalogue_find(cat, item->kind, item->code), item);
+        const uint8_t kind = item->row.kind;
+        assert_in_range(item->row.number, 1, REPORT_CODE_MAX);
+        assert_ptr_equal(catalogue_get(cat, kind, item->row.number, LATEST), item);
+        assert_ptr_equal(catalogue_find(cat, kind, item->code, LATEST), item);
         if (item->quick_report) {
-            assert_ptr_equal(catalogue_find(cat, item->kind, item->alias_vi), item);
-            assert_ptr_equal(catalogue_find(cat, item->kind, item->alias_en), item);
-            assert_in_range(item->number, 1, 127);
+            assert_ptr_equal(catalogue_find(cat, kind, item->alias_vi, LATEST), item);
+            assert_ptr_equal(catalogue_find(cat, kind, item->alias_en, LATEST), item);
+            assert_in_range(item->row.number, 1, 127);
             one_byte++;
         }
         assert_true(item->state_count > 0 || *item->unit);
-        damage += item->kind == RECORD_DAMAGE;
-        quick_damage += item->kind == RECORD_DAMAGE && item->quick_report;
+        damage += kind == RECORD_DAMAGE;
+        quick_damage += kind == RECORD_DAMAGE && item->quick_report;
     }
     assert_int_equal(damage, 288);
     assert_int_equal(quick_damage, 75);
     assert_true(one_byte > 150);
     for (uint8_t kind = RECORD_DAMAGE; kind <= RECORD_SAFE; kind++)
-        assert_non_null(catalogue_get(cat, kind, 1));
+        assert_non_null(catalogue_get(cat, kind, 1, LATEST));
     assert_string_equal(cat->version, "2026.1");
     assert_string_equal(cat->valid_from, "2026-01-01");
     for (size_t i = 0; i < cat->hazard_count; i++) {
-        assert_in_range(cat->hazards[i].number, 1, REPORT_HAZARD_MAX);
-        assert_ptr_equal(catalogue_hazard_get(cat, cat->hazards[i].number), &cat->hazards[i]);
-        assert_ptr_equal(catalogue_hazard_find(cat, cat->hazards[i].alias_vi), &cat->hazards[i]);
+        assert_in_range(cat->hazards[i].row.number, 1, REPORT_HAZARD_MAX);
+        const struct catalogue_hazard *h = &cat->hazards[i];
+        assert_ptr_equal(catalogue_hazard_get(cat, h->row.number, LATEST), h);
+        assert_ptr_equal(catalogue_hazard_find(cat, h->alias_vi, LATEST), h);
     }
 }
 
@@ -98,13 +110,14 @@ static void test_catalogue_names_fold_case_marks_and_separators(void **state)
         { RECORD_DAMAGE, "\xff", NULL },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const struct catalogue_item *item = catalogue_find(cat, cases[i].kind, cases[i].name);
+        const struct catalogue_item *item = catalogue_find(cat, cases[i].kind, cases[i].name,
+                                                           LATEST);
         if (!item != !cases[i].code || (item && strcmp(item->code, cases[i].code) != 0))
             fail_msg("'%s': %s", cases[i].name, item ? item->code : "none");
     }
-    assert_int_equal(catalogue_hazard_find(cat, "lũ ống")->number, 5);
-    assert_int_equal(catalogue_hazard_find(cat, "Sạt lở")->number, 7);
-    assert_null(catalogue_hazard_find(cat, "nha_sap"));
+    assert_int_equal(catalogue_hazard_find(cat, "lũ ống", LATEST)->row.number, 5);
+    assert_int_equal(catalogue_hazard_find(cat, "Sạt lở", LATEST)->row.number, 7);
+    assert_null(catalogue_hazard_find(cat, "nha_sap", LATEST));
 
     /* No length of a name may reach past the buffer it is folded into. */
     const struct catalogue_item *items[CATALOGUE_SUGGESTION_COUNT_MAX];
@@ -112,8 +125,9 @@ static void test_catalogue_names_fold_case_marks_and_separators(void **state)
     for (size_t len = 0; len + 1 < sizeof longest; len++) {
         longest[len] = 'z';
         longest[len + 1] = 0;
-        assert_null(catalogue_find(cat, RECORD_DAMAGE, longest));
-        catalogue_suggest(cat, RECORD_DAMAGE, longest, items, CATALOGUE_SUGGESTION_COUNT_MAX);
+        assert_null(catalogue_find(cat, RECORD_DAMAGE, longest, LATEST));
+        catalogue_suggest(cat, RECORD_DAMAGE, longest, LATEST, items,
+                          CATALOGUE_SUGGESTION_COUNT_MAX);
     }
 }
 
@@ -131,7 +145,7 @@ static void test_catalogue_suggests_what_was_meant(void **state)
     };
     const struct catalogue_item *items[CATALOGUE_SUGGESTION_COUNT_MAX];
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        size_t count = catalogue_suggest(cat, cases[i].kind, cases[i].typed, items,
+        size_t count = catalogue_suggest(cat, cases[i].kind, cases[i].typed, LATEST, items,
                                          CATALOGUE_SUGGESTION_COUNT_MAX);
         bool found = false;
         for (size_t k = 0; k < count; k++) {
@@ -143,18 +157,18 @@ static void test_catalogue_suggests_what_was_meant(void **state)
             fail_msg("'%s' does not suggest %s (%zu others)", cases[i].typed, cases[i].want, count);
     }
     /* "nha_sa": two names of one row are near, one nearer; the row comes once, and first. */
-    assert_int_equal(catalogue_suggest(cat, RECORD_DAMAGE, "nha_sa", items, 3), 2);
+    assert_int_equal(catalogue_suggest(cat, RECORD_DAMAGE, "nha_sa", LATEST, items, 3), 2);
     assert_string_equal(items[0]->code, "NH01");
     assert_string_equal(items[1]->code, "OP06");
-    assert_int_equal(catalogue_suggest(cat, RECORD_DAMAGE, "cau_tre", items, 3), 1);
+    assert_int_equal(catalogue_suggest(cat, RECORD_DAMAGE, "cau_tre", LATEST, items, 3), 1);
     assert_string_equal(items[0]->code, "GT05");
-    assert_int_equal(catalogue_suggest(cat, RECORD_DAMAGE, "nha", items, 2), 2);
-    assert_int_equal(catalogue_suggest(cat, RECORD_DAMAGE, "nha", items, 0), 0);
-    assert_int_equal(catalogue_suggest(cat, RECORD_DAMAGE, "quetzalcoatl", items, 3), 0);
-    assert_int_equal(catalogue_suggest(cat, RECORD_DAMAGE, "", items, 3), 0);
+    assert_int_equal(catalogue_suggest(cat, RECORD_DAMAGE, "nha", LATEST, items, 2), 2);
+    assert_int_equal(catalogue_suggest(cat, RECORD_DAMAGE, "nha", LATEST, items, 0), 0);
+    assert_int_equal(catalogue_suggest(cat, RECORD_DAMAGE, "quetzalcoatl", LATEST, items, 3), 0);
+    assert_int_equal(catalogue_suggest(cat, RECORD_DAMAGE, "", LATEST, items, 3), 0);
     const struct catalogue_hazard *hazards[CATALOGUE_SUGGESTION_COUNT_MAX];
-    assert_true(catalogue_hazard_suggest(cat, "sat_l0", hazards, 3) > 0);
-    assert_int_equal(hazards[0]->number, 7);
+    assert_true(catalogue_hazard_suggest(cat, "sat_l0", LATEST, hazards, 3) > 0);
+    assert_int_equal(hazards[0]->row.number, 7);
 }
 
 static void test_catalogue_values_parse_exactly_or_say_why(void **state)
@@ -204,7 +218,8 @@ static void test_catalogue_values_parse_exactly_or_say_why(void **state)
         { RECORD_ACCESS, "song_di_dong", "mất", CATALOGUE_OK, 2 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const struct catalogue_item *item = catalogue_find(cat, cases[i].kind, cases[i].name);
+        const struct catalogue_item *item = catalogue_find(cat, cases[i].kind, cases[i].name,
+                                                           LATEST);
         int64_t value = 0;
         assert_non_null(item);
         int got = catalogue_value_parse(item, cases[i].text, &value);
@@ -228,7 +243,8 @@ static void test_catalogue_values_read_well_in_both_languages(void **state)
     };
     char buf[CATALOGUE_VALUE_LEN];
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const struct catalogue_item *item = catalogue_find(cat, RECORD_DAMAGE, cases[i].name);
+        const struct catalogue_item *item = catalogue_find(cat, RECORD_DAMAGE, cases[i].name,
+                                                           LATEST);
         size_t len = catalogue_value_format(item, cases[i].value, CATALOGUE_VI, true, buf,
                                             sizeof buf);
         assert_string_equal(buf, cases[i].vi);
@@ -236,7 +252,7 @@ static void test_catalogue_values_read_well_in_both_languages(void **state)
         catalogue_value_format(item, cases[i].value, CATALOGUE_EN, true, buf, sizeof buf);
         assert_string_equal(buf, cases[i].en);
     }
-    const struct catalogue_item *bridge = catalogue_find(cat, RECORD_ACCESS, "cau");
+    const struct catalogue_item *bridge = catalogue_find(cat, RECORD_ACCESS, "cau", LATEST);
     catalogue_value_format(bridge, 2, CATALOGUE_VI, true, buf, sizeof buf);
     assert_string_equal(buf, "cắt");
     catalogue_value_format(bridge, 2, CATALOGUE_EN, false, buf, sizeof buf);
@@ -279,6 +295,20 @@ static void remove_dir(const char *dir)
     assert_int_equal(rmdir(dir), 0);
 }
 
+static int load_texts(const char *version, const char *items, const char *hazards,
+                      struct catalogue **loaded_out, char err[static CATALOGUE_ERR_LEN])
+{
+    char dir[] = "/tmp/keng-catalogue-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    if (version)
+        write_file(dir, "VERSION", version);
+    write_file(dir, "indicators.csv", items);
+    write_file(dir, "hazards.csv", hazards);
+    int got = catalogue_load(dir, loaded_out, err, CATALOGUE_ERR_LEN);
+    remove_dir(dir);
+    return got;
+}
+
 static void test_catalogue_mistakes_are_named_with_file_and_line(void **state)
 {
     (void)state;
@@ -291,7 +321,9 @@ static void test_catalogue_mistakes_are_named_with_file_and_line(void **state)
         { VERSION, HEADER, HAZARDS, CATALOGUE_OK, "" },
         { NULL, HEADER, HAZARDS, CATALOGUE_EFILE, "VERSION: cannot be read" },
         { "version=1\n", HEADER, HAZARDS, CATALOGUE_EFORM, "VERSION: needs" },
-        { "size=1\n", HEADER, HAZARDS, CATALOGUE_EFORM, "VERSION: only" },
+        { "\nsize=1\n", HEADER, HAZARDS, CATALOGUE_EFORM, "VERSION, line 2: only" },
+        { "version=1\nvalid_from=2026-02-30\n", HEADER, HAZARDS, CATALOGUE_EFORM,
+          "VERSION: needs" },
         { VERSION, "", HAZARDS, CATALOGUE_EFORM, "indicators.csv, line 1: empty" },
         { VERSION, "kind,number\n", HAZARDS, CATALOGUE_EFORM, "there is no column 'code'" },
         { VERSION, HEADER "damage,1\n", HAZARDS, CATALOGUE_EFORM, "line 2: 2 cells" },
@@ -312,9 +344,9 @@ static void test_catalogue_mistakes_are_named_with_file_and_line(void **state)
         { VERSION, HEADER "damage,1,,g,v,e,a,b,u,u,0,no,src,\n", HAZARDS, CATALOGUE_EFORM,
           "must not be empty" },
         { VERSION, HEADER GOOD_ROW "damage,1,B,g,v,e,a,b,u,u,0,no,src,\n", HAZARDS, CATALOGUE_EFORM,
-          "damage 1 stands there twice" },
+          "line 3: damage 1 stands there twice for the same days, also in line 2" },
         { VERSION, HEADER GOOD_ROW "damage,2,B,g,v,e,Nhà-Sập,b,u,u,0,no,src,\n", HAZARDS,
-          CATALOGUE_EFORM, "'nha_sap' stands for two rows" },
+          CATALOGUE_EFORM, "line 3: the name 'nha_sap' stands for two rows, also in line 2" },
         { VERSION, HEADER GOOD_ROW "needs,1,B,g,v,e,nha_sap,b,u,u,0,no,src,\n", HAZARDS,
           CATALOGUE_OK, "" },
         { VERSION, HEADER "access,1,A,g,v,e,a,b,,,0,no,src,0=x\n", HAZARDS, CATALOGUE_EFORM,
@@ -330,24 +362,142 @@ static void test_catalogue_mistakes_are_named_with_file_and_line(void **state)
         { VERSION, HEADER, "number,code,name_vi,name_en,short_vi\n128,A,v,e,s\n", CATALOGUE_EFORM,
           "too large" },
         { VERSION, HEADER, "number,code,name_vi,name_en,short_vi\n1,A,v,e,s\n1,B,v,e,t\n",
-          CATALOGUE_EFORM, "hazard 1 stands there twice" },
+          CATALOGUE_EFORM, "hazards.csv, line 3: hazard 1 stands there twice" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char dir[] = "/tmp/keng-catalogue-XXXXXX", err[CATALOGUE_ERR_LEN] = "";
+        char err[CATALOGUE_ERR_LEN] = "";
         struct catalogue *loaded;
-        assert_non_null(mkdtemp(dir));
-        if (cases[i].version)
-            write_file(dir, "VERSION", cases[i].version);
-        write_file(dir, "indicators.csv", cases[i].items);
-        write_file(dir, "hazards.csv", cases[i].hazards);
-        int got = catalogue_load(dir, &loaded, err, sizeof err);
-        remove_dir(dir);
+        int got = load_texts(cases[i].version, cases[i].items, cases[i].hazards, &loaded, err);
         if (got != cases[i].want || !strstr(err, cases[i].says))
             fail_msg("case %zu: %d, \"%s\", wanted %d, \"%s\"", i, got, err, cases[i].want,
                      cases[i].says);
         assert_true((loaded != NULL) == (got == CATALOGUE_OK));
         catalogue_free(loaded);
     }
+}
+
+/* ---- what changes ------------------------------------------------------------------------- */
+
+#define DATED \
+    "kind,number,code,group,name_vi,name_en,short_vi,short_en,unit,unit_en,decimals," \
+    "quick_report,basis,values,from,until\n"
+#define ROW(kind, number, code, name, names, unit, from, until) \
+    kind "," number "," code ",g," name "," name "," names ",," unit ",,0,no,src,," from ","       \
+         until "\n"
+
+/* One number under three names, one that ended, one that is to come. */
+static const char HISTORY[] =
+    DATED ROW("damage", "1", "NH01", "Now", "now", "cái", "", "")
+    ROW("damage", "1", "NH01", "Then", "then both", "cái", "2024-01-01", "2026-06-30")
+    ROW("damage", "1", "OLD1", "Once", "once", "cái", "", "2020-12-31")
+    ROW("damage", "2", "NH02", "Ended", "ended", "ha", "", "2026-06-30")
+    ROW("damage", "3", "NH03", "Coming", "coming both", "kg", "2027-01-01", "");
+
+static void test_catalogue_indicators_have_a_history(void **state)
+{
+    const int64_t in_2026 = day_ms(2026, 11, 22);
+    const struct {
+        uint32_t number;
+        int64_t at_ms;
+        const char *name;
+        bool holds;
+    } cases[] = {
+        { 1, INT64_MIN, "Once", true }, { 1, day_ms(2021, 1, 1) - 1, "Once", true },
+        { 1, day_ms(2021, 1, 1), "Then", false }, /* nobody said: what came next */
+        { 1, day_ms(2024, 1, 1) - 1, "Then", false }, { 1, day_ms(2024, 1, 1), "Then", true },
+        { 1, day_ms(2026, 7, 1) - 1, "Then", true }, { 1, day_ms(2026, 7, 1), "Now", true },
+        { 1, LATEST, "Now", true }, { 2, day_ms(2026, 7, 1) - 1, "Ended", true },
+        { 2, day_ms(2026, 7, 1), "Ended", false }, { 2, LATEST, "Ended", false },
+        { 3, in_2026, "Coming", false }, { 3, day_ms(2027, 1, 1), "Coming", true },
+    };
+    static const struct { const char *name; uint32_t number; bool holds; } names[] = {
+        { "now", 1, true }, { "then", 1, true }, { "once", 1, true }, { "old1", 1, true },
+        { "both", 1, true }, /* not "Coming": it has not begun, and 1 is understood by it */
+        { "ended", 2, false }, { "coming", 3, false },
+    };
+    const struct catalogue_item *near[CATALOGUE_SUGGESTION_COUNT_MAX];
+    char err[CATALOGUE_ERR_LEN] = "";
+    struct catalogue *loaded;
+    (void)state;
+    if (load_texts(VERSION, HISTORY, HAZARDS, &loaded, err) != CATALOGUE_OK)
+        fail_msg("%s", err);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct catalogue_item *item =
+            catalogue_get(loaded, RECORD_DAMAGE, cases[i].number, cases[i].at_ms);
+        assert_non_null(item);
+        if (strcmp(item->name_vi, cases[i].name) != 0 ||
+            catalogue_holds(&item->row, cases[i].at_ms) != cases[i].holds)
+            fail_msg("case %zu: %s", i, item->name_vi);
+    }
+    assert_null(catalogue_get(loaded, RECORD_DAMAGE, 4, in_2026));
+    assert_null(catalogue_get(loaded, RECORD_NEEDS, 1, in_2026));
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const struct catalogue_item *item =
+            catalogue_find(loaded, RECORD_DAMAGE, names[i].name, in_2026);
+        assert_non_null(item);
+        if (item->row.number != names[i].number ||
+            catalogue_holds(&item->row, in_2026) != names[i].holds)
+            fail_msg("'%s' is %u", names[i].name, item->row.number);
+    }
+    assert_int_equal(catalogue_suggest(loaded, RECORD_DAMAGE, "endet", in_2026, near, 3), 0);
+    assert_int_equal(catalogue_suggest(loaded, RECORD_DAMAGE, "endet", day_ms(2026, 6, 30), near,
+                                       3), 1);
+    catalogue_free(loaded);
+}
+
+static void test_catalogue_meanings_never_change(void **state)
+{
+    static const struct { const char *rows, *says; } cases[] = {
+        { ROW("damage", "1", "A", "n", "a", "cái", "", "2026-06-30")
+          ROW("damage", "1", "A", "m", "b", "cái", "", ""), "" },
+        { ROW("damage", "1", "A", "n", "a", "cái", "", "2026-06-30")
+          ROW("damage", "1", "A", "m", "b", "ha", "", ""),
+          "line 3: damage 1 has another unit, decimals or values in line 2" },
+        { ROW("damage", "1", "A", "n", "a", "cái", "", "2026-06-30")
+          "damage,1,A,g,n,n,b,,cái,,1,no,src,,,\n", "line 3: damage 1 has another unit" },
+        { "access,1,A,g,n,n,a,,,,0,no,src,0=x|y;1=z|w,,2026-06-30\n"
+          "access,1,A,g,n,n,a,,,,0,no,src,0=x|y;2=z|w,,\n", "line 3: access 1 has another unit" },
+        { ROW("damage", "1", "A", "n", "a", "cái", "", "2026-06-30")
+          ROW("needs", "2", "A", "m", "b", "cái", "2026-07-01", ""),
+          "line 3: the code 'A' stands for something else in line 2" },
+        { ROW("damage", "1", "A", "n", "a", "cái", "", "2026-06-30")
+          ROW("damage", "1", "A", "m", "a", "cái", "2026-06-30", ""),
+          "line 3: damage 1 stands there twice for the same days, also in line 2" },
+        { ROW("damage", "1", "A", "n", "a", "cái", "", "2026-06-30")
+          ROW("damage", "2", "B", "m", "a", "cái", "2026-06-30", ""),
+          "line 3: the name 'a' stands for two rows, also in line 2" },
+        { ROW("damage", "1", "A", "n", "a", "cái", "", "2026-06-30")
+          ROW("damage", "2", "B", "m", "a", "cái", "2026-07-01", ""), "" },
+        { ROW("damage", "1", "A", "n", "a", "cái", "", "2026-02-29"),
+          "line 2: '2026-02-29' is no day such as 2026-07-01" },
+        { ROW("damage", "1", "A", "n", "a", "cái", "1/7/2026", ""), "'1/7/2026' is no day" },
+        { ROW("damage", "1", "A", "n", "a", "cái", "2026-07-01", "2026-06-30"),
+          "line 2: ends before it begins" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char items[1024], err[CATALOGUE_ERR_LEN] = "";
+        struct catalogue *loaded;
+        snprintf(items, sizeof items, "%s%s", DATED, cases[i].rows);
+        int got = load_texts(VERSION, items, HAZARDS, &loaded, err);
+        if ((got == CATALOGUE_OK) != (*cases[i].says == '\0') || !strstr(err, cases[i].says))
+            fail_msg("case %zu: %d, \"%s\", wanted \"%s\"", i, got, err, cases[i].says);
+        catalogue_free(loaded);
+    }
+}
+
+static void test_catalogue_hazards_have_a_history(void **state)
+{
+    static const char ROWS[] = "number,code,name_vi,name_en,short_vi,until\n"
+                               "1,BAO,Bão,Storm,bao,\n1,BAO,Bão cũ,Old storm,bao,2026-06-30\n";
+    char err[CATALOGUE_ERR_LEN] = "";
+    struct catalogue *loaded;
+    (void)state;
+    if (load_texts(VERSION, HEADER, ROWS, &loaded, err) != CATALOGUE_OK)
+        fail_msg("%s", err);
+    assert_string_equal(catalogue_hazard_get(loaded, 1, day_ms(2026, 6, 30))->name_en, "Old storm");
+    assert_string_equal(catalogue_hazard_find(loaded, "bao", day_ms(2026, 7, 1))->name_en, "Storm");
+    catalogue_free(loaded);
 }
 
 /* ---- villages ----------------------------------------------------------------------------- */
@@ -360,19 +510,19 @@ static void test_catalogue_villages_of_the_demo_commune(void **state)
     if (villages_load("seeds/demo/villages.csv", &villages, err, sizeof err) < 0)
         fail_msg("%s", err);
     assert_int_equal(villages->count, 8);
-    const struct village *v = villages_find(villages, "nà lẹng");
+    const struct village *v = villages_find(villages, "nà lẹng", LATEST);
     assert_non_null(v);
-    assert_int_equal(v->number, 1);
+    assert_int_equal(v->row.number, 1);
     assert_string_equal(v->name, "Nà Lẹng");
     assert_in_range(v->lat_e5, 2100000, 2300000);
     assert_in_range(v->lon_e5, 10500000, 10700000);
-    assert_ptr_equal(villages_find(villages, "Na-Leng"), v);
-    assert_ptr_equal(villages_find(villages, "1"), v);
-    assert_ptr_equal(villages_get(villages, 1), v);
-    assert_null(villages_find(villages, "9"));
-    assert_null(villages_find(villages, "Nà"));
+    assert_ptr_equal(villages_find(villages, "Na-Leng", LATEST), v);
+    assert_ptr_equal(villages_find(villages, "1", LATEST), v);
+    assert_ptr_equal(villages_get(villages, 1, LATEST), v);
+    assert_null(villages_find(villages, "9", LATEST));
+    assert_null(villages_find(villages, "Nà", LATEST));
     const struct village *near[CATALOGUE_SUGGESTION_COUNT_MAX];
-    assert_true(villages_suggest(villages, "Khuoi Na", near, 3) > 0);
+    assert_true(villages_suggest(villages, "Khuoi Na", LATEST, near, 3) > 0);
     assert_string_equal(near[0]->name, "Khuổi Mạ");
     villages_free(villages);
 }
@@ -383,10 +533,10 @@ static void test_catalogue_villages_have_a_history(void **state)
     static const char ROWS[] = "number,name,lat,lon,households,people,until\n"
                                "1,Nà Mới,,,0,0,\n1,Nà Cũ,,,0,0,2026-06-30\n"
                                "1,Nà Xưa,,,0,0,2020-12-31\n2,Bản Tan,,,0,0,2026-06-30\n";
-    static const struct { uint32_t number; const char *day, *name; } CASES[] = {
-        { 1, "2020-12-31", "Nà Xưa" }, { 1, "2021-01-01", "Nà Cũ" }, { 1, "2026-06-30", "Nà Cũ" },
-        { 1, "2026-07-01", "Nà Mới" }, { 2, "2026-06-30", "Bản Tan" },
-        { 2, "2026-07-01", "Bản Tan" },
+    const struct { uint32_t number; int64_t at_ms; const char *name; } CASES[] = {
+        { 1, day_ms(2020, 12, 31), "Nà Xưa" }, { 1, day_ms(2021, 1, 1), "Nà Cũ" },
+        { 1, day_ms(2026, 7, 1) - 1, "Nà Cũ" }, { 1, day_ms(2026, 7, 1), "Nà Mới" },
+        { 2, day_ms(2026, 7, 1) - 1, "Bản Tan" }, { 2, day_ms(2026, 7, 1), "Bản Tan" },
     };
     char path[] = "/tmp/keng-villages-XXXXXX", err[CATALOGUE_ERR_LEN] = "";
     struct villages *villages;
@@ -398,12 +548,11 @@ static void test_catalogue_villages_have_a_history(void **state)
     assert_int_equal(villages_load(path, &villages, err, sizeof err), 0);
     unlink(path);
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++)
-        assert_string_equal(villages_at(villages, CASES[i].number, CASES[i].day)->name,
+        assert_string_equal(villages_get(villages, CASES[i].number, CASES[i].at_ms)->name,
                             CASES[i].name);
-    assert_int_equal(villages->count, 1); /* only what is may be chosen */
-    assert_string_equal(villages_get(villages, 1)->name, "Nà Mới");
-    assert_null(villages_find(villages, "Bản Tan"));
-    assert_null(villages_at(villages, 3, "2026-01-01"));
+    assert_string_equal(villages_find(villages, "Nà Cũ", LATEST)->name, "Nà Mới");
+    assert_false(catalogue_holds(&villages_find(villages, "Bản Tan", LATEST)->row, LATEST));
+    assert_null(villages_get(villages, 3, LATEST));
     villages_free(villages);
 }
 
@@ -419,8 +568,9 @@ static void test_catalogue_village_mistakes_are_named(void **state)
         { "1,A,--1,0,0,0\n", CATALOGUE_EFORM, "'--1'" },
         { "1,A,1.123456,0,0,0\n", CATALOGUE_EFORM, "decimals" },
         { "1,A,,,x,0\n", CATALOGUE_EFORM, "'x': not a plain number" },
-        { "1,A,,,0,0\n1,B,,,0,0\n", CATALOGUE_EFORM, "village 1 stands there twice" },
-        { "1,Nà,,,0,0\n2,NA,,,0,0\n", CATALOGUE_EFORM, "'na' stands for two rows" },
+        { "1,A,,,0,0\n1,B,,,0,0\n", CATALOGUE_EFORM, "line 3: village 1 stands there twice" },
+        { "1,Nà,,,0,0\n2,NA,,,0,0\n", CATALOGUE_EFORM,
+          "line 3: the name 'na' stands for two rows" },
         { "1,\xff,,,0,0\n", CATALOGUE_EFORM, "not UTF-8" },
     };
     char err[CATALOGUE_ERR_LEN];
@@ -453,6 +603,9 @@ int main(void)
         cmocka_unit_test(test_catalogue_values_parse_exactly_or_say_why),
         cmocka_unit_test(test_catalogue_values_read_well_in_both_languages),
         cmocka_unit_test(test_catalogue_mistakes_are_named_with_file_and_line),
+        cmocka_unit_test(test_catalogue_indicators_have_a_history),
+        cmocka_unit_test(test_catalogue_meanings_never_change),
+        cmocka_unit_test(test_catalogue_hazards_have_a_history),
         cmocka_unit_test(test_catalogue_villages_of_the_demo_commune),
         cmocka_unit_test(test_catalogue_villages_have_a_history),
         cmocka_unit_test(test_catalogue_village_mistakes_are_named),

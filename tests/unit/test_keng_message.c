@@ -59,7 +59,7 @@ static void test_keng_message_shows_a_report_without_any_list(void **state)
     assert_true(json_is_false(json_object_get(m, "clock_set")));
     assert_int_equal(json_integer_value(json_object_get(m, "lat_e5")), -5);
     const json_t *figure = json_array_get(json_object_get(m, "figures"), 0);
-    assert_string_equal(string_of(figure, "name"), "#4711"); /* unknown, but not dropped */
+    assert_string_equal(string_of(figure, "name"), "indicator 4711 (not in the catalogue)");
     assert_int_equal(json_integer_value(json_object_get(figure, "value")), 25);
     json_decref(m);
     keng_free(&k);
@@ -197,7 +197,7 @@ static void test_keng_author_names_fall_back_to_numbers(void **state)
     assert_string_equal(name, "number 13");
     keng_author_name(&k, AUTHOR_ROOT, name, sizeof name);
     assert_string_equal(name, "commune (root)");
-    keng_village_name(&k, 0, name, sizeof name);
+    keng_village_name(&k, 0, CATALOGUE_LATEST, name, sizeof name);
     assert_string_equal(name, "");
     keng_free(&k);
 }
