@@ -51,9 +51,21 @@ void page_put_head(const struct console_view *view, const char *title, struct st
     strbuf_put(out, "</head>\n<body>\n");
 }
 
+/* A page that answers a form may have none: it can be neither come back to nor asked for in another
+ * language. */
+static bool has_address(const struct http_request *request)
+{
+    const struct console_route *r = console_routes;
+    while (r->path && (r->method != HTTP_GET || strcmp(r->path, request->path) != 0))
+        r++;
+    return r->path != NULL;
+}
+
 void page_put_language_links(const struct console_view *view, struct strbuf *out)
 {
     static const char *const NAMES[LANG_COUNT] = { "Tiếng Việt", "English" };
+    if (!has_address(view->request))
+        return;
     strbuf_putf(out, "<nav class=\"lang\" aria-label=\"%s\">",
                 lang_text(view->language, LANG_LANGUAGE));
     for (int i = 0; i < LANG_COUNT; i++) {
@@ -69,8 +81,13 @@ void page_put_token(const struct console_view *view, struct strbuf *out)
 {
     strbuf_putf(out, "<input type=\"hidden\" name=\"token\" value=\"%s\">"
                      "<input type=\"hidden\" name=\"back\" value=\"", view->token);
-    strbuf_put_html(out, view->request->path);
-    console_put_query(view, view->language, true, out);
+    const char *back = http_form(view->request, "back");
+    if (has_address(view->request) || !back) {
+        strbuf_put_html(out, view->request->path);
+        console_put_query(view, view->language, true, out);
+    } else {
+        strbuf_put_html(out, back);
+    }
     strbuf_put(out, "\">");
     if (view->console->keys && view->console->own_commune)
         strbuf_putf(out, "<input type=\"hidden\" name=\"commune\" value=\"%" PRId64 "\">",

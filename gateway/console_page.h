@@ -11,21 +11,10 @@
 #include "proto/corrections.h"
 #include "proto/report.h"
 
-enum { PAGE_QUEUED_COUNT_MAX = 256 };
-
-struct page_queued {
-    int64_t id;
-    struct record_ref ref;
-    uint8_t kind, state;
-    char error[CONSOLE_STATUS_LEN]; /* "": on its way */
-};
-
 /* State of rendering one page. */
 struct page {
     const struct console_view *view;
     struct strbuf *out;
-    struct page_queued queued[PAGE_QUEUED_COUNT_MAX]; /* reviews not yet in the node's log */
-    size_t queued_count;
     size_t shown_count;
     bool many_communes;
     int64_t moment_ms; /* villages and indicators are called as they were then; 0: as now */
@@ -60,7 +49,7 @@ void page_put_bare_value(const struct page *p, const struct catalogue_item *item
 /* What a form about a report must know of its answers, so that two operators notice each other: the
  * newest in the log and the newest that waits. */
 struct page_known {
-    int64_t log_arrival, outgoing_id;
+    int64_t count, outgoing_id;
 };
 int page_known_get(const struct page *p, int64_t commune, const struct record_ref *ref,
                    struct page_known *known_out);
@@ -108,8 +97,7 @@ struct page_directive {
 void page_put_directive_form(const struct page *p, const struct ledger_commune *c,
                              const struct page_directive *d);
 
-/* page_report.c.  Both are callbacks with a struct page as ctx. */
-int page_note_queued(void *ctx, const struct db_outgoing *outgoing);
+/* page_report.c.  A callback with a struct page as ctx. */
 int page_put_report(void *ctx, const struct db_record *record);
 
 #endif

@@ -786,12 +786,19 @@ int db_review_log_put(struct db *db, int64_t commune, const struct record_ref *r
     return query_run(&q);
 }
 
-int db_review_log_last(struct db *db, int64_t commune, const struct record_ref *ref,
-                       int64_t *arrival_out)
+int db_review_known(struct db *db, int64_t commune, const struct record_ref *ref,
+                    int64_t *count_out, int64_t *outgoing_id_out)
 {
-    struct db_query q = query_start(db, DB_OP_REVIEW_LOG_LAST);
+    struct db_query q = query_start(db, DB_OP_REVIEW_KNOWN);
     bind_ref(&q, commune, ref);
-    return query_int(&q, arrival_out);
+    *count_out = *outgoing_id_out = 0;
+    int result = query_step(&q);
+    if (result != 1)
+        return result;
+    *count_out = column_int(&q, 0);
+    *outgoing_id_out = column_int(&q, 1);
+    query_stop(&q);
+    return 0;
 }
 
 int db_review_log(struct db *db, int64_t commune, const struct record_ref *ref, db_record_fn fn,
@@ -1171,31 +1178,44 @@ int db_outgoing_add(struct db *db, const struct db_outgoing *outgoing, int64_t *
     return query_int(&q, id_out);
 }
 
-int db_outgoing_list(struct db *db, db_outgoing_fn fn, void *ctx)
+static int each_outgoing(struct db_query *q, db_outgoing_fn fn, void *ctx)
 {
-    struct db_query q = query_start(db, DB_OP_OUTGOING_LIST);
     int result;
-    while ((result = query_step(&q)) == 1) {
+    while ((result = query_step(q)) == 1) {
         struct db_outgoing outgoing = {
-            .id = column_int(&q, 0),
-            .commune = column_int(&q, 1),
-            .ref = { .author = (uint16_t)column_int(&q, 2),
-                     .lane = (uint8_t)column_int(&q, 3),
-                     .seq = (uint32_t)column_int(&q, 4) },
-            .state = (uint8_t)column_int(&q, 5),
-            .text = column_text(&q, 6),
-            .error = column_text(&q, 7),
-            .kind = (uint8_t)column_int(&q, 8),
-            .priority = (uint8_t)column_int(&q, 9),
+            .id = column_int(q, 0),
+            .commune = column_int(q, 1),
+            .ref = { .author = (uint16_t)column_int(q, 2),
+                     .lane = (uint8_t)column_int(q, 3),
+                     .seq = (uint32_t)column_int(q, 4) },
+            .state = (uint8_t)column_int(q, 5),
+            .text = column_text(q, 6),
+            .error = column_text(q, 7),
+            .kind = (uint8_t)column_int(q, 8),
+            .priority = (uint8_t)column_int(q, 9),
         };
-        outgoing.body = column_blob(&q, 10, &outgoing.body_len);
+        outgoing.body = column_blob(q, 10, &outgoing.body_len);
         int stop = fn(ctx, &outgoing);
         if (stop != 0) {
-            query_stop(&q);
+            query_stop(q);
             return stop;
         }
     }
     return result;
+}
+
+int db_outgoing_list(struct db *db, db_outgoing_fn fn, void *ctx)
+{
+    struct db_query q = query_start(db, DB_OP_OUTGOING_LIST);
+    return each_outgoing(&q, fn, ctx);
+}
+
+int db_outgoing_reviews(struct db *db, int64_t commune, const struct record_ref *ref,
+                        db_outgoing_fn fn, void *ctx)
+{
+    struct db_query q = query_start(db, DB_OP_OUTGOING_REVIEWS);
+    bind_ref(&q, commune, ref);
+    return each_outgoing(&q, fn, ctx);
 }
 
 static int copy_unrefused(void *ctx, const struct db_outgoing *outgoing)

@@ -219,8 +219,10 @@ int db_record_newest_of_kind(struct db *db, int64_t commune, uint8_t kind, uint3
 /* All reviews that speak of a record, oldest first: which record (by arrival) speaks of which. */
 int db_review_log_put(struct db *db, int64_t commune, const struct record_ref *ref,
                       int64_t arrival);
-int db_review_log_last(struct db *db, int64_t commune, const struct record_ref *ref,
-                       int64_t *arrival_out);
+/* How many answers to it there are, those on their way too, and the newest of the latter (0: there
+ * is none). */
+int db_review_known(struct db *db, int64_t commune, const struct record_ref *ref,
+                    int64_t *count_out, int64_t *outgoing_id_out);
 int db_review_log(struct db *db, int64_t commune, const struct record_ref *ref, db_record_fn fn,
                   void *ctx);
 /* Those that count, whose writer is not revoked: by reviewer, newest number first. */
@@ -339,7 +341,10 @@ struct db_outgoing {
 };
 typedef int (*db_outgoing_fn)(void *ctx, const struct db_outgoing *outgoing);
 int db_outgoing_add(struct db *db, const struct db_outgoing *outgoing, int64_t *id_out);
+/* Oldest first: all, and the answers to one report. */
 int db_outgoing_list(struct db *db, db_outgoing_fn fn, void *ctx);
+int db_outgoing_reviews(struct db *db, int64_t commune, const struct record_ref *ref,
+                        db_outgoing_fn fn, void *ctx);
 /* A copy of the first that nobody refused yet, of one commune or of any (0); reviews of older
  * programs get their body. */
 struct db_outgoing_copy {

@@ -222,9 +222,10 @@ OP(RECORD_NEWEST_OF_KIND,
 OP(REVIEW_LOG_PUT,
    "INSERT INTO review_log (commune, author, lane, seq, arrival) VALUES (?1, ?2, ?3, ?4, ?5)"
    " ON CONFLICT DO NOTHING")
-OP(REVIEW_LOG_LAST,
-   "SELECT max(arrival) FROM review_log WHERE commune = ?1 AND author = ?2 AND lane = ?3"
-   " AND seq = ?4")
+OP(REVIEW_KNOWN,
+   "SELECT count(*) + (SELECT count(*) FROM review_log l WHERE l.commune = ?1 AND l.author = ?2"
+   " AND l.lane = ?3 AND l.seq = ?4), max(id) FROM outgoing WHERE kind = 17 AND commune = ?1"
+   " AND author = ?2 AND lane = ?3 AND seq = ?4")
 OP(REVIEW_LOG,
    RECORD_SELECT "JOIN review_log l ON l.arrival = r.arrival WHERE l.commune = ?1 AND l.author = ?2"
    " AND l.lane = ?3 AND l.seq = ?4 ORDER BY r.arrival")
@@ -331,8 +332,12 @@ OP(RECORD_FOR_NODE,
 OP(OUTGOING_ADD,
    "INSERT INTO outgoing (commune, author, lane, seq, state, text, kind, priority, body)"
    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING id")
+#define OUTGOING_SELECT                                                                           \
+    "SELECT id, commune, author, lane, seq, state, text, error, kind, priority, body FROM outgoing"
 OP(OUTGOING_LIST,
-   "SELECT id, commune, author, lane, seq, state, text, error, kind, priority, body FROM outgoing"
+   OUTGOING_SELECT " ORDER BY id")
+OP(OUTGOING_REVIEWS,
+   OUTGOING_SELECT " WHERE kind = 17 AND commune = ?1 AND author = ?2 AND lane = ?3 AND seq = ?4"
    " ORDER BY id")
 OP(OUTGOING_ERROR,
    "UPDATE outgoing SET error = ?2 WHERE id = ?1")

@@ -413,8 +413,6 @@ void console_page_main(const struct console_view *view, struct strbuf *out)
     page_open(&page, title, view->live);
     if (result >= 0)
         result = db_record_last_arrival(db, &arrival);
-    if (result >= 0)
-        result = db_outgoing_list(db, page_note_queued, &page);
     strbuf_putf(out, "<div id=\"live\" data-arrival=\"%" PRId64 "\">\n", arrival);
     put_node(&page);
     put_rescue(&page, &rescue);

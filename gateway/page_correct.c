@@ -35,12 +35,9 @@ static int take_answer(void *ctx, const struct db_record *answer)
 static int take_queued(void *ctx, const struct db_outgoing *o)
 {
     const struct gathering *g = ctx;
-    const struct record_ref *ref = &g->record->ref;
     const struct record_ref answer = { .author = AUTHOR_NONE, .seq = (uint32_t)o->id };
     struct review review;
-    if (o->kind != RECORD_REVIEW || o->commune != g->record->commune || *o->error ||
-        o->ref.author != ref->author || o->ref.lane != ref->lane || o->ref.seq != ref->seq ||
-        review_decode(o->body, o->body_len, &review) != REPORT_OK)
+    if (*o->error || review_decode(o->body, o->body_len, &review) != REPORT_OK)
         return 0;
     return corrections_add(g->corrections, &answer, ON_ITS_WAY + o->id, 0, &review) ? 0
                                                                                     : DB_ENOMEM;
@@ -53,7 +50,7 @@ int page_corrections(const struct console *c, const struct db_record *record, bo
     *corrections_out = (struct corrections){ .list = NULL };
     int result = db_review_valid(c->ledger->db, record->commune, &record->ref, take_answer, &g);
     if (result >= 0 && queued)
-        result = db_outgoing_list(c->ledger->db, take_queued, &g);
+        result = db_outgoing_reviews(c->ledger->db, record->commune, &record->ref, take_queued, &g);
     corrections_settle(corrections_out);
     return result < 0 ? result : 0;
 }

@@ -287,9 +287,7 @@ static void show_record(const struct console_view *view, const struct loaded *l,
     strbuf_put(p.out, "<main class=\"wide\">\n");
     if (notice != LANG_TEXT_COUNT)
         strbuf_putf(p.out, "<p class=\"alarm\" role=\"alert\">%s</p>", page_text(&p, notice));
-    int result = db_outgoing_list(c->ledger->db, page_note_queued, &p);
-    if (result >= 0)
-        result = db_record_get(c->ledger->db, l->record.arrival, page_put_report, &p);
+    int result = db_record_get(c->ledger->db, l->record.arrival, page_put_report, &p);
     if (result >= 0)
         result = put_history(&p, &subject);
     if (result >= 0 && c->own_commune != 0 && l->record.commune == c->own_commune &&
@@ -342,16 +340,12 @@ static int is_outdated(const struct console_view *view, const struct loaded *l, 
 {
     struct page p = { .view = view };
     struct page_known now;
-    long long log_arrival = -1, outgoing_id = -1;
+    long long count = -1, outgoing_id = -1;
     const char *known = http_form(view->request, "known");
-    int result = db_outgoing_list(view->console->ledger->db, page_note_queued, &p);
-    if (result >= 0)
-        result = page_known_get(&p, l->record.commune, &l->record.ref, &now);
-    bool said = known && sscanf(known, "%lld.%lld", &log_arrival, &outgoing_id) == 2;
-    /* What waited then may be in the log now; only what is newer than both is news. */
-    *outdated_out = said && result >= 0 &&
-                    (now.outgoing_id > outgoing_id ||
-                     (now.log_arrival > log_arrival && outgoing_id == 0));
+    int result = page_known_get(&p, l->record.commune, &l->record.ref, &now);
+    bool said = known && sscanf(known, "%18lld.%18lld", &count, &outgoing_id) == 2;
+    /* What waited then may be in the log now, which leaves the count as it is. */
+    *outdated_out = said && result >= 0 && (now.count > count || now.outgoing_id > outgoing_id);
     return result;
 }
 

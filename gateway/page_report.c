@@ -7,43 +7,18 @@
 
 enum { MS_PER_MINUTE = 60000 };
 
-int page_note_queued(void *ctx, const struct db_outgoing *outgoing)
-{
-    struct page *p = ctx;
-    if (p->queued_count == PAGE_QUEUED_COUNT_MAX)
-        return 1;
-    struct page_queued *q = &p->queued[p->queued_count++];
-    *q = (struct page_queued){ .id = outgoing->id, .ref = outgoing->ref, .kind = outgoing->kind,
-                               .state = outgoing->state };
-    snprintf(q->error, sizeof q->error, "%.*s", (int)sizeof q->error - 1, outgoing->error);
-    return 0;
-}
-
-/* The newest answer to a report of our own commune that is not in the node's log yet, or NULL. */
-static const struct page_queued *find_queued(const struct page *p, int64_t commune,
-                                             const struct record_ref *ref)
-{
-    const struct page_queued *found = NULL;
-    for (size_t i = 0; commune == p->view->console->own_commune && i < p->queued_count; i++)
-        if (p->queued[i].kind == RECORD_REVIEW && p->queued[i].ref.seq == ref->seq &&
-            p->queued[i].ref.author == ref->author && p->queued[i].ref.lane == ref->lane)
-            found = &p->queued[i];
-    return found;
-}
-
 int page_known_get(const struct page *p, int64_t commune, const struct record_ref *ref,
                    struct page_known *known_out)
 {
-    const struct page_queued *queued = find_queued(p, commune, ref);
-    *known_out = (struct page_known){ .outgoing_id = queued ? queued->id : 0 };
-    return db_review_log_last(p->view->console->ledger->db, commune, ref, &known_out->log_arrival);
+    return db_review_known(p->view->console->ledger->db, commune, ref, &known_out->count,
+                           &known_out->outgoing_id);
 }
 
 void page_put_known(const struct page *p, int64_t arrival, const struct page_known *known)
 {
     strbuf_putf(p->out, "<input type=\"hidden\" name=\"arrival\" value=\"%" PRId64 "\">"
                         "<input type=\"hidden\" name=\"known\" value=\"%" PRId64 ".%" PRId64 "\">",
-                arrival, known->log_arrival, known->outgoing_id);
+                arrival, known->count, known->outgoing_id);
 }
 
 void page_put_reviewer(const struct page *p, const struct ledger_commune *commune, uint16_t author,
@@ -158,10 +133,27 @@ static int put_review_forms(const struct page *p, const struct db_record *r)
     return 0;
 }
 
-static void put_review(const struct page *p, const struct ledger_commune *commune,
-                       const struct db_record *r)
+/* The newest answer that is not in the node's log yet. */
+struct queued {
+    uint8_t state; /* 0: there is none */
+    char error[CONSOLE_STATUS_LEN]; /* "": on its way */
+};
+
+static int note_queued(void *ctx, const struct db_outgoing *outgoing)
 {
-    const struct page_queued *queued = find_queued(p, r->commune, &r->ref);
+    struct queued *queued = ctx;
+    queued->state = outgoing->state;
+    snprintf(queued->error, sizeof queued->error, "%.*s", (int)sizeof queued->error - 1,
+             outgoing->error);
+    return 0;
+}
+
+static int put_review(const struct page *p, const struct ledger_commune *commune,
+                      const struct db_record *r)
+{
+    struct queued queued = { .state = 0 };
+    int result = db_outgoing_reviews(p->view->console->ledger->db, r->commune, &r->ref,
+                                     note_queued, &queued);
     strbuf_putf(p->out, "<p class=\"review s%u\"><b>", (unsigned)r->review_state);
     strbuf_put_html(p->out, lang_review(p->view->language, r->review_state));
     strbuf_put(p->out, "</b>");
@@ -175,14 +167,15 @@ static void put_review(const struct page *p, const struct ledger_commune *commun
         strbuf_put_html(p->out, r->review_text);
         strbuf_put(p->out, "”");
     }
-    if (queued) {
+    if (queued.state != 0) {
         strbuf_put(p->out, " → <i>");
-        strbuf_put_html(p->out, lang_review(p->view->language, queued->state));
-        strbuf_putf(p->out, "</i> <span class=\"%s\">(", *queued->error ? "warn" : "dim");
-        strbuf_put_html(p->out, *queued->error ? queued->error : page_text(p, LANG_REVIEW_QUEUED));
+        strbuf_put_html(p->out, lang_review(p->view->language, queued.state));
+        strbuf_putf(p->out, "</i> <span class=\"%s\">(", *queued.error ? "warn" : "dim");
+        strbuf_put_html(p->out, *queued.error ? queued.error : page_text(p, LANG_REVIEW_QUEUED));
         strbuf_put(p->out, ")</span>");
     }
     strbuf_put(p->out, "</p>");
+    return result;
 }
 
 /* Signed with a key that was taken back before. */
@@ -284,7 +277,8 @@ int page_put_report(void *ctx, const struct db_record *r)
         strbuf_put(p->out, "</p>");
     }
     put_report_foot(p, commune, r);
-    put_review(p, commune, r);
+    if (result >= 0)
+        result = put_review(p, commune, r);
     corrections_free(&corrections);
     if (result >= 0 && c->own_commune != 0 && r->commune == c->own_commune &&
         p->view->arrival == 0 && p->view->who->role >= ACCESS_REVIEW)

@@ -144,14 +144,16 @@ static int take_queued(void *ctx, const struct db_outgoing *outgoing)
 }
 
 /* Posts fields to /review with the page's token and checks the status. */
-static void post_review(struct place *p, const char *fields, long status)
+static struct reply *post_review(struct place *p, const char *fields, long status)
 {
     char token[ACCESS_TOKEN_HEX_LEN], form[512];
     struct ask page = { .method = "GET", .path = "/" };
     snprintf(token, sizeof token, "%s", token_of(ask(p, &page)->text));
     snprintf(form, sizeof form, "token=%s&%s", token, fields);
     struct ask a = { "POST", "/review", NULL, form, strlen(form) };
-    assert_reply(fields, ask(p, &a), status, "");
+    struct reply *reply = ask(p, &a);
+    assert_reply(fields, reply, status, "");
+    return reply;
 }
 
 static void test_http_console_corrects_and_joins(void **state)
@@ -365,13 +367,22 @@ static void test_http_console_tells_operators_of_each_other(void **state)
     post_review(p, "arrival=6&state=1&known=0.0", 303);
     post_review(p, "arrival=6&state=3&known=0.0", 409); /* one answer waits that he did not see */
     assert_int_equal(p->reviews_added, 1);
-    post_review(p, "arrival=6&state=3&known=0.1", 303);
+    post_review(p, "arrival=6&state=3&known=1.1", 303);
     struct kit_record seen = kit_review(k, KIT_OPERATOR, 1, KIT_ANNA, 1, REVIEW_SEEN, "");
     assert_int_equal(kit_put(k, &p->ledger, &seen), LEDGER_NEW);
     assert_int_equal(db_outgoing_delete(p->db, 1), 0);
+    post_review(p, "arrival=6&state=4&text=x&known=1.1", 409); /* one is in the log by now */
+    post_review(p, "arrival=6&state=4&text=x&known=2.2", 303); /* which is no news to him */
+    /* His form was made while one waited.  That and another's are in the log now. */
+    struct kit_record rejected = kit_review(k, KIT_OPERATOR, 2, KIT_ANNA, 1, REVIEW_REJECTED, "x");
+    struct kit_record met = kit_review(k, KIT_OPERATOR, 3, KIT_ANNA, 1, REVIEW_MET, "");
+    struct kit_record question = kit_review(k, KIT_OPERATOR, 4, KIT_ANNA, 1, REVIEW_QUESTION, "?");
+    assert_int_equal(kit_put(k, &p->ledger, &rejected), LEDGER_NEW);
+    assert_int_equal(kit_put(k, &p->ledger, &met), LEDGER_NEW);
+    assert_int_equal(kit_put(k, &p->ledger, &question), LEDGER_NEW);
     assert_int_equal(db_outgoing_delete(p->db, 2), 0);
-    post_review(p, "arrival=6&state=4&text=x&known=0.0", 409); /* one is in the log by now */
-    post_review(p, "arrival=6&state=4&text=x&known=7.0", 303);
+    assert_int_equal(db_outgoing_delete(p->db, 3), 0);
+    post_review(p, "arrival=6&state=1&known=3.3", 409);
     struct ask page = { "GET", "/record?arrival=6&lang=en", NULL, NULL, 0 };
     assert_reply("its history", ask(p, &page), 200, "Answers so far");
     struct ask gone = { "GET", "/record?arrival=7", NULL, NULL, 0 };
@@ -471,6 +482,42 @@ static void put_call(struct place *p, uint16_t author, uint32_t seq, bool drill)
 }
 
 /* However many drills came after it. */
+/* The node is away for a night: each of many answers on their way stays known. */
+static void test_http_console_knows_every_answer_that_waits(void **state)
+{
+    enum { COUNT = 300 };
+    struct place *p = *state;
+    struct kit *k = &p->kit;
+    char form[80];
+    kit_put_root_log(k, &p->ledger);
+    for (uint32_t i = 1; i <= COUNT; i++) {
+        struct kit_record report = kit_damage(k, KIT_ANNA, i, 20, 3);
+        struct db_outgoing outgoing = { .commune = 1, .ref = { .author = KIT_ANNA, .seq = i },
+                                        .kind = RECORD_REVIEW, .state = REVIEW_SEEN, .text = "" };
+        assert_int_equal(kit_put(k, &p->ledger, &report), LEDGER_NEW);
+        assert_int_equal(db_outgoing_add(p->db, &outgoing, &outgoing.id), 0);
+    }
+    snprintf(form, sizeof form, "arrival=%d&state=3&known=0.0", COUNT + 5);
+    post_review(p, form, 409);
+    struct ask page = { "GET", "/record?arrival=305&lang=en", NULL, NULL, 0 };
+    assert_reply("the last of them", ask(p, &page), 200, "on its way");
+}
+
+/* Pressed again where somebody else answered: one gets back to where one came from. */
+static void test_http_console_leads_back_after_a_second_press(void **state)
+{
+    struct place *p = *state;
+    struct kit *k = &p->kit;
+    kit_put_root_log(k, &p->ledger);
+    struct kit_record report = kit_damage(k, KIT_ANNA, 1, 20, 3);
+    struct kit_record seen = kit_review(k, KIT_OPERATOR, 1, KIT_ANNA, 1, REVIEW_SEEN, "");
+    assert_int_equal(kit_put(k, &p->ledger, &report), LEDGER_NEW);
+    assert_int_equal(kit_put(k, &p->ledger, &seen), LEDGER_NEW);
+    struct reply *again = post_review(p, "arrival=6&state=3&known=0.0&back=%2F%3Fkind%3D1", 409);
+    assert_non_null(strstr(again->text, "name=\"back\" value=\"/?kind=1\""));
+    assert_null(strstr(again->text, "href=\"?lang")); /* a page that has no address */
+}
+
 static void test_http_board_calls_out_the_one_real_call(void **state)
 {
     struct place *p = *state;
@@ -690,6 +737,8 @@ int main(void)
         HTTP_TEST(test_http_console_moves_a_report),
         HTTP_TEST(test_http_console_tells_operators_of_each_other),
         HTTP_TEST(test_http_board_is_searched_and_paged),
+        HTTP_TEST(test_http_console_knows_every_answer_that_waits),
+        HTTP_TEST(test_http_console_leads_back_after_a_second_press),
         HTTP_TEST(test_http_board_calls_out_the_one_real_call),
         HTTP_TEST(test_http_board_marks_what_a_taken_back_key_signed),
         HTTP_TEST(test_http_console_asks_who_one_is),
