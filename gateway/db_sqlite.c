@@ -195,13 +195,20 @@ static int migrate(struct db *db, const char *sql, int to_version)
 {
     struct db_sqlite *s = engine_of(db);
     char marks[96];
-    snprintf(marks, sizeof marks, "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
+    int64_t now = 0;
+    snprintf(marks, sizeof marks, "PRAGMA application_id = %d; PRAGMA user_version = %d",
              (int)APPLICATION_ID, to_version);
     int result = begin(db);
     if (result == 0)
+        result = version(db, &now);
+    /* Somebody else may have taken the step while we waited for the lock. */
+    if (result == 0 && now < to_version) {
         result = execute(s, sql);
+        if (result == 0)
+            result = execute(s, marks);
+    }
     if (result == 0)
-        result = execute(s, marks);
+        result = commit(db);
     if (result < 0)
         roll_back(db);
     return result;

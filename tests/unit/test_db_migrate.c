@@ -323,12 +323,32 @@ static void test_db_released_steps_never_change(void **state)
     assert_true(good);
 }
 
+/* Two programs that open a new database at once both see the old version, and one waits. */
+static void test_db_a_step_is_taken_once(void **state)
+{
+    const struct place *p = *state;
+    char place[POSTGRES_URL_LEN], text[DB_STEP_LEN_MAX];
+    kit_db_place(p->dir, "both.db", place);
+    struct db *one = open_raw(place), *other = open_raw(place);
+    for (int version = 1; version <= db_newest_version(); version++) {
+        int64_t now = -1;
+        assert_true(db_step_text(one, version, text, sizeof text));
+        assert_int_equal(one->engine->migrate(one, text, version), 0);
+        assert_int_equal(other->engine->migrate(other, text, version), 0);
+        assert_int_equal(other->engine->version(other, &now), 0);
+        assert_int_equal(now, version);
+    }
+    db_close(other);
+    db_close(one);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_db_every_older_database_becomes_this_programs, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_db_released_steps_never_change, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_db_a_step_is_taken_once, set_up, tear_down),
     };
     return kit_run_on_both(tests);
 }
