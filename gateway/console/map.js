@@ -5,7 +5,8 @@
     if (!box || !window.L)
         return;
     box.hidden = false;
-    const map = L.map(box, { attributionControl: false, preferCanvas: false });
+    // Without tiles nothing else ends the zoom, and around a single place it would have no end.
+    const map = L.map(box, { attributionControl: false, preferCanvas: false, maxZoom: 19 });
     map.setView([16, 106], 6);
     if (box.dataset.tiles)
         L.tileLayer('/map/tile?z={z}&x={x}&y={y}', {
@@ -44,7 +45,7 @@
         }));
         layer.eachLayer((l) => l.feature.properties.what === 'p3' && l.bringToFront());
         if (layer.getLayers().length)
-            map.fitBounds(layer.getBounds().pad(0.2));
+            map.fitBounds(layer.getBounds().pad(0.2), { maxZoom: 15 });
         box.dataset.drawn = layer.getLayers().length;
     });
 })();

@@ -159,7 +159,8 @@ class Browser:
                 self.trouble.append("a request went outside: " + url)
         elif method == "Runtime.exceptionThrown":
             details = params["exceptionDetails"]
-            self.trouble.append("a script failed: " + details.get("text", ""))
+            said = details.get("exception", {}).get("description", "")
+            self.trouble.append(f"a script failed: {details.get('text', '')} {said}")
         elif method == "Log.entryAdded" and params["entry"]["source"] == "security":
             self.trouble.append("security: " + params["entry"]["text"])
         elif method == "Page.javascriptDialogOpening":
