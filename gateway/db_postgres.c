@@ -36,6 +36,7 @@ struct operation {
 struct db_postgres {
     struct db base;
     PGconn *conn;
+    bool in_transaction;
     struct operation operations[DB_OP_COUNT];
     uint32_t top[AUTHOR_MAX + 1]; /* scratch: of each author the highest number */
     uint8_t seen[REPORT_EVENT_MAX / 8 + 1]; /* events whose partition was looked after */
@@ -93,12 +94,24 @@ static void forget(struct db_postgres *p)
     }
 }
 
-/* A server that was restarted is found again, but never in the middle of a transaction: its first
- * half is lost, and the caller must hear of it. */
+static bool is_reading(const struct db_postgres *p)
+{
+    for (int i = 0; i < DB_OP_COUNT; i++)
+        if (p->operations[i].rows)
+            return true;
+    return false;
+}
+
+/* A server that was restarted is found again, but never in the middle of a transaction, whose first
+ * half is lost, or of a longer answer: the caller must hear of it. */
 static int reconnect(struct db_postgres *p)
 {
     if (PQstatus(p->conn) == CONNECTION_OK)
         return 0;
+    if (p->in_transaction || is_reading(p)) {
+        snprintf(p->base.err, sizeof p->base.err, "database: the connection was lost");
+        return DB_EDISK;
+    }
     forget(p);
     PQreset(p->conn);
     return PQstatus(p->conn) == CONNECTION_OK ? set_up(p) : fail(p, NULL);
@@ -190,7 +203,7 @@ static void stop(struct db_query *q)
     if (o->cursor) {
         char text[32];
         snprintf(text, sizeof text, "CLOSE op%d", (int)q->op);
-        /* In a failed transaction it is gone already. */
+        /* In a failed transaction it is gone already.  If the connection is, reconnect() tells. */
         PQclear(PQexec(p->conn, text));
         o->cursor = false;
     }
@@ -428,8 +441,9 @@ static int begin(struct db *db)
     if (result == 0)
         result = execute(p, "SELECT pg_advisory_xact_lock(hashtext('keng'),"
                             " hashtext(current_schema()))");
+    p->in_transaction = result == 0;
     if (result < 0)
-        (void)execute(p, "ROLLBACK");
+        PQclear(PQexec(p->conn, "ROLLBACK")); /* keeps the reason */
     return result;
 }
 
@@ -437,6 +451,7 @@ static int commit(struct db *db)
 {
     struct db_postgres *p = engine_of(db);
     PGresult *result = PQexec(p->conn, "COMMIT");
+    p->in_transaction = false;
     /* A transaction that had failed is rolled back by COMMIT, which then does not complain. */
     if (PQresultStatus(result) == PGRES_COMMAND_OK && strcmp(PQcmdStatus(result), "COMMIT") != 0) {
         snprintf(db->err, sizeof db->err, "database: the transaction had failed before");
@@ -450,6 +465,7 @@ static void roll_back(struct db *db)
 {
     struct db_postgres *p = engine_of(db);
     memset(p->seen, 0, sizeof p->seen); /* a partition made in it is gone */
+    p->in_transaction = false;
     if (PQtransactionStatus(p->conn) != PQTRANS_IDLE)
         PQclear(PQexec(p->conn, "ROLLBACK"));
 }

@@ -165,6 +165,14 @@ static void test_db_lets_one_writer_in(void **state)
     db_close(other);
 }
 
+/* Ends the session that has a transaction open, and nobody else's. */
+static void end_writer(const char *place)
+{
+    postgres_run(kit_schema(place), "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks"
+                 " WHERE locktype = 'advisory' AND objid::bigint ="
+                 " (hashtext(current_schema())::bigint & 4294967295)");
+}
+
 /* A server that goes away takes the open transaction with it, and the next one works again. */
 static void test_db_finds_a_restarted_server_again(void **state)
 {
@@ -174,9 +182,7 @@ static void test_db_finds_a_restarted_server_again(void **state)
     kit_db_place(p->dir, "a.db", place);
     assert_int_equal(db_begin(p->db), 0);
     add(p, 1, 1, 0);
-    postgres_run(kit_schema(place), "SELECT pg_terminate_backend(pid) FROM pg_locks"
-                 " WHERE locktype = 'advisory' AND objid::bigint ="
-                 " (hashtext(current_schema())::bigint & 4294967295)");
+    end_writer(place);
     assert_int_equal(db_commit(p->db), DB_EDISK);
     db_rollback(p->db);
     assert_int_equal(db_begin(p->db), 0);
@@ -184,6 +190,32 @@ static void test_db_finds_a_restarted_server_again(void **state)
     assert_int_equal(last, 0);
     add(p, 1, 1, 0);
     assert_int_equal(db_commit(p->db), 0);
+}
+
+static int end_while_reading(void *ctx, const struct db_record *record)
+{
+    (void)record;
+    end_writer(ctx);
+    return 7;
+}
+
+/* Nor is its first half forgotten when it is a long answer's end that finds the server gone. */
+static void test_db_loses_no_half_of_a_transaction(void **state)
+{
+    struct place *p = *state;
+    int64_t last;
+    char place[POSTGRES_URL_LEN];
+    kit_db_place(p->dir, "a.db", place);
+    assert_int_equal(db_begin(p->db), 0);
+    add(p, 1, 1, 0);
+    assert_int_equal(db_record_all(p->db, p->commune, end_while_reading, place), 7);
+    assert_int_equal(db_record_last_arrival(p->db, &last), DB_EDISK);
+    assert_int_equal(db_commit(p->db), DB_EDISK);
+    db_rollback(p->db);
+    assert_int_equal(db_begin(p->db), 0);
+    assert_int_equal(db_record_last_arrival(p->db, &last), 0);
+    assert_int_equal(last, 0);
+    db_rollback(p->db);
 }
 
 static void test_db_is_not_asked_where_no_server_is(void **state)
@@ -317,6 +349,7 @@ int main(void)
     };
     const struct CMUnitTest postgres[] = {
         DB_TEST(test_db_finds_a_restarted_server_again),
+        DB_TEST(test_db_loses_no_half_of_a_transaction),
         DB_TEST(test_db_is_not_asked_where_no_server_is),
     };
     int failed = kit_run_on_both(both);
