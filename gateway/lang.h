@@ -304,6 +304,15 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(QUICK_FREE_NAME, "Name of whoever signs")                                                    \
     X(ERR_QUICK, "There is no such quick report.")                                                 \
     X(ERR_QUICK_SIGNED, "This one is signed already and stays as it is.")                          \
+    X(ERR_QUICK_SIGNED_SINCE,                                                                      \
+      "This one was signed after you opened it, and stays as it is. Nothing was saved; what you "  \
+      "wrote is in the form: saving it makes a new draft.")                                        \
+    X(ERR_QUICK_OUTDATED,                                                                          \
+      "Somebody saved this draft after you opened it. Nothing was overwritten: what you wrote is " \
+      "in the form, what is saved stands below it. Put together what shall hold, then save.")      \
+    X(ERR_QUICK_UNREAD,                                                                            \
+      "This draft has changed since you opened it. Nothing was signed: read it again, then sign.") \
+    X(QUICK_STORED, "What is saved now")                                                           \
     X(ERR_QUICK_FIELDS, "A time cannot be read, lies in the future, or a text is too long.")       \
     X(ERR_QUICK_NO_NODE, "There is no node here that could carry the signature.")                  \
     X(CAP, "Take over an alert (CAP 1.2)")                                                         \

@@ -46,10 +46,11 @@ static int load_last(const struct console *c, const struct quick *q, struct quic
     return db_quick_before(c->ledger->db, &row, take_quick, last_out);
 }
 
-/* With the figures of a draft as they stand for its time. */
+/* With the figures of a draft as they stand for its time; its hash is that of all one sees then. */
 static int load_quick(const struct console *c, int64_t id, struct quick *q_out)
 {
     struct quick last = { .id = 0 };
+    struct strbuf doc = { .text = NULL };
     *q_out = (struct quick){ .id = 0 };
     int result = db_quick_get(c->ledger->db, id, take_quick, q_out);
     if (result < 0 || q_out->id == 0 || q_out->number != 0)
@@ -58,6 +59,11 @@ static int load_quick(const struct console *c, int64_t id, struct quick *q_out)
     if (result >= 0)
         result = quick_fill(q_out, c->ledger, c->catalogue, c->villages, last.id ? &last : NULL);
     quick_free(&last);
+    if (result >= 0 && !quick_to_json(q_out, &doc))
+        result = DB_ENOMEM;
+    if (result >= 0)
+        quick_hash(doc.text, q_out->hash);
+    strbuf_free(&doc);
     return result;
 }
 
@@ -85,6 +91,22 @@ static void put_db_error(const struct page *p)
     strbuf_put(p->out, "<p class=\"alarm\" role=\"alert\">");
     strbuf_put_html(p->out, db_error(p->view->console->ledger->db));
     strbuf_put(p->out, "</p>");
+}
+
+/* Forms say which document they were made from, so that nobody signs or overwrites what he has not
+ * seen. */
+static void put_seen(const struct page *p, const uint8_t hash[static KENG_HASH_LEN])
+{
+    strbuf_put(p->out, "<input type=\"hidden\" name=\"seen\" value=\"");
+    strbuf_put_hex(p->out, hash, KENG_HASH_LEN);
+    strbuf_put(p->out, "\">");
+}
+
+static void read_seen(const struct console_view *view, uint8_t hash_out[static KENG_HASH_LEN])
+{
+    const char *seen = http_form(view->request, "seen");
+    if (!seen || !strbuf_parse_hex(seen, hash_out, KENG_HASH_LEN))
+        memset(hash_out, 0, KENG_HASH_LEN);
 }
 
 /* ---- the form -------------------------------------------------------------------------------- */
@@ -129,6 +151,7 @@ static void put_form(const struct page *p, const struct quick *q)
                         "action=\"/quick\" class=\"reply\">",
                 page_text(p, q->id ? LANG_QUICK_CONTINUE : LANG_QUICK_NEW));
     page_put_token(p->view, p->out);
+    put_seen(p, q->hash);
     strbuf_putf(p->out, "<input type=\"hidden\" name=\"id\" value=\"%" PRId64 "\">"
                         "<div class=\"filter\"><label>%s<input name=\"event\" size=\"6\" "
                         "inputmode=\"numeric\" value=\"%u\"></label>", q->id,
@@ -219,8 +242,59 @@ static int start_draft(const struct console_view *view, struct quick *q_out)
     return result;
 }
 
+static void put_field(const struct page *p, enum lang_text label, const char *text)
+{
+    if (!*text)
+        return;
+    strbuf_putf(p->out, "<h3 class=\"field\">%s</h3><p class=\"words\">", page_text(p, label));
+    strbuf_put_html(p->out, text);
+    strbuf_put(p->out, "</p>");
+}
+
+/* What a draft is about, in a line. */
+static void put_scope(const struct page *p, const struct quick *q)
+{
+    strbuf_put(p->out, "<p>");
+    page_put_time(p, q->from_ms);
+    strbuf_put(p->out, " – <b>");
+    page_put_time(p, q->until_ms);
+    strbuf_putf(p->out, "</b> · %s %u · %s", page_text(p, LANG_EVENT), (unsigned)q->event,
+                page_text(p, q->approved ? LANG_BASIS_APPROVED : LANG_BASIS_RECEIVED));
+    if (*q->catalogue) /* nothing was added up yet */
+        strbuf_putf(p->out, " · %s ", page_text(p, LANG_CATALOGUE));
+    strbuf_put_html(p->out, q->catalogue);
+    strbuf_put(p->out, "</p>");
+}
+
+static void put_drill(const struct page *p, const struct quick *q)
+{
+    if (q->drill)
+        strbuf_putf(p->out, "<span class=\"mark drill\">%s</span>", page_text(p, LANG_DRILL));
+}
+
+/* What another desk saved meanwhile. */
+static void put_stored(const struct page *p, const struct quick *q)
+{
+    const struct catalogue *cat = p->view->console->catalogue;
+    const struct catalogue_hazard *h =
+        cat ? catalogue_hazard_get(cat, q->hazard, q->until_ms) : NULL;
+    bool english = p->view->language == LANG_EN;
+    strbuf_putf(p->out, "<section class=\"quick\">");
+    put_drill(p, q);
+    strbuf_putf(p->out, "<h2>%s</h2>", page_text(p, LANG_QUICK_STORED));
+    put_scope(p, q);
+    put_field(p, LANG_HAZARD, !h ? "" : english ? h->name_en : h->name_vi);
+    put_field(p, LANG_QUICK_COURSE, q->course);
+    put_field(p, LANG_QUICK_ISOLATED, q->isolated);
+    put_field(p, LANG_QUICK_RESPONSE, q->response);
+    put_field(p, LANG_QUICK_WANTS, q->wants);
+    strbuf_put(p->out, "</section>\n");
+}
+
+/* stored: what is saved instead of what the form began with, or NULL. */
 static void show_form(const struct console_view *view, const struct quick *q,
-                      enum lang_text notice, struct http_answer *answer)
+                      enum lang_text notice, const struct quick *stored,
+                      struct http_answer *answer)
 {
     struct page p = { .view = view, .out = &answer->body };
     answer->content_type = "text/html; charset=utf-8";
@@ -228,10 +302,12 @@ static void show_form(const struct console_view *view, const struct quick *q,
     strbuf_put(p.out, "<main class=\"wide\">\n");
     if (notice != LANG_TEXT_COUNT)
         strbuf_putf(p.out, "<p class=\"alarm\" role=\"alert\">%s</p>", page_text(&p, notice));
-    if (put_list(&p, q->commune) < 0)
+    if (!stored && put_list(&p, q->commune) < 0)
         put_db_error(&p);
     if (view->who->role >= ACCESS_REVIEW && q->commune != 0)
         put_form(&p, q);
+    if (stored)
+        put_stored(&p, stored);
     strbuf_put(p.out, "</main>\n");
     page_close(&p);
 }
@@ -249,7 +325,7 @@ void console_page_quicks(const struct console_view *view, struct http_answer *an
         console_message(view, STATUS_CONFLICT, LANG_ERR_QUICK_SIGNED, answer);
     } else {
         answer->status = STATUS_OK;
-        show_form(view, &q, LANG_TEXT_COUNT, answer);
+        show_form(view, &q, LANG_TEXT_COUNT, NULL, answer);
     }
     quick_free(&q);
 }
@@ -281,6 +357,7 @@ static bool read_draft(const struct console_view *view, struct quick *q)
     const char *basis = http_form(request, "basis");
     int64_t event = console_number(http_form(request, "event"), REPORT_EVENT_MAX, -1);
     q->id = console_number(http_form(request, "id"), INT64_MAX, 0);
+    read_seen(view, q->hash);
     q->event = event < 0 ? 0 : (uint32_t)event;
     q->hazard = (uint32_t)console_number(http_form(request, "hazard"), REPORT_HAZARD_MAX, 0);
     q->drill = http_form(request, "drill") != NULL;
@@ -298,37 +375,58 @@ static bool read_draft(const struct console_view *view, struct quick *q)
            q->until_ms <= view->wall_ms;
 }
 
+/* DB_ENOTFOUND: the draft is not, or no more, what the form was made from; *now_out is what is
+ * there. */
+static int save_draft(struct db *db, const struct quick *q, struct quick *now_out, int64_t *id_out)
+{
+    uint8_t hash[KENG_HASH_LEN];
+    *now_out = (struct quick){ .id = 0 };
+    int result = db_begin(db);
+    if (result < 0)
+        return result;
+    if (q->id)
+        result = db_quick_get(db, q->id, take_quick, now_out);
+    if (result >= 0 && q->id &&
+        (now_out->commune != q->commune || memcmp(now_out->hash, q->hash, sizeof hash) != 0))
+        result = DB_ENOTFOUND;
+    if (result >= 0)
+        result = save_quick(db, q, id_out, hash);
+    if (result >= 0)
+        return db_commit(db);
+    db_rollback(db);
+    return result;
+}
+
 void console_quick_save(const struct console_view *view, struct http_answer *answer)
 {
-    struct quick q = { .commune = reported_commune(view->console) };
-    uint8_t hash[KENG_HASH_LEN];
+    struct quick q = { .commune = reported_commune(view->console) }, now;
     int64_t id = 0;
     if (q.commune == 0 || !read_draft(view, &q)) {
         answer->status = STATUS_BAD_REQUEST;
-        show_form(view, &q, LANG_ERR_QUICK_FIELDS, answer);
+        show_form(view, &q, LANG_ERR_QUICK_FIELDS, NULL, answer);
         return;
     }
-    int result = save_quick(view->console->ledger->db, &q, &id, hash);
-    if (result < 0) {
-        console_message(view, result == DB_ENOTFOUND ? STATUS_CONFLICT : STATUS_UNAVAILABLE,
-                        result == DB_ENOTFOUND ? LANG_ERR_QUICK_SIGNED : LANG_ERR_DISK, answer);
-        return;
+    int result = save_draft(view->console->ledger->db, &q, &now, &id);
+    if (result == DB_ENOTFOUND && now.commune != q.commune) {
+        console_message(view, STATUS_NOT_FOUND, LANG_ERR_QUICK, answer);
+    } else if (result == DB_ENOTFOUND) {
+        /* What one wrote is kept: to be saved over what is shown now, or as a new draft. */
+        q.id = now.number ? 0 : q.id;
+        memcpy(q.hash, now.hash, sizeof q.hash);
+        answer->status = STATUS_CONFLICT;
+        show_form(view, &q, now.number ? LANG_ERR_QUICK_SIGNED_SINCE : LANG_ERR_QUICK_OUTDATED,
+                  &now, answer);
+    } else if (result < 0) {
+        console_message(view, STATUS_UNAVAILABLE, LANG_ERR_DISK, answer);
+    } else {
+        answer->status = 303;
+        snprintf(answer->location, sizeof answer->location, "/quick/read?id=%" PRId64 "&lang=%s",
+                 id, lang_code(view->language));
     }
-    answer->status = 303;
-    snprintf(answer->location, sizeof answer->location, "/quick/read?id=%" PRId64 "&lang=%s", id,
-             lang_code(view->language));
+    quick_free(&now);
 }
 
 /* ---- one of them to read --------------------------------------------------------------------- */
-
-static void put_field(const struct page *p, enum lang_text label, const char *text)
-{
-    if (!*text)
-        return;
-    strbuf_putf(p->out, "<h3 class=\"field\">%s</h3><p class=\"words\">", page_text(p, label));
-    strbuf_put_html(p->out, text);
-    strbuf_put(p->out, "</p>");
-}
 
 static void put_sums(const struct page *p, const struct quick *q)
 {
@@ -458,6 +556,7 @@ static void put_sign_form(const struct page *p, const struct quick *q)
         page_put_token(view, p->out);
         strbuf_putf(p->out, "<p class=\"dim\">%s</p><input type=\"hidden\" name=\"id\" value=\"%"
                             PRId64 "\">", page_text(p, LANG_QUICK_SIGN_RULE), q->id);
+        put_seen(p, q->hash);
         if (view->who->number == 0)
             strbuf_putf(p->out, "<label>%s<input type=\"text\" name=\"signer\" required "
                                 "maxlength=\"60\"></label>", page_text(p, LANG_QUICK_FREE_NAME));
@@ -482,20 +581,13 @@ static int put_quick(const struct page *p, const struct quick *q)
     struct strbuf title = { .text = NULL };
     int result = 0;
     export_title(q, p->view->language, &title);
-    strbuf_putf(p->out, "<section class=\"quick\">%s%s%s<h2>",
-                q->drill ? "<span class=\"mark drill\">" : "",
-                q->drill ? page_text(p, LANG_DRILL) : "", q->drill ? "</span>" : "");
+    strbuf_put(p->out, "<section class=\"quick\">");
+    put_drill(p, q);
+    strbuf_put(p->out, "<h2>");
     strbuf_put_html(p->out, title.text ? title.text : "");
     strbuf_free(&title);
-    strbuf_put(p->out, "</h2><p>");
-    page_put_time(p, q->from_ms);
-    strbuf_put(p->out, " – <b>");
-    page_put_time(p, q->until_ms);
-    strbuf_putf(p->out, "</b> · %s %u · %s · %s ", page_text(p, LANG_EVENT), (unsigned)q->event,
-                page_text(p, q->approved ? LANG_BASIS_APPROVED : LANG_BASIS_RECEIVED),
-                page_text(p, LANG_CATALOGUE));
-    strbuf_put_html(p->out, *q->catalogue ? q->catalogue : "–");
-    strbuf_put(p->out, "</p>");
+    strbuf_put(p->out, "</h2>");
+    put_scope(p, q);
     put_exports(p, q);
     put_field(p, LANG_HAZARD, english ? q->hazard_en : q->hazard_vi);
     put_field(p, LANG_QUICK_COURSE, q->course);
@@ -527,20 +619,28 @@ static bool find_quick(const struct console_view *view, const char *id, struct q
     return false;
 }
 
-void console_page_quick(const struct console_view *view, struct http_answer *answer)
+static void show_quick(const struct console_view *view, const struct quick *q,
+                       enum lang_text notice, struct http_answer *answer)
 {
     struct page p = { .view = view, .out = &answer->body };
+    answer->content_type = "text/html; charset=utf-8";
+    page_open(&p, page_text(&p, LANG_QUICK), false);
+    strbuf_put(p.out, "<main class=\"wide\">\n");
+    if (notice != LANG_TEXT_COUNT)
+        strbuf_putf(p.out, "<p class=\"alarm\" role=\"alert\">%s</p>", page_text(&p, notice));
+    if (put_quick(&p, q) < 0)
+        put_db_error(&p);
+    strbuf_put(p.out, "</main>\n");
+    page_close(&p);
+}
+
+void console_page_quick(const struct console_view *view, struct http_answer *answer)
+{
     struct quick q;
     if (!find_quick(view, http_query(view->request, "id"), &q, answer))
         return;
     answer->status = STATUS_OK;
-    answer->content_type = "text/html; charset=utf-8";
-    page_open(&p, page_text(&p, LANG_QUICK), false);
-    strbuf_put(p.out, "<main class=\"wide\">\n");
-    if (put_quick(&p, &q) < 0)
-        put_db_error(&p);
-    strbuf_put(p.out, "</main>\n");
-    page_close(&p);
+    show_quick(view, &q, LANG_TEXT_COUNT, answer);
     quick_free(&q);
 }
 
@@ -581,7 +681,7 @@ static bool name_signer(const struct console_view *view, struct quick *q)
     return true;
 }
 
-/* The document and the signature that waits for the node, both or none. */
+/* The document and the signature that waits for the node. */
 static int store_signed(const struct console_view *view, struct quick *q)
 {
     struct console *c = view->console;
@@ -589,9 +689,7 @@ static int store_signed(const struct console_view *view, struct quick *q)
     struct signoff signoff = { .event = q->event, .by = q->by, .drill = q->drill };
     uint8_t body[RECORD_BODY_LEN_MAX];
     int64_t id, last_number = 0;
-    int result = db_begin(c->ledger->db);
-    if (result >= 0)
-        result = db_quick_last_number(c->ledger->db, &row, &last_number);
+    int result = db_quick_last_number(c->ledger->db, &row, &last_number);
     q->number = (uint32_t)last_number + 1;
     if (result >= 0)
         result = save_quick(c->ledger->db, q, &id, signoff.hash);
@@ -603,41 +701,55 @@ static int store_signed(const struct console_view *view, struct quick *q)
     struct db_outgoing outgoing = { .commune = q->commune, .text = "", .kind = RECORD_SIGNOFF,
                                     .priority = PRIORITY_ROUTINE, .body = body,
                                     .body_len = len > 0 ? (size_t)len : 0 };
-    if (result >= 0)
-        result = db_outgoing_add(c->ledger->db, &outgoing, &outgoing.id);
-    if (result >= 0)
-        result = db_commit(c->ledger->db);
-    else
-        db_rollback(c->ledger->db);
-    return result;
+    return result < 0 ? result : db_outgoing_add(c->ledger->db, &outgoing, &outgoing.id);
+}
+
+/* In a transaction, so that what is compared is what is signed; false: the answer says why not. */
+static bool sign_off(const struct console_view *view, struct quick *q, struct http_answer *answer)
+{
+    const struct console *c = view->console;
+    char object[48];
+    uint8_t seen[KENG_HASH_LEN];
+    read_seen(view, seen);
+    if (!find_quick(view, http_form(view->request, "id"), q, answer))
+        return false;
+    snprintf(object, sizeof object, "quick %" PRId64, q->id);
+    if (q->number != 0 || q->commune != c->own_commune) {
+        console_message(view, STATUS_CONFLICT, LANG_ERR_QUICK_SIGNED, answer);
+    } else if (memcmp(seen, q->hash, sizeof seen) != 0) {
+        answer->status = STATUS_CONFLICT;
+        show_quick(view, q, LANG_ERR_QUICK_UNREAD, answer);
+    } else if (!name_signer(view, q)) {
+        console_message(view, STATUS_BAD_REQUEST, LANG_ERR_QUICK_FIELDS, answer);
+    } else if (console_audit(view, "sign-off", object, answer)) {
+        if (store_signed(view, q) >= 0)
+            return true;
+        console_message(view, STATUS_UNAVAILABLE, LANG_ERR_DISK, answer);
+    }
+    return false;
 }
 
 void console_quick_sign(const struct console_view *view, struct http_answer *answer)
 {
     struct console *c = view->console;
-    const char *id = http_form(view->request, "id");
-    char object[48];
-    struct quick q;
+    struct quick q = { .id = 0 };
     if (c->own_commune == 0) {
         console_message(view, STATUS_CONFLICT, LANG_ERR_QUICK_NO_NODE, answer);
         return;
     }
-    if (!find_quick(view, id, &q, answer))
+    if (db_begin(c->ledger->db) < 0) {
+        console_message(view, STATUS_UNAVAILABLE, LANG_ERR_DISK, answer);
         return;
-    snprintf(object, sizeof object, "quick %" PRId64, q.id);
-    if (q.number != 0 || q.commune != c->own_commune) {
-        console_message(view, STATUS_CONFLICT, LANG_ERR_QUICK_SIGNED, answer);
-    } else if (!name_signer(view, &q)) {
-        console_message(view, STATUS_BAD_REQUEST, LANG_ERR_QUICK_FIELDS, answer);
-    } else if (console_audit(view, "sign-off", object, answer)) {
-        if (store_signed(view, &q) < 0) {
-            console_message(view, STATUS_UNAVAILABLE, LANG_ERR_DISK, answer);
-        } else {
-            c->outgoing_added(c->ctx);
-            answer->status = 303;
-            snprintf(answer->location, sizeof answer->location, "/quick/read?id=%" PRId64
-                     "&lang=%s", q.id, lang_code(view->language));
-        }
+    }
+    if (!sign_off(view, &q, answer)) {
+        db_rollback(c->ledger->db);
+    } else if (db_commit(c->ledger->db) < 0) {
+        console_message(view, STATUS_UNAVAILABLE, LANG_ERR_DISK, answer);
+    } else {
+        c->outgoing_added(c->ctx);
+        answer->status = 303;
+        snprintf(answer->location, sizeof answer->location, "/quick/read?id=%" PRId64 "&lang=%s",
+                 q.id, lang_code(view->language));
     }
     quick_free(&q);
 }

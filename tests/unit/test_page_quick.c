@@ -1,0 +1,180 @@
+#include "tests/unit/test_http_kit.h"
+
+#include "gateway/quick.h"
+
+static struct catalogue *catalogue;
+
+/* The value of a hidden field of the page, the last one of that name. */
+static const char *hidden(const struct reply *page, const char *name)
+{
+    static char value[2 * KENG_HASH_LEN + 1];
+    char mark[64];
+    const char *at = page->text, *found = NULL;
+    snprintf(mark, sizeof mark, "name=\"%s\" value=\"", name);
+    while ((at = strstr(at, mark)) != NULL)
+        found = at += strlen(mark);
+    assert_non_null(found);
+    snprintf(value, sizeof value, "%.*s", (int)strcspn(found, "\""), found);
+    return value;
+}
+
+static struct reply *get(struct place *p, const char *path)
+{
+    struct ask a = { "GET", path, NULL, NULL, 0 };
+    return ask(p, &a);
+}
+
+static struct reply *post(struct place *p, const char *path, const char *fields)
+{
+    static char form[4096];
+    snprintf(form, sizeof form, "token=%s&%s", hidden(get(p, "/quick"), "token"), fields);
+    struct ask a = { "POST", path, NULL, form, strlen(form) };
+    return ask(p, &a);
+}
+
+/* What the form of a draft sends; seen: "" of a new one. */
+static struct reply *save(struct place *p, unsigned id, const char *seen, const char *course)
+{
+    char fields[512];
+    snprintf(fields, sizeof fields,
+             "id=%u&seen=%s&event=1&from=2026-11-01T00:00&until=2026-11-18T20:00&hazard=0&"
+             "basis=received&course=%s", id, seen, course);
+    return post(p, "/quick", fields);
+}
+
+static struct reply *sign(struct place *p, unsigned id, const char *seen)
+{
+    char fields[256];
+    snprintf(fields, sizeof fields, "id=%u&seen=%s&signer=Chairman", id, seen);
+    return post(p, "/quick/sign", fields);
+}
+
+static int take_number(void *ctx, const struct db_quick *row)
+{
+    *(uint32_t *)ctx = row->number;
+    return 0;
+}
+
+static uint32_t number_of(struct place *p, int64_t id)
+{
+    uint32_t number = UINT32_MAX;
+    assert_int_equal(db_quick_get(p->db, id, take_number, &number), 0);
+    return number;
+}
+
+static int count_outgoing(void *ctx, const struct db_outgoing *o)
+{
+    (void)o;
+    ++*(unsigned *)ctx;
+    return 0;
+}
+
+static unsigned outgoing_count(struct place *p)
+{
+    unsigned count = 0;
+    assert_int_equal(db_outgoing_list(p->db, count_outgoing, &count), 0);
+    return count;
+}
+
+static void put_houses(struct place *p, uint16_t author, uint32_t seq, uint32_t village, int64_t n)
+{
+    struct report r = { .event = 1, .village = village, .figure_count = 1,
+                        .figures = { { 8, n } } };
+    struct kit_record record = kit_report(&p->kit, author, seq, RECORD_DAMAGE, &r);
+    assert_int_equal(kit_put(&p->kit, &p->ledger, &record), LEDGER_NEW);
+}
+
+static int set_up_quick(void **state)
+{
+    int result = set_up(state);
+    struct place *p = *state;
+    p->console.catalogue = catalogue;
+    kit_put_root_log(&p->kit, &p->ledger);
+    put_houses(p, KIT_ANNA, 1, 3, 3);
+    return result;
+}
+
+/* ---- what one did not see ------------------------------------------------------------------- */
+
+static void test_page_quick_signs_what_was_seen(void **state)
+{
+    struct place *p = *state;
+    char read[2 * KENG_HASH_LEN + 1], form[2 * KENG_HASH_LEN + 1];
+    assert_reply("a draft", save(p, 0, "", "what+the+chairman+read"), 303, "");
+    snprintf(read, sizeof read, "%s", hidden(get(p, "/quick/read?id=1&lang=en"), "seen"));
+    snprintf(form, sizeof form, "%s", hidden(get(p, "/quick?id=1"), "seen"));
+    assert_reply("at another desk", save(p, 1, form, "something+else"), 303, "");
+    struct reply *r = sign(p, 1, read);
+    assert_reply("signed unread", r, 409, "something else");
+    assert_non_null(strstr(r->text, "role=\"alert\""));
+    assert_int_equal(number_of(p, 1), 0);
+    assert_int_equal(outgoing_count(p), 0);
+    /* The page that says so is the one to sign from. */
+    snprintf(read, sizeof read, "%s", hidden(r, "seen"));
+    assert_reply("without a word of what was seen", sign(p, 1, ""), 409, "");
+    assert_reply("read again", sign(p, 1, read), 303, "");
+    assert_int_equal(number_of(p, 1), 1);
+    assert_int_equal(outgoing_count(p), 1);
+}
+
+/* Figures change, too, under the eyes of who reads them. */
+static void test_page_quick_signs_the_figures_that_were_seen(void **state)
+{
+    struct place *p = *state;
+    char read[2 * KENG_HASH_LEN + 1];
+    assert_reply("a draft", save(p, 0, "", ""), 303, "");
+    snprintf(read, sizeof read, "%s", hidden(get(p, "/quick/read?id=1"), "seen"));
+    put_houses(p, KIT_BINH, 1, 5, 4);
+    assert_reply("figures came", sign(p, 1, read), 409, "15-1");
+    snprintf(read, sizeof read, "%s", hidden(get(p, "/quick/read?id=1"), "seen"));
+    assert_reply("read again", sign(p, 1, read), 303, "");
+}
+
+static void test_page_quick_overwrites_no_draft_unseen(void **state)
+{
+    struct place *p = *state;
+    char lan[2 * KENG_HASH_LEN + 1];
+    assert_reply("a draft", save(p, 0, "", "first"), 303, "");
+    snprintf(lan, sizeof lan, "%s", hidden(get(p, "/quick?id=1"), "seen"));
+    assert_reply("Pao saves", save(p, 1, lan, "of+Pao"), 303, "");
+    struct reply *r = save(p, 1, lan, "of+Lan");
+    assert_reply("Lan, who saw none of it", r, 409, ">of Lan</textarea>");
+    assert_non_null(strstr(r->text, "<p class=\"words\">of Pao</p>"));
+    snprintf(lan, sizeof lan, "%s", hidden(r, "seen"));
+    assert_reply("nothing was overwritten", get(p, "/quick/read?id=1"), 200, "of Pao");
+    assert_reply("Lan, who saw both", save(p, 1, lan, "of+both"), 303, "");
+    assert_reply("is saved", get(p, "/quick/read?id=1"), 200, "of both");
+}
+
+/* Signed while somebody was still writing: what he wrote becomes a draft of its own. */
+static void test_page_quick_keeps_the_text_when_signed_meanwhile(void **state)
+{
+    struct place *p = *state;
+    char lan[2 * KENG_HASH_LEN + 1];
+    assert_reply("a draft", save(p, 0, "", "first"), 303, "");
+    snprintf(lan, sizeof lan, "%s", hidden(get(p, "/quick?id=1"), "seen"));
+    assert_reply("signed", sign(p, 1, hidden(get(p, "/quick/read?id=1"), "seen")), 303, "");
+    struct reply *r = save(p, 1, lan, "of+Lan");
+    assert_reply("too late", r, 409, ">of Lan</textarea>");
+    assert_string_equal(hidden(r, "id"), "0");
+    assert_reply("what is signed stays", get(p, "/quick/read?id=1"), 200, "first");
+    assert_reply("a draft there never was", save(p, 77, lan, "x"), 404, "");
+}
+
+int main(void)
+{
+    char err[CATALOGUE_ERR_LEN];
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    if (catalogue_load("seeds/catalogue", &catalogue, err, sizeof err) != 0)
+        return 2;
+#define QUICK_TEST(name) cmocka_unit_test_setup_teardown(name, set_up_quick, tear_down)
+    const struct CMUnitTest tests[] = {
+        QUICK_TEST(test_page_quick_signs_what_was_seen),
+        QUICK_TEST(test_page_quick_signs_the_figures_that_were_seen),
+        QUICK_TEST(test_page_quick_overwrites_no_draft_unseen),
+        QUICK_TEST(test_page_quick_keeps_the_text_when_signed_meanwhile),
+    };
+    int failed = kit_run_on_both(tests);
+    catalogue_free(catalogue);
+    return failed;
+}
