@@ -117,6 +117,8 @@ void console_page_main(const struct console_view *view, struct strbuf *out);
 enum console_login { CONSOLE_LOGIN_FIRST, CONSOLE_LOGIN_WRONG, CONSOLE_LOGIN_LATER };
 void console_page_login(const struct console_view *view, enum console_login state,
                         struct strbuf *out);
+/* Calls for help that nobody has answered, as every page has them on top: for its script. */
+void console_page_calls(const struct console_view *view, struct http_answer *answer);
 /* One report with all answers, and an answer to it. */
 void console_page_record(const struct console_view *view, struct http_answer *answer);
 void console_review(const struct console_view *view, struct http_answer *answer);

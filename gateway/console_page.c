@@ -168,31 +168,53 @@ static void put_line_state(const struct page *p)
     page_put_text(p, LANG_NOT_LIVE);
     strbuf_put(p->out, "\">");
     page_put_text(p, LANG_NOT_LIVE);
-    strbuf_putf(p->out, "</span><button id=\"sound\" type=\"button\" aria-pressed=\"false\" "
-                        "hidden>%s</button>", page_text(p, LANG_SOUND));
+    strbuf_put(p->out, "</span>");
 }
 
-void page_open(const struct page *p, const char *title, bool live)
+/* The script shows it: without one nothing rings. */
+static void put_bell(const struct page *p)
 {
-    struct console_view view = *p->view;
-    const char *name = page_own_name(view.console);
-    view.live = live;
-    page_put_head(&view, title, p->out);
+    strbuf_putf(p->out, "<button id=\"sound\" type=\"button\" data-on=\"%s\" data-off=\"%s\" "
+                        "hidden></button>", page_text(p, LANG_SOUND_ON),
+                page_text(p, LANG_SOUND_OFF));
+}
+
+void page_open(struct page *p, const char *title, bool live)
+{
+    const struct console_view *view = p->view;
+    const char *name = page_own_name(view->console);
+    char calls[CONSOLE_STATUS_LEN];
+    struct strbuf whole = { .text = NULL };
+    int result = db_rescue_waiting(view->console->ledger->db, &p->calls);
+    /* Seen in the row of tabs, too. */
+    strbuf_putf(&whole, "%s%s", page_calls_words(p, calls), p->calls.count ? " · " : "");
+    strbuf_put(&whole, title);
+    page_put_head(view, whole.text ? whole.text : title, p->out);
+    strbuf_free(&whole);
     strbuf_put(p->out, "<header class=\"top\"><h1>Kẻng</h1><span class=\"commune\">");
     strbuf_put_html(p->out, *name ? name : page_text(p, LANG_ALL_COMMUNES));
     strbuf_put(p->out, "</span>");
     put_menu(p);
-    if (live)
+    if (live && view->live)
         put_line_state(p);
-    page_put_language_links(p->view, p->out);
-    if (view.who && view.who->number != 0) {
+    if (view->live)
+        put_bell(p);
+    page_put_language_links(view, p->out);
+    if (view->who && view->who->number != 0) {
         strbuf_put(p->out, "<form method=\"post\" action=\"/logout\" class=\"who\">");
-        page_put_token(p->view, p->out);
+        page_put_token(view, p->out);
         strbuf_putf(p->out, "<a href=\"/account\" title=\"%s\">", page_text(p, LANG_ACCOUNT));
-        strbuf_put_html(p->out, view.who->name);
+        strbuf_put_html(p->out, view->who->name);
         strbuf_putf(p->out, "</a> <button>%s</button></form>", page_text(p, LANG_LOGOUT));
     }
     strbuf_put(p->out, "</header>\n");
+    if (!live)
+        page_put_calls_region(p);
+    if (result < 0) {
+        strbuf_put(p->out, "<p class=\"alarm\" role=\"alert\">");
+        strbuf_put_html(p->out, db_error(view->console->ledger->db));
+        strbuf_put(p->out, "</p>");
+    }
 }
 
 void page_close(const struct page *p)

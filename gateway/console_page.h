@@ -20,14 +20,15 @@ struct page {
     int64_t moment_ms; /* villages and indicators are called as they were then; 0: as now */
     unsigned last_rank; /* of the report shown last */
     int64_t last_arrival;
+    struct db_rescue calls; /* page_open() looks for them */
 };
 
 /* Doctype to <body>, and the links that change the language. */
 void page_put_head(const struct console_view *view, const char *title, struct strbuf *out);
 void page_put_language_links(const struct console_view *view, struct strbuf *out);
-/* Everything before a page's content, with the menu, and what ends it.  live: the script of the
- * board runs on it. */
-void page_open(const struct page *p, const char *title, bool live);
+/* Everything before a page's content, with the menu, and what ends it.  live: it is the board,
+ * whose content the script fetches anew; on other pages only the calls for help. */
+void page_open(struct page *p, const char *title, bool live);
 void page_close(const struct page *p);
 /* Hidden fields every form needs. */
 void page_put_token(const struct console_view *view, struct strbuf *out);
@@ -82,6 +83,11 @@ int page_put_correct_form(const struct page *p, const struct page_subject *s,
 /* Only what was changed; LANG_TEXT_COUNT, or what is wrong with it. */
 enum lang_text page_read_corrections(const struct console_view *view, const struct page_subject *s,
                                      struct review *review);
+
+/* page_calls.c: the bar and its words, "" without a call. */
+const char *page_calls_words(const struct page *p, char buf[static CONSOLE_STATUS_LEN]);
+void page_put_calls(const struct page *p);
+void page_put_calls_region(const struct page *p);
 
 /* page_totals.c */
 int page_put_totals(const struct page *p, const struct totals_filter *filter);

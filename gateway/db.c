@@ -684,16 +684,16 @@ int db_record_count(struct db *db, const struct db_list_filter *filter, int64_t 
     return 0;
 }
 
-int db_rescue_waiting(struct db *db, int64_t *count_out, int64_t *first_arrival_out)
+int db_rescue_waiting(struct db *db, struct db_rescue *rescue_out)
 {
     struct db_query q = query_start(db, DB_OP_RESCUE_WAITING);
-    *count_out = *first_arrival_out = 0;
+    *rescue_out = (struct db_rescue){ .count = 0 };
     int result = query_step(&q);
     if (result != 1)
         return result;
-    *count_out = column_int(&q, 0);
-    if (*count_out > 0)
-        *first_arrival_out = column_int(&q, 1);
+    int64_t count = column_int(&q, 0);
+    if (count > 0)
+        *rescue_out = (struct db_rescue){ count, column_int(&q, 1), column_int(&q, 2) };
     query_stop(&q);
     return 0;
 }

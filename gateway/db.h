@@ -197,9 +197,13 @@ int db_record_count(struct db *db, const struct db_list_filter *filter, int64_t 
 
 /* The folded words of a record that an older program stored. */
 int db_record_note(struct db *db, int64_t arrival, const char *words);
-/* Calls for help that nobody has answered, and which of them has waited longest (0: there is none).
- * Drills are none, nor what was signed past a revocation. */
-int db_rescue_waiting(struct db *db, int64_t *count_out, int64_t *first_arrival_out);
+/* Calls for help that nobody has answered.  Drills are none, nor what was signed past a
+ * revocation. */
+struct db_rescue {
+    int64_t count;
+    int64_t first_arrival, first_ms; /* of the one that has waited longest; 0: there is none */
+};
+int db_rescue_waiting(struct db *db, struct db_rescue *rescue_out);
 /* Notes beside a record what its review says: rank and village. */
 int db_record_judge(struct db *db, int64_t commune, const struct record_ref *ref);
 /* When each author was last heard, by his log. */

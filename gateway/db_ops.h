@@ -178,7 +178,8 @@ OP(RECORD_REVIEWS,
 OP2(RECORD_FORKS, FORKS_SQL("INDEXED BY record_fork "), FORKS_SQL(""))
 /* Calls for help that nobody has answered, drills apart. */
 OP(RESCUE_WAITING,
-   "SELECT count(*), min(r.arrival) FROM record r WHERE r.kind BETWEEN 1 AND 7 AND r.rank >= 8"
+   "SELECT count(*), min(r.arrival), min(r.received_ms) FROM record r"
+   " WHERE r.kind BETWEEN 1 AND 7 AND r.rank >= 8"
    " AND (r.kind = 4 OR r.priority = 3) AND r.drill = 0")
 OP(RECORD_REHOME,
    "UPDATE record SET village = CASE WHEN moved_from < 0 THEN ?3 ELSE village END,"

@@ -143,7 +143,7 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(MINUTES, "min")                                                                              \
     X(WORDS, "Words")                                                                              \
     X(OPEN, "Open")                                                                                \
-    X(UNSEEN, "nobody has looked for")                                                             \
+    X(UNSEEN, "for {1} min nobody has looked")                                                     \
     X(VIA_NODE, "by radio")                                                                        \
     X(VIA_WIRE, "by network")                                                                      \
     X(VIA_FILE, "by file")                                                                         \
@@ -204,7 +204,8 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(READ_BY, "Read by")                                                                          \
     X(NOT_READ_BY, "Not confirmed by")                                                             \
     X(HELD_BY, "Has come to")                                                                      \
-    X(SOUND, "Sound")                                                                              \
+    X(SOUND_ON, "Bell: on")                                                                        \
+    X(SOUND_OFF, "Bell: off")                                                                      \
     X(NODES, "Boxes")                                                                              \
     X(NODES_RULE,                                                                                  \
       "By the records that came here; a box that only relays writes few of its own.")              \

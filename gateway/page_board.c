@@ -311,26 +311,13 @@ static int put_sync(struct page *p)
 
 /* ---- the whole page ---- */
 
-struct rescue_count {
-    int64_t count;
-    int64_t first_arrival; /* of the one that has waited longest */
-};
-
 /* Whatever the list is filtered or scrolled to, a call for help that nobody has answered stays in
  * sight. */
-static void put_rescue(const struct page *p, const struct rescue_count *rescue)
+static void put_jump(const struct page *p)
 {
     strbuf_putf(p->out, "<nav class=\"jump\" aria-label=\"%s\">",
                 page_text(p, LANG_ON_THIS_PAGE));
-    if (rescue->count > 0) {
-        /* The bare list: a filter may hide what is called for. */
-        strbuf_putf(p->out, "<a class=\"rescue\" href=\"?lang=%s%s#r%" PRId64 "\">",
-                    lang_code(p->view->language), p->view->live ? "" : "&amp;static=1",
-                    rescue->first_arrival);
-        strbuf_putf(p->out, "<b>%" PRId64 "</b> ", rescue->count);
-        page_put_text(p, LANG_RESCUE_WAITING);
-        strbuf_put(p->out, "</a>");
-    }
+    page_put_calls(p);
     strbuf_putf(p->out, "<a href=\"#reports\">%s</a><a href=\"#totals\">%s</a>"
                         "<a href=\"#missing\">%s</a></nav>\n", page_text(p, LANG_REPORTS),
                 page_text(p, LANG_TOTALS_SHORT), page_text(p, LANG_MISSING));
@@ -403,19 +390,11 @@ void console_page_main(const struct console_view *view, struct strbuf *out)
     };
     struct db *db = view->console->ledger->db;
     int64_t arrival = 0;
-    struct rescue_count rescue;
-    char title[CONSOLE_STATUS_LEN];
-    int result = db_rescue_waiting(db, &rescue.count, &rescue.first_arrival);
-    snprintf(title, sizeof title, "%s", page_own_name(view->console));
-    if (rescue.count > 0) /* seen in the row of tabs too */
-        snprintf(title, sizeof title, "%" PRId64 " %s · %s", rescue.count,
-                 lang_text(view->language, LANG_RESCUE_WAITING), page_own_name(view->console));
-    page_open(&page, title, view->live);
-    if (result >= 0)
-        result = db_record_last_arrival(db, &arrival);
+    page_open(&page, page_own_name(view->console), true);
+    int result = db_record_last_arrival(db, &arrival);
     strbuf_putf(out, "<div id=\"live\" data-arrival=\"%" PRId64 "\">\n", arrival);
     put_node(&page);
-    put_rescue(&page, &rescue);
+    put_jump(&page);
     strbuf_put(out, "<main>\n");
     if (result >= 0)
         result = put_reports(&page);

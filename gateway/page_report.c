@@ -190,6 +190,7 @@ static void put_report_head(const struct page *p, const struct ledger_commune *c
                             const struct db_record *r)
 {
     enum language language = p->view->language;
+    char unseen[CONSOLE_STATUS_LEN];
     strbuf_put(p->out, "<header>");
     if (r->drill) /* before the priority: nobody may run for an exercise */
         strbuf_putf(p->out, "<span class=\"mark drill\">%s</span> ", page_text(p, LANG_DRILL));
@@ -223,8 +224,9 @@ static void put_report_head(const struct page *p, const struct ledger_commune *c
     int64_t unseen_min = (p->view->wall_ms - r->received_ms) / MS_PER_MINUTE;
     if (r->received_ms > 0 && r->review_state == 0 && unseen_min >= CONSOLE_UNSEEN_MIN &&
         !is_revoked(commune, r))
-        strbuf_putf(p->out, "<span class=\"unseen\">%s: %" PRId64 " %s</span>",
-                    page_text(p, LANG_UNSEEN), unseen_min, page_text(p, LANG_MINUTES));
+        strbuf_putf(p->out, "<span class=\"unseen\">%s</span>",
+                    lang_fill(language, LANG_UNSEEN, unseen, sizeof unseen,
+                              LANG_NUMBER(unseen_min)));
     strbuf_put(p->out, "</header>");
 }
 

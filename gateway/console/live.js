@@ -1,23 +1,23 @@
-// Refreshes the page's live part when the server says that a record arrived.  Without this script
-// the page works the same after a reload.
+// On the board: refreshes its live part when the server says that a record arrived.  On every page:
+// shows and sounds calls for help.  Without this script the pages work the same after a reload.
 "use strict";
 (function () {
     var live = document.getElementById("live");
     var line = document.getElementById("line");
-    if (!live || !line || !window.EventSource)
-        return;
+    var calls = document.getElementById("calls"); // on all pages but the board
     var title = document.title;
-    var STATUS_MS = 15000, BUSY_MS = 5000, RETRY_MS = 5000;
+    var STATUS_MS = 15000, BUSY_MS = 5000, RETRY_MS = 5000, REMIND_MS = 60000;
     var unseen = 0;
     var opened = false;
     var timer = 0;
     var shown = ""; // the page as it was last fetched
-    var source = new EventSource("/events?after=" + encodeURIComponent(live.dataset.arrival));
 
     // A call for help is heard, too: two tones made here, since a page may load nothing from
-    // outside.  Browsers allow sound only after somebody touched the page; the button says so.
-    var sound = document.getElementById("sound");
+    // outside.  Browsers allow sound only after somebody touched a page; the button says whether
+    // it would ring, and the next page remembers.
+    var bell = document.getElementById("sound");
     var audio = null;
+    var rung_ms = 0; // when it last rang
 
     function beep() {
         if (!audio)
@@ -33,18 +33,68 @@
     }
 
     function rescues(page) {
-        var count = page.querySelector(".jump .rescue b");
-        return count ? parseInt(count.textContent, 10) : 0;
+        var bar = page.querySelector(".jump .rescue");
+        return bar ? +bar.dataset.count : 0;
     }
 
-    if (sound && window.AudioContext) {
-        sound.hidden = false;
-        sound.addEventListener("click", function () {
-            audio = audio ? null : new AudioContext();
-            sound.setAttribute("aria-pressed", audio ? "true" : "false");
+    // A new call rings at once, one that nobody answers every minute.
+    function ring(page) {
+        var now = rescues(page);
+        if (now > rescues(document) || (now > 0 && Date.now() - rung_ms >= REMIND_MS)) {
             beep();
+            rung_ms = Date.now();
+        }
+    }
+
+    function set_bell(on) {
+        var on_now = on && audio && audio.state === "running";
+        bell.textContent = on_now ? bell.dataset.on : bell.dataset.off;
+        bell.className = on_now ? "on" : "";
+    }
+
+    if (bell && window.AudioContext) {
+        bell.hidden = false;
+        if (sessionStorage.getItem("bell")) {
+            audio = new AudioContext();
+            audio.onstatechange = function () { set_bell(true); };
+            document.addEventListener("click", function () { audio && audio.resume(); });
+        }
+        set_bell(true);
+        bell.addEventListener("click", function (event) {
+            var on = bell.className !== "on";
+            event.stopPropagation();
+            audio = on ? audio || new AudioContext() : null;
+            sessionStorage.setItem("bell", on ? "on" : "");
+            if (on)
+                audio.resume().then(function () { set_bell(true); beep(); });
+            else
+                set_bell(false);
         });
     }
+
+    if (calls) {
+        if (calls.dataset.words)
+            title = title.replace(calls.dataset.words + " · ", "");
+        setInterval(function () {
+            fetch("/calls?lang=" + document.documentElement.lang, { credentials: "same-origin" })
+                .then(function (answer) { return answer.text(); }).then(function (html) {
+                    var now = new DOMParser().parseFromString(html, "text/html")
+                        .getElementById("calls");
+                    if (!now) // logged out: the next press says so
+                        return;
+                    ring(now.ownerDocument);
+                    if (!calls.contains(document.activeElement)) {
+                        calls.replaceWith(now);
+                        calls = now;
+                    }
+                    var words = now.dataset.words;
+                    document.title = words ? words + " · " + title : title;
+                }).catch(function () {}); // asked again soon
+        }, STATUS_MS);
+    }
+    if (!live || !line || !window.EventSource)
+        return;
+    var source = new EventSource("/events?after=" + encodeURIComponent(live.dataset.arrival));
 
     // "off": the browser gave up, only a reload helps.
     function show(state) {
@@ -103,8 +153,7 @@
             return location.reload();
         if (source.readyState === EventSource.OPEN)
             show("on");
-        if (rescues(page) > rescues(document))
-            beep();
+        ring(page);
         if (busy()) {
             warn(page);
             later(BUSY_MS);
