@@ -264,17 +264,59 @@ static void text_table(const struct books_query *q, const struct totals *t, stru
     each_line(q, t, text_line, &table);
 }
 
-static void html_line(void *ctx, size_t index, const struct line *line)
+struct html {
+    struct strbuf *out;
+    char group[2 * CELL_LEN + 8]; /* what the rows are under */
+};
+
+/* Under headings of their own, so that three columns fit a phone. */
+static void html_row(struct html *h, const char *group, const struct line *line,
+                     const char *source, const char *class_name)
 {
-    struct strbuf *out = ctx;
-    strbuf_put(out, index == 0 ? "<thead><tr>" : "<tr>");
-    for (size_t c = 0; c < COLUMN_COUNT; c++) {
-        strbuf_put(out, index == 0 ? "<th scope=\"col\">"
-                        : c == 3   ? "<td class=\"value\">" : "<td>");
-        strbuf_put_html(out, line->cells[c]);
-        strbuf_put(out, index == 0 ? "</th>" : "</td>");
+    if (strcmp(group, h->group) != 0) {
+        strbuf_putf(h->out, "%s<tbody><tr><th colspan=\"3\" scope=\"rowgroup\">",
+                    *h->group ? "</tbody>" : "");
+        strbuf_put_html(h->out, group);
+        strbuf_put(h->out, "</th></tr>\n");
+        snprintf(h->group, sizeof h->group, "%s", group);
     }
-    strbuf_put(out, index == 0 ? "</tr></thead><tbody>\n" : "</tr>\n");
+    strbuf_putf(h->out, "<tr%s><td>", class_name);
+    strbuf_put_html(h->out, line->cells[2]);
+    strbuf_put(h->out, "</td><td class=\"value\">");
+    strbuf_put_html(h->out, line->cells[3]);
+    /* "101-27 (reports differ: 3 - 5)": the number is not broken at its hyphen. */
+    size_t number_len = strcspn(source, " ");
+    strbuf_putf(h->out, "</td><td class=\"dim\"><span class=\"whole\">%.*s</span>",
+                (int)number_len, source);
+    strbuf_put_html(h->out, source + number_len);
+    strbuf_put(h->out, "</td></tr>\n");
+}
+
+/* Sums first: who opens this page looks for them. */
+static void html_table(const struct books_query *q, const struct totals *t, struct strbuf *out)
+{
+    struct html h = { .out = out };
+    struct line line;
+    char group[sizeof h.group], villages[CELL_LEN];
+    strbuf_putf(out, "<table class=\"figures-of\"><thead><tr><th>%s</th><th class=\"value\">%s</th>"
+                     "<th>%s</th></tr></thead>\n", text(q, LANG_INDICATOR), text(q, LANG_VALUE),
+                text(q, LANG_SOURCE));
+    for (size_t i = 0; i < t->sum_count; i++) {
+        const struct totals_sum *sum = &t->sums[i];
+        if (!fill_sum(q, sum, &line))
+            continue;
+        snprintf(group, CELL_LEN, "%s", line.cells[0]);
+        put_event(q, sum->key.event, group);
+        snprintf(villages, sizeof villages, "%u %s", (unsigned)sum->village_count,
+                 text(q, LANG_VILLAGES));
+        html_row(&h, group, &line, villages, " class=\"sum\"");
+    }
+    for (size_t i = 0; i < t->row_count; i++) {
+        fill_line(q, &t->rows[i], &line);
+        snprintf(group, sizeof group, "%s · %s", line.cells[0], line.cells[1]);
+        html_row(&h, group, &line, line.cells[4], "");
+    }
+    strbuf_putf(out, "%s</table>\n", *h.group ? "</tbody>" : "");
 }
 
 /* ---- all of it ---- */
@@ -310,9 +352,8 @@ int books_html(const struct books_query *q, const struct books *b, struct strbuf
         strbuf_put_html(out, line.text ? line.text : "");
         strbuf_put(out, "</strong></p>\n<pre>");
         strbuf_put_html(out, details.text ? details.text : "");
-        strbuf_put(out, "</pre>\n<table>");
-        each_line(q, &b->totals, html_line, out);
-        strbuf_put(out, "</tbody></table>\n");
+        strbuf_put(out, "</pre>\n");
+        html_table(q, &b->totals, out);
         if (q->catalogue) {
             strbuf_putf(out, "<p>%s: ", text(q, LANG_CATALOGUE));
             strbuf_put_html(out, q->catalogue->version);

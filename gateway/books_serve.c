@@ -55,13 +55,34 @@ bool books_moment_parse(const char *text, int64_t *unix_ms_out)
 
 /* ---- a request ---- */
 
-static void say(struct http_answer *answer, unsigned status, const char *words)
+static void put_head(enum language language, struct strbuf *out)
+{
+    const char *title = lang_text(language, LANG_BOOKS);
+    strbuf_putf(out, "<!doctype html>\n<html lang=\"%s\"><head><meta charset=\"utf-8\"><meta "
+                     "name=\"viewport\" content=\"width=device-width\"><title>%s</title>"
+                     "<link rel=\"stylesheet\" href=\"/style.css\"></head><body>"
+                     "<header class=\"top\"><h1>%s</h1>", lang_code(language), title, title);
+}
+
+static void say(struct http_answer *answer, unsigned status, enum language language,
+                const char *words)
 {
     strbuf_free(&answer->body);
+    answer->body = (struct strbuf){ .text = NULL };
+    answer->file_name[0] = '\0';
     answer->status = status;
-    answer->content_type = "text/plain; charset=utf-8";
-    strbuf_put(&answer->body, words);
-    strbuf_put(&answer->body, "\n");
+    answer->content_type = "text/html; charset=utf-8";
+    put_head(language, &answer->body);
+    strbuf_put(&answer->body, "</header><main class=\"narrow\"><p>");
+    strbuf_put_html(&answer->body, words);
+    strbuf_putf(&answer->body, "</p><p><a href=\"/?lang=%s\">%s</a></p></main></body></html>\n",
+                lang_code(language), lang_text(language, LANG_P_SERVE_BACK));
+}
+
+static void say_text(struct http_answer *answer, unsigned status, enum language language,
+                     enum lang_text text)
+{
+    say(answer, status, language, lang_text(language, text));
 }
 
 static unsigned number(const struct http_request *request, const char *name, int64_t max, bool *bad)
@@ -85,7 +106,7 @@ static bool read_query(const struct serving *s, const struct http_request *reque
     q.village = number(request, "village", REPORT_VILLAGE_MAX, &bad);
     q.event = number(request, "event", REPORT_EVENT_MAX, &bad);
     if (lang && *lang)
-        bad = bad || !lang_find(lang, &q.language);
+        bad = !lang_find(lang, &q.language) || bad;
     if (as_of && *as_of)
         bad = bad || !books_moment_parse(as_of, &q.as_of_ms);
     *q_out = q;
@@ -108,24 +129,24 @@ static int reload_if_new(struct serving *s)
 
 static void put_field(struct strbuf *out, const char *label, const char *name, const char *value)
 {
-    strbuf_putf(out, "<label>%s <input name=\"%s\" value=\"", label, name);
+    strbuf_putf(out, "<label>%s <input name=\"%s\" size=\"6\" inputmode=\"numeric\" value=\"",
+                label, name);
     strbuf_put_html(out, value ? value : "");
     strbuf_put(out, "\"></label>\n");
 }
 
-/* The same question, asked for another form. */
-static void put_link(const struct http_request *request, const char *path, const char *words,
-                     struct strbuf *out)
+/* The same question, asked for another form or in another language. */
+static void put_link(const struct http_request *request, const char *path, enum language language,
+                     const char *words, struct strbuf *out)
 {
-    static const char *const NAMES[] = { "commune", "village", "event", "as-of", "lang" };
-    strbuf_putf(out, "<a href=\"%s?", path);
+    static const char *const NAMES[] = { "commune", "village", "event", "as-of" };
+    strbuf_putf(out, "<a href=\"%s?lang=%s", path, lang_code(language));
     for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
         const char *value = http_query(request, NAMES[i]);
         if (!value || !*value)
             continue;
-        strbuf_putf(out, "%s=", NAMES[i]);
+        strbuf_putf(out, "&amp;%s=", NAMES[i]);
         strbuf_put_url(out, value);
-        strbuf_put(out, "&amp;");
     }
     strbuf_putf(out, "\">%s</a>\n", words);
 }
@@ -134,6 +155,7 @@ static void put_form(const struct books_query *q, const struct http_request *req
                      struct strbuf *out)
 {
     enum language language = q->language;
+    char moment[LANG_TIME_LEN] = "";
     strbuf_put(out, "<form class=\"filter\" method=\"get\" action=\"/\">\n<label>");
     strbuf_putf(out, "%s <select name=\"commune\"><option value=\"\">%s</option>\n",
                 lang_text(language, LANG_COMMUNE), lang_text(language, LANG_ALL_COMMUNES));
@@ -149,36 +171,44 @@ static void put_form(const struct books_query *q, const struct http_request *req
         strbuf_put(out, "</option>\n");
     }
     strbuf_put(out, "</select></label>\n");
-    put_field(out, lang_text(language, LANG_VILLAGE), "village", http_query(request, "village"));
+    put_field(out, lang_text(language, LANG_P_VILLAGE_NUMBER), "village",
+              http_query(request, "village"));
     put_field(out, lang_text(language, LANG_EVENT), "event", http_query(request, "event"));
-    put_field(out, lang_text(language, LANG_AS_OF), "as-of", http_query(request, "as-of"));
-    strbuf_putf(out, "<input type=\"hidden\" name=\"lang\" value=\"%s\"><button>%s</button>"
-                     "</form>\n",
-                lang_code(language), lang_text(language, LANG_TOTALS_SHOW));
+    if (q->as_of_ms)
+        lang_time_local(q->as_of_ms, moment);
+    strbuf_putf(out, "<label>%s <input type=\"datetime-local\" name=\"as-of\" value=\"%s\"></label>"
+                     "<input type=\"hidden\" name=\"lang\" value=\"%s\"><button>%s</button>"
+                     "</form>\n", lang_text(language, LANG_AS_OF), moment, lang_code(language),
+                lang_text(language, LANG_TOTALS_SHOW));
+}
+
+static void put_files(const struct books_query *q, const struct http_request *request,
+                      struct strbuf *out)
+{
+    strbuf_putf(out, "<p class=\"files\">%s: ", lang_text(q->language, LANG_QUICK_EXPORT));
+    for (const struct export_format *f = export_formats; f->name; f++) {
+        char path[64];
+        snprintf(path, sizeof path, "/figures.%s", f->name);
+        put_link(request, path, q->language, lang_text(q->language, f->label), out);
+    }
+    put_link(request, "/figures.json", q->language, "JSON", out);
+    put_link(request, "/course.svg", q->language, lang_text(q->language, LANG_COURSE), out);
+    strbuf_put(out, "</p>\n");
 }
 
 static int put_page(const struct books_query *q, const struct books *b,
                     const struct http_request *request, struct strbuf *out)
 {
-    const char *title = lang_text(q->language, LANG_BOOKS);
-    strbuf_putf(out, "<!doctype html>\n<html lang=\"%s\"><head><meta charset=\"utf-8\"><meta "
-                     "name=\"viewport\" content=\"width=device-width\"><title>%s</title>"
-                     "<link rel=\"stylesheet\" href=\"/style.css\"></head><body>"
-                     "<main class=\"wide\">\n<h1>%s</h1>\n<p>"
-                     "<a href=\"/?lang=vi\" lang=\"vi\">Tiếng Việt</a> · "
-                     "<a href=\"/?lang=en\" lang=\"en\">English</a></p>\n",
-                lang_code(q->language), title, title);
+    put_head(q->language, out);
+    strbuf_put(out, "<nav class=\"lang\">");
+    if (q->language == LANG_EN)
+        put_link(request, "/", LANG_VI, "Tiếng Việt", out);
+    else
+        put_link(request, "/", LANG_EN, "English", out);
+    strbuf_put(out, "</nav></header>\n<main class=\"wide\">\n");
     put_form(q, request, out);
-    strbuf_put(out, "<p>");
-    for (const struct export_format *f = export_formats; f->name; f++) {
-        char path[64];
-        snprintf(path, sizeof path, "/figures.%s", f->name);
-        put_link(request, path, f->name, out);
-    }
-    put_link(request, "/figures.json", "json", out);
-    put_link(request, "/course.svg", lang_text(q->language, LANG_COURSE), out);
-    strbuf_put(out, "</p>\n");
-    /* With many columns it scrolls sideways on a phone: reachable without a pointer, too. */
+    put_files(q, request, out);
+    /* With long names it scrolls sideways on a phone: reachable without a pointer, too. */
     strbuf_putf(out, "<section tabindex=\"0\" aria-label=\"%s\">",
                 lang_text(q->language, LANG_TOTALS));
     int result = books_html(q, b, out);
@@ -192,7 +222,7 @@ static int put_export(const struct books_query *q, const struct books *b, const 
     struct quick quick;
     const struct export_format *f = export_find(format);
     if (!f) {
-        say(answer, STATUS_NOT_FOUND, "no such page");
+        say_text(answer, STATUS_NOT_FOUND, q->language, LANG_ERR_NOT_FOUND);
         return 0;
     }
     int result = books_quick(q, b, &quick);
@@ -223,7 +253,7 @@ static int put_answer(const struct books_query *q, const struct http_request *re
     } else if (result >= 0 && strncmp(request->path, FIGURES, sizeof FIGURES - 1) == 0) {
         result = put_export(q, &b, request->path + sizeof FIGURES - 1, answer);
     } else if (result >= 0) {
-        say(answer, STATUS_NOT_FOUND, "no such page");
+        say_text(answer, STATUS_NOT_FOUND, q->language, LANG_ERR_NOT_FOUND);
     }
     books_free(&b);
     return result;
@@ -233,26 +263,26 @@ static void handle(void *ctx, const struct http_request *request, struct http_an
 {
     struct serving *s = ctx;
     struct books_query q;
+    bool readable = read_query(s, request, &q);
     if (!http_host_allowed(request->host, NULL, 0)) {
-        say(answer, STATUS_MISDIRECTED, "this is not the name of this machine");
+        say_text(answer, STATUS_MISDIRECTED, q.language, LANG_P_SERVE_HOST);
     } else if (request->method != HTTP_GET) {
-        say(answer, STATUS_METHOD, "these pages are only read");
+        say_text(answer, STATUS_METHOD, q.language, LANG_P_SERVE_METHOD);
     } else if (strcmp(request->path, "/style.css") == 0) {
         answer->status = STATUS_OK;
         answer->content_type = "text/css; charset=utf-8";
         answer->static_body = asset_style_css;
         answer->static_len = asset_len(asset_style_css, asset_style_css_end);
-    } else if (!read_query(s, request, &q)) {
-        say(answer, STATUS_BAD_REQUEST, "the question cannot be read");
+    } else if (!readable) {
+        say_text(answer, STATUS_BAD_REQUEST, q.language, LANG_P_SERVE_QUESTION);
     } else {
         answer->status = STATUS_OK;
         int result = reload_if_new(s);
         if (result >= 0)
             result = put_answer(&q, request, answer);
         if (result < 0)
-            say(answer, STATUS_UNAVAILABLE, result == DB_ENOMEM
-                    ? "more than one page holds: ask for a commune or an event"
-                    : db_error(q.ledger->db));
+            say(answer, STATUS_UNAVAILABLE, q.language, result == DB_ENOMEM
+                    ? lang_text(q.language, LANG_P_SERVE_LARGE) : db_error(q.ledger->db));
     }
 }
 

@@ -256,7 +256,7 @@ void page_put_author(const struct page *p, const struct ledger_commune *commune,
     else
         strbuf_putf(p->out, "#%u", (unsigned)number);
     if (author) {
-        strbuf_put(p->out, " <span class=\"dim\">(");
+        strbuf_put(p->out, " <span class=\"dim role\">(");
         strbuf_put_html(p->out, lang_role(p->view->language, author->entry.role));
         strbuf_put(p->out, ")</span>");
     }

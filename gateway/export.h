@@ -31,6 +31,7 @@ struct export_format {
     const char *name; /* in links, and the file's ending */
     const char *type;
     bool (*write)(const struct quick *q, enum language language, struct strbuf *out);
+    enum lang_text label; /* what it is for */
 };
 /* Ends with a row without a name. */
 extern const struct export_format export_formats[];

@@ -8,12 +8,13 @@
 #include "proto/csv.h"
 
 const struct export_format export_formats[] = {
-    { "xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", export_xlsx },
-    { "csv", "text/csv; charset=utf-8", export_csv },
-    { "hxl.csv", "text/csv; charset=utf-8", export_hxl },
-    { "geojson", "application/geo+json", export_geojson },
-    { "txt", "text/plain; charset=utf-8", export_chat },
-    { NULL, NULL, NULL },
+    { "xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", export_xlsx,
+      LANG_AS_XLSX },
+    { "csv", "text/csv; charset=utf-8", export_csv, LANG_AS_CSV },
+    { "hxl.csv", "text/csv; charset=utf-8", export_hxl, LANG_AS_HXL },
+    { "geojson", "application/geo+json", export_geojson, LANG_AS_GEOJSON },
+    { "txt", "text/plain; charset=utf-8", export_chat, LANG_AS_TXT },
+    { NULL, NULL, NULL, LANG_AS_TXT },
 };
 
 const struct export_format *export_find(const char *name)

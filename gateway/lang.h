@@ -286,6 +286,11 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(QUICK_SAVED, "Signed and drafts")                                                            \
     X(QUICK_NONE, "No quick report yet.")                                                          \
     X(QUICK_EXPORT, "Save as")                                                                     \
+    X(AS_XLSX, "Excel (xlsx)")                                                                     \
+    X(AS_CSV, "table (CSV)")                                                                       \
+    X(AS_HXL, "relief data (HXL)")                                                                 \
+    X(AS_GEOJSON, "map (GeoJSON)")                                                                 \
+    X(AS_TXT, "message (txt)")                                                                     \
     X(QUICK_HOURS, "Begins so many hours before")                                                  \
     X(BASIS_RECEIVED, "all that came in")                                                          \
     X(BASIS_APPROVED, "only what is approved")                                                     \

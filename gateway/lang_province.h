@@ -203,6 +203,14 @@
     X(F_REFUSED, "Refused on arrival, not counted:")                                               \
     X(F_REFUSED_LINE, "{1}: {2}, {3} times, last {4}")                                             \
     X(F_UNKNOWN_COMMUNE, "a commune not known here")                                               \
-    X(F_MORE, "... and {1} more")
+    X(F_MORE, "... and {1} more")                                                                  \
+    /* pages */                                                                                    \
+    X(P_VILLAGE_NUMBER, "Village (number)")                                                        \
+    X(P_SERVE_BACK, "To the first page")                                                           \
+    X(P_SERVE_HOST, "This is not the name of this machine. Open by 127.0.0.1 or localhost.")       \
+    X(P_SERVE_METHOD, "These pages are only read.")                                                \
+    X(P_SERVE_QUESTION,                                                                            \
+      "The question cannot be read: village and event are numbers, a time is 2026-11-22T14:05.")   \
+    X(P_SERVE_LARGE, "More than one page holds: ask for one commune or one event.")
 
 #endif

@@ -38,10 +38,10 @@ void page_put_calls(const struct page *p)
 void page_put_calls_region(const struct page *p)
 {
     char words[CONSOLE_STATUS_LEN];
-    strbuf_putf(p->out, "<div id=\"calls\" class=\"jump\" data-words=\"%s\">",
-                page_calls_words(p, words));
+    strbuf_putf(p->out, "<nav id=\"calls\" class=\"jump\" aria-label=\"%s\" data-words=\"%s\">",
+                page_text(p, LANG_RESCUE_WAITING), page_calls_words(p, words));
     page_put_calls(p);
-    strbuf_put(p->out, "</div>\n");
+    strbuf_put(p->out, "</nav>\n");
 }
 
 void console_page_calls(const struct console_view *view, struct http_answer *answer)
