@@ -218,7 +218,7 @@ static void put_trail(const struct page *p)
 
 /* ---- pages ---------------------------------------------------------------------------------- */
 
-static void begin(const struct page *p, struct http_answer *answer, enum lang_text title,
+static void begin(struct page *p, struct http_answer *answer, enum lang_text title,
                   const char *fault)
 {
     answer->status = fault ? 400 : 200;
