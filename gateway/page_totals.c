@@ -42,17 +42,16 @@ static void put_group(const struct page *p, const char *label, uint32_t event, i
 
 static void put_sums(const struct page *p, const struct totals *t, const char *commune_name)
 {
-    bool open = false;
+    const struct totals_sum *headed = NULL; /* the first under the heading that stands */
     for (size_t i = 0; i < t->sum_count; i++) {
         const struct totals_sum *sum = &t->sums[i];
         const struct catalogue_item *item = page_find_item(p, sum->key.kind, sum->key.code);
         if (!is_quantity(item) || sum->village_count < 2)
             continue;
-        if (!open || (i > 0 && t->sums[i - 1].key.event != sum->key.event)) {
-            if (open)
-                strbuf_put(p->out, "</tbody>");
+        if (!headed || headed->key.event != sum->key.event) {
+            strbuf_put(p->out, headed ? "</tbody>" : "");
             put_group(p, commune_name, sum->key.event, sum->key.commune, false, 0);
-            open = true;
+            headed = sum;
         }
         strbuf_put(p->out, "<tr class=\"sum\"><td>");
         page_put_item_name(p, item, sum->key.kind, sum->key.code);
@@ -61,8 +60,7 @@ static void put_sums(const struct page *p, const struct totals *t, const char *c
         strbuf_putf(p->out, "</td><td class=\"dim\">%u %s</td></tr>",
                     (unsigned)sum->village_count, page_text(p, LANG_VILLAGES));
     }
-    if (open)
-        strbuf_put(p->out, "</tbody>");
+    strbuf_put(p->out, headed ? "</tbody>" : "");
 }
 
 static void put_rows(const struct page *p, const struct totals *t)

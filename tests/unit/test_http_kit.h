@@ -213,4 +213,25 @@ static inline void assert_reply(const char *name, const struct reply *r, long st
         fail_msg("%s: %ld %s", name, r->status, r->text);
 }
 
+static inline struct reply *get(struct place *p, const char *path)
+{
+    struct ask a = { "GET", path, NULL, NULL, 0 };
+    return ask(p, &a);
+}
+
+/* The value of a hidden field of the page, the last one of that name. */
+static inline const char *hidden(const struct reply *page, const char *name)
+{
+    static char value[2 * KENG_HASH_LEN + 1];
+    char mark[64];
+    const char *at = page->text, *found = NULL;
+    snprintf(mark, sizeof mark, "name=\"%s\" value=\"", name);
+    while ((at = strstr(at, mark)) != NULL)
+        found = at += strlen(mark);
+    if (!found)
+        fail_msg("no field %s", name);
+    snprintf(value, sizeof value, "%.*s", (int)strcspn(found, "\""), found);
+    return value;
+}
+
 #endif

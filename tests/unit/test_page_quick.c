@@ -4,26 +4,6 @@
 
 static struct catalogue *catalogue;
 
-/* The value of a hidden field of the page, the last one of that name. */
-static const char *hidden(const struct reply *page, const char *name)
-{
-    static char value[2 * KENG_HASH_LEN + 1];
-    char mark[64];
-    const char *at = page->text, *found = NULL;
-    snprintf(mark, sizeof mark, "name=\"%s\" value=\"", name);
-    while ((at = strstr(at, mark)) != NULL)
-        found = at += strlen(mark);
-    assert_non_null(found);
-    snprintf(value, sizeof value, "%.*s", (int)strcspn(found, "\""), found);
-    return value;
-}
-
-static struct reply *get(struct place *p, const char *path)
-{
-    struct ask a = { "GET", path, NULL, NULL, 0 };
-    return ask(p, &a);
-}
-
 static struct reply *post(struct place *p, const char *path, const char *fields)
 {
     static char form[4096];
