@@ -1081,6 +1081,24 @@ int db_outbox_reopen(struct db *db, int64_t target, int64_t from_arrival)
     return query_run(&q);
 }
 
+int db_outbox_pardon(struct db *db, int64_t commune, uint16_t author)
+{
+    static const enum db_op STEPS[] = { DB_OP_OUTBOX_NOTE_HELD, DB_OP_OUTBOX_UNREFUSE,
+                                        DB_OP_OUTBOX_REWIND_ALL };
+    struct db_query asking = query_start(db, DB_OP_OUTBOX_REFUSED_FIRST);
+    int64_t first = 0;
+    bind_int(&asking, commune);
+    bind_int(&asking, author);
+    int result = query_int(&asking, &first);
+    for (size_t i = 0; i < sizeof STEPS / sizeof STEPS[0] && result >= 0 && first > 0; i++) {
+        struct db_query q = query_start(db, STEPS[i]);
+        bind_int(&q, commune);
+        bind_int(&q, STEPS[i] == DB_OP_OUTBOX_UNREFUSE ? author : first);
+        result = query_run(&q);
+    }
+    return result;
+}
+
 int db_outbox_held(struct db *db, int64_t target, db_record_fn fn, void *ctx)
 {
     return each_of_commune(db, DB_OP_OUTBOX_HELD, target, read_numbers, fn, ctx);

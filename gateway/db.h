@@ -310,6 +310,9 @@ int db_outbox_answered(struct db *db, int64_t target, int64_t arrival, const cha
 int db_outbox_settle(struct db *db, int64_t target);
 /* The receiver does not hold this one after all. */
 int db_outbox_reopen(struct db *db, int64_t target, int64_t from_arrival);
+/* What any receiver refused of an author for what the roster said of him waits again, and nothing
+ * else does. */
+int db_outbox_pardon(struct db *db, int64_t commune, uint16_t author);
 /* Answered as held, lane 0, by author and number; bytes are not filled. */
 int db_outbox_held(struct db *db, int64_t target, db_record_fn fn, void *ctx);
 typedef int (*db_outbox_refused_fn)(void *ctx, const struct db_record *record, const char *reason);

@@ -80,6 +80,9 @@
 #define POSTGRES_NUMBER(index) "(j.value->>" #index ")::bigint"
 #define UNANSWERED                                                                                \
     "NOT EXISTS (SELECT 1 FROM answer a WHERE a.target = t.id AND a.arrival = r.arrival) "
+#define REFUSED_BY_ROSTER                                                                         \
+    "reason IN ('revoked', 'bad-role', 'bad-signature') AND EXISTS (SELECT 1 FROM record r"       \
+    " WHERE r.arrival = answer.arrival AND r.commune = ?1 AND r.author = ?2)"
 
 OP(COMMUNE_PUT,
    "INSERT INTO commune (network_id, root_key) VALUES (?1, ?2)"
@@ -300,6 +303,19 @@ OP(OUTBOX_REWIND,
 OP(OUTBOX_REOPEN,
    "DELETE FROM answer WHERE target = ?1 AND arrival >= ?2"
    " AND reason IS NULL")
+/* What another entry in the roster may change: where the first of an author's that was refused so
+ * is; then what stands as held only by the cursor is noted row by row, his are open again, and the
+ * cursor stands before the first of them. */
+OP(OUTBOX_REFUSED_FIRST,
+   "SELECT min(arrival) FROM answer WHERE " REFUSED_BY_ROSTER)
+OP(OUTBOX_NOTE_HELD,
+   "INSERT INTO answer (target, arrival) SELECT t.id, r.arrival FROM target t JOIN record r"
+   " ON r.commune = t.commune AND r.arrival <= t.cursor WHERE t.commune = ?1 AND r.arrival >= ?2"
+   " ON CONFLICT DO NOTHING")
+OP(OUTBOX_UNREFUSE,
+   "DELETE FROM answer WHERE " REFUSED_BY_ROSTER)
+OP(OUTBOX_REWIND_ALL,
+   "UPDATE target SET cursor = ?2 - 1 WHERE commune = ?1 AND cursor >= ?2")
 OP(OUTBOX_HELD,
    "SELECT r.arrival, r.commune, r.author, r.lane, r.seq FROM record r"
    " JOIN target t ON t.id = ?1 LEFT JOIN answer a ON a.target = t.id"

@@ -396,9 +396,32 @@ int ledger_revoke(struct ledger *l, const struct ledger_commune *c, uint16_t aut
     return result < 0 ? result : 0;
 }
 
+int ledger_follow_author(struct ledger *l, struct ledger_commune *c,
+                         const struct roster_entry *before, uint16_t number)
+{
+    const struct roster_author *author = roster_find(&c->roster, number);
+    if (!author)
+        return 0;
+    struct roster_entry now = author->entry;
+    int result = db_record_rehome(l->db, c->info.id, number, now.village);
+    if (result >= 0)
+        result = ledger_revoke(l, c, number, now.revoked_after);
+    if (result >= 0 && before && (before->revoked_after != now.revoked_after ||
+                                  before->role != now.role ||
+                                  memcmp(before->key, now.key, KENG_KEY_LEN) != 0))
+        result = db_outbox_pardon(l->db, c->info.id, number);
+    return result < 0 ? result : retry_pending(l, c, number);
+}
+
 /* What a stored record of the root's log changes.  Returns a verdict or a db error. */
 static int apply_root(struct ledger *l, struct ledger_commune *c, const struct record_view *view)
 {
+    struct roster_entry entry, before;
+    bool enrols = view->kind == RECORD_ROSTER &&
+                  roster_entry_decode(view->body, view->body_len, &entry) == REPORT_OK;
+    const struct roster_author *known = enrols ? roster_find(&c->roster, entry.number) : NULL;
+    if (known)
+        before = known->entry;
     int applied = roster_apply(&c->roster, view);
     if (applied == ROSTER_ENOMEM)
         return DB_ENOMEM;
@@ -407,17 +430,8 @@ static int apply_root(struct ledger *l, struct ledger_commune *c, const struct r
     int result = 0;
     if (view->kind == RECORD_PROFILE)
         result = db_commune_rename(l->db, c->info.id, c->roster.profile.name);
-    struct roster_entry entry;
-    if (result >= 0 && view->kind == RECORD_ROSTER &&
-        roster_entry_decode(view->body, view->body_len, &entry) == REPORT_OK) {
-        const struct roster_author *author = roster_find(&c->roster, entry.number);
-        if (author)
-            result = db_record_rehome(l->db, c->info.id, entry.number, author->entry.village);
-        if (result >= 0 && author)
-            result = ledger_revoke(l, c, entry.number, author->entry.revoked_after);
-        if (result >= 0 && author)
-            result = retry_pending(l, c, entry.number);
-    }
+    if (result >= 0 && enrols)
+        result = ledger_follow_author(l, c, known ? &before : NULL, entry.number);
     if (result < 0)
         return result;
     if (c->roster.profile_seq != 0) {

@@ -69,6 +69,11 @@ int ledger_read_roster(struct ledger *l, struct ledger_commune *c);
 /* From that number on an author's records stay as evidence and count no more; 0: they count. */
 int ledger_revoke(struct ledger *l, const struct ledger_commune *c, uint16_t author,
                   uint32_t from_seq);
+/* What an author's entry in the roster means for what is here already: villages, revocation, what
+ * was held back for him, and what receivers refused for it.  before: his entry until now, or
+ * NULL. */
+int ledger_follow_author(struct ledger *l, struct ledger_commune *c,
+                         const struct roster_entry *before, uint16_t number);
 
 /* Trusts a root key, durably once committed.  known_out: it was trusted before. */
 int ledger_trust(struct ledger *l, const uint8_t root_key[static KENG_KEY_LEN], bool *known_out);

@@ -81,19 +81,18 @@ static bool same_unit(const struct unit *a, const struct unit *b)
 }
 
 /* Whom only the bad part of the root's log enrolled counts no more, and everybody else as its good
- * part says. */
-static int follow_roster(struct ledger *l, const struct ledger_commune *c,
+ * part says; what receivers refused for the bounds of then is theirs to judge again. */
+static int follow_roster(struct ledger *l, struct ledger_commune *c,
                          const struct roster *before)
 {
-    int result = 0;
+    int result = db_outbox_pardon(l->db, c->info.id, AUTHOR_ROOT);
     for (size_t i = 0; i < before->author_count && result >= 0; i++)
         if (!roster_find(&c->roster, before->authors[i].entry.number))
             result = ledger_revoke(l, c, before->authors[i].entry.number, 1);
     for (size_t i = 0; i < c->roster.author_count && result >= 0; i++) {
-        const struct roster_entry *entry = &c->roster.authors[i].entry;
-        result = ledger_revoke(l, c, entry->number, entry->revoked_after);
-        if (result >= 0)
-            result = db_record_rehome(l->db, c->info.id, entry->number, entry->village);
+        uint16_t number = c->roster.authors[i].entry.number;
+        const struct roster_author *known = roster_find(before, number);
+        result = ledger_follow_author(l, c, known ? &known->entry : NULL, number);
     }
     return result;
 }

@@ -266,6 +266,35 @@ static void test_db_outbox_sends_the_root_then_the_urgent(void **state)
     assert_waiting(p, target, (const uint32_t[]){ 1, 1202, 1502 }, 3);
 }
 
+static void test_db_outbox_pardons_whom_the_roster_does(void **state)
+{
+    struct place *p = *state;
+    int64_t a, b;
+    for (uint32_t seq = 1; seq <= 3; seq++) {
+        add(p, 12, seq, PRIORITY_ROUTINE);
+        add(p, 15, seq, PRIORITY_ROUTINE);
+    }
+    assert_int_equal(db_outbox_target(p->db, "https://a", p->commune, &a), 0);
+    assert_int_equal(db_outbox_target(p->db, "https://b", p->commune, &b), 0);
+    for (int64_t arrival = 1; arrival <= 5; arrival++) {
+        const char *why = arrival < 3 ? NULL : arrival < 5 ? "revoked" : "bad-body";
+        assert_int_equal(db_outbox_answered(p->db, a, arrival, why), 0);
+        assert_int_equal(db_outbox_answered(p->db, b, arrival, NULL), 0);
+    }
+    assert_int_equal(db_outbox_settle(p->db, a), 0);
+    assert_int_equal(db_outbox_settle(p->db, b), 0);
+    assert_int_equal(db_outbox_pardon(p->db, p->commune, 20), 0);
+    assert_waiting(p, a, (const uint32_t[]){ 1503 }, 1);
+    assert_int_equal(db_outbox_pardon(p->db, p->commune, 12), 0);
+    assert_waiting(p, a, (const uint32_t[]){ 1202, 1503 }, 2); /* 3 and not 4, the other's, nor 5 */
+    assert_waiting(p, b, (const uint32_t[]){ 1503 }, 1);
+    assert_int_equal(db_outbox_settle(p->db, a), 0);
+    assert_waiting(p, a, (const uint32_t[]){ 1202, 1503 }, 2);
+    assert_int_equal(db_outbox_answered(p->db, a, 3, NULL), 0);
+    assert_int_equal(db_outbox_settle(p->db, a), 0);
+    assert_waiting(p, a, (const uint32_t[]){ 1503 }, 1);
+}
+
 static void test_db_targets_do_not_mix(void **state)
 {
     struct place *p = *state;
@@ -341,6 +370,7 @@ int main(void)
         DB_TEST(test_db_walks_long_answers),
         DB_TEST(test_db_lets_one_writer_in),
         DB_TEST(test_db_outbox_sends_the_root_then_the_urgent),
+        DB_TEST(test_db_outbox_pardons_whom_the_roster_does),
         DB_TEST(test_db_targets_do_not_mix),
         DB_TEST(test_db_goes_down_to_all_but_who_brought_it),
     };

@@ -312,6 +312,62 @@ static void test_uplink_does_not_take_a_gap_for_a_loss(void **state)
     close_sender(&s);
 }
 
+static int count_refused(void *ctx, const struct db_record *record, const char *reason)
+{
+    (void)record;
+    assert_string_equal(reason, "revoked");
+    ++*(size_t *)ctx;
+    return 0;
+}
+
+static size_t refused_count(struct sender *s)
+{
+    size_t count = 0;
+    assert_int_equal(db_outbox_refused(s->db, s->outbox.sync.target, count_refused, &count), 0);
+    return count;
+}
+
+static void count_put(struct place *p, const struct http_request *request,
+                      struct http_answer *answer)
+{
+    struct batch_reader batch;
+    (void)answer;
+    if (request->method != HTTP_PUT)
+        return;
+    assert_int_equal(batch_open(&batch, request->body, request->body_len), BATCH_OK);
+    p->put_count += batch.header.count;
+}
+
+/* The bound was set too low, and is raised. */
+static void test_uplink_sends_again_what_a_revocation_kept_back(void **state)
+{
+    struct place *p = *state;
+    struct kit *k = &p->kit;
+    struct sender s;
+    open_sender(p, &s);
+    for (uint32_t seq = 1; seq <= 3; seq++)
+        put_damage(p, &s.ledger, KIT_ANNA, seq);
+    put_run(p, &s.ledger, 1, 300, make_damage);
+    struct kit_record revoked = kit_enrol(k, KIT_ANNA, ROSTER_MEMBER, 3, "Nguyễn Thị An", 2);
+    assert_int_equal(kit_put(k, &p->ledger, &revoked), LEDGER_NEW);
+    push_all(p, &s);
+    assert_int_equal(refused_count(&s), 2);
+    fetch_all(p, &s);
+    push_all(p, &s);
+    assert_int_equal(refused_count(&s), 2);
+    assert_int_equal(last_arrival(p->db), 6 + 300 + 1);
+    struct kit_record back = kit_enrol(k, KIT_ANNA, ROSTER_MEMBER, 3, "Nguyễn Thị An", 0);
+    assert_int_equal(kit_put(k, &s.ledger, &back), LEDGER_NEW);
+    assert_int_equal(waiting_count(&s), 3); /* she and her two; nothing of the others again */
+    p->seen = count_put;
+    outbox_send_now(&s.outbox, now_ms() + s.skew_ms);
+    push_all(p, &s);
+    assert_int_equal(p->put_count, 3);
+    assert_int_equal(refused_count(&s), 0);
+    assert_int_equal(last_arrival(p->db), 6 + 300 + 1 + 3);
+    close_sender(&s);
+}
+
 static void note_first_put(struct place *p, const struct http_request *request,
                            struct http_answer *answer)
 {
@@ -642,6 +698,7 @@ int main(void)
         UPLINK_TEST(test_uplink_brings_everything_up_through_cut_links),
         UPLINK_TEST(test_uplink_fills_a_receiver_that_was_restored),
         UPLINK_TEST(test_uplink_does_not_take_a_gap_for_a_loss),
+        UPLINK_TEST(test_uplink_sends_again_what_a_revocation_kept_back),
         UPLINK_TEST(test_uplink_sends_rescue_ahead_of_a_backlog),
         UPLINK_TEST(test_uplink_makes_batches_as_short_as_the_line_needs),
         UPLINK_TEST(test_uplink_believes_only_signed_answers),
