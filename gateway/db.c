@@ -838,12 +838,11 @@ int db_reviewed_by(struct db *db, int64_t commune, uint16_t reviewer, db_ref_fn 
 
 /* ---- held back, refused, small numbers ---- */
 
-int db_pending_put(struct db *db, int64_t commune, uint16_t author, int64_t received_ms,
-                   const uint8_t *bytes, size_t len, bool *full_out)
+int db_pending_put(struct db *db, const struct db_pending *pending, bool *full_out)
 {
     int64_t count = 0;
     struct db_query counting = query_start(db, DB_OP_PENDING_COUNT);
-    bind_int(&counting, commune);
+    bind_int(&counting, pending->commune);
     int result = query_int(&counting, &count);
     if (result < 0)
         return result;
@@ -851,10 +850,11 @@ int db_pending_put(struct db *db, int64_t commune, uint16_t author, int64_t rece
     if (*full_out)
         return 0;
     struct db_query q = query_start(db, DB_OP_PENDING_PUT);
-    bind_int(&q, commune);
-    bind_int(&q, author);
-    bind_int(&q, received_ms);
-    bind_blob(&q, bytes, len);
+    bind_int(&q, pending->commune);
+    bind_int(&q, pending->author);
+    bind_int(&q, pending->received_ms);
+    bind_blob(&q, pending->bytes, pending->len);
+    bind_int(&q, pending->via);
     return query_run(&q);
 }
 
@@ -865,9 +865,11 @@ int db_pending_of(struct db *db, int64_t commune, uint16_t author, db_pending_fn
     bind_int(&q, author);
     int result;
     while ((result = query_step(&q)) == 1) {
-        size_t len;
-        const uint8_t *bytes = column_blob(&q, 2, &len);
-        int stop = fn(ctx, column_int(&q, 0), column_int(&q, 1), bytes, len);
+        struct db_pending pending = { .id = column_int(&q, 0), .commune = commune,
+                                      .received_ms = column_int(&q, 1), .author = author,
+                                      .via = (uint8_t)column_int(&q, 3) };
+        pending.bytes = column_blob(&q, 2, &pending.len);
+        int stop = fn(ctx, &pending);
         if (stop != 0) {
             query_stop(&q);
             return stop;

@@ -250,10 +250,15 @@ int db_review_put(struct db *db, const struct db_review *review);
 int db_review_drop(struct db *db, int64_t commune, const struct record_ref *ref);
 
 /* Records of an author who is not enrolled yet.  full_out: no room, nothing was kept. */
-int db_pending_put(struct db *db, int64_t commune, uint16_t author, int64_t received_ms,
-                   const uint8_t *bytes, size_t len, bool *full_out);
-typedef int (*db_pending_fn)(void *ctx, int64_t id, int64_t received_ms, const uint8_t *bytes,
-                             size_t len);
+struct db_pending {
+    int64_t id, commune, received_ms;
+    uint16_t author;
+    uint8_t via; /* enum db_via */
+    const uint8_t *bytes;
+    size_t len;
+};
+int db_pending_put(struct db *db, const struct db_pending *pending, bool *full_out);
+typedef int (*db_pending_fn)(void *ctx, const struct db_pending *pending);
 int db_pending_of(struct db *db, int64_t commune, uint16_t author, db_pending_fn fn, void *ctx);
 int db_pending_delete(struct db *db, int64_t id);
 /* Whose records are held back. */

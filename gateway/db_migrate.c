@@ -128,6 +128,8 @@ static const struct {
     { 11, "DROP INDEX record_board", NULL },
     { 11, "CREATE INDEX record_board ON record (rank, arrival, commune, village, kind, priority,"
       " received_ms, words) WHERE kind BETWEEN 1 AND 7", NULL },
+    /* By which way it came; whoever enrols its author did not bring it. */
+    { 12, "ALTER TABLE pending ADD COLUMN via $INT NOT NULL DEFAULT 0", NULL },
 };
 enum { MIGRATION_COUNT = sizeof MIGRATIONS / sizeof MIGRATIONS[0] };
 

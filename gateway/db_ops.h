@@ -249,10 +249,10 @@ OP(REVIEW_DROP,
 OP(PENDING_COUNT,
    "SELECT count(*) FROM pending WHERE commune = ?1")
 OP(PENDING_PUT,
-   "INSERT INTO pending (commune, author, received_ms, bytes)"
-   " VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")
+   "INSERT INTO pending (commune, author, received_ms, bytes, via)"
+   " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING")
 OP(PENDING_OF,
-   "SELECT id, received_ms, bytes FROM pending WHERE commune = ?1"
+   "SELECT id, received_ms, bytes, via FROM pending WHERE commune = ?1"
    " AND author = ?2 ORDER BY id")
 OP(PENDING_DELETE,
    "DELETE FROM pending WHERE id = ?1")

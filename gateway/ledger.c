@@ -307,6 +307,7 @@ static int note_review(struct ledger *l, const struct ledger_commune *c,
 
 struct held_record {
     int64_t id, received_ms;
+    enum db_via via;
     size_t len;
     uint8_t bytes[RECORD_LEN_MAX];
 };
@@ -315,11 +316,10 @@ struct held_list {
     size_t count, cap;
 };
 
-static int collect_held(void *ctx, int64_t id, int64_t received_ms, const uint8_t *bytes,
-                        size_t len)
+static int collect_held(void *ctx, const struct db_pending *pending)
 {
     struct held_list *held = ctx;
-    if (len > RECORD_LEN_MAX)
+    if (pending->len > RECORD_LEN_MAX)
         return 0;
     if (held->count == held->cap) {
         size_t cap = held->cap ? 2 * held->cap : 16;
@@ -330,27 +330,35 @@ static int collect_held(void *ctx, int64_t id, int64_t received_ms, const uint8_
         held->cap = cap;
     }
     struct held_record *h = &held->list[held->count++];
-    h->id = id;
-    h->received_ms = received_ms;
-    h->len = len;
-    memcpy(h->bytes, bytes, len);
+    h->id = pending->id;
+    h->received_ms = pending->received_ms;
+    h->via = (enum db_via)pending->via;
+    h->len = pending->len;
+    memcpy(h->bytes, pending->bytes, pending->len);
     return 0;
 }
 
 static int ledger_put_depth(struct ledger *l, struct ledger_commune *c, const uint8_t *bytes,
                             size_t len, int64_t received_ms, bool from_pending);
 
-/* An author became known: what was held back for him is judged now. */
+/* An author became known: what was held back for him is judged now.  It came by its own way and not
+ * with what named him. */
 static int retry_pending(struct ledger *l, struct ledger_commune *c, uint16_t author)
 {
     struct held_list held = { .list = NULL };
+    enum db_via via = l->via;
+    uint16_t source = l->source;
+    l->source = AUTHOR_NONE;
     int result = db_pending_of(l->db, c->info.id, author, collect_held, &held);
     for (size_t i = 0; i < held.count && result >= 0; i++) {
         struct held_record *h = &held.list[i];
+        l->via = h->via;
         result = db_pending_delete(l->db, h->id);
         if (result >= 0)
             result = ledger_put_depth(l, c, h->bytes, h->len, h->received_ms, true);
     }
+    l->via = via;
+    l->source = source;
     free(held.list);
     return result < 0 ? result : 0;
 }
@@ -492,8 +500,10 @@ static int hold_back(struct ledger *l, const struct ledger_commune *c,
                      const struct record_view *view, int64_t received_ms)
 {
     bool full;
-    int result = db_pending_put(l->db, c->info.id, view->ref.author, received_ms, view->bytes,
-                                view->len, &full);
+    struct db_pending pending = { .commune = c->info.id, .received_ms = received_ms,
+                                  .author = view->ref.author, .via = (uint8_t)l->via,
+                                  .bytes = view->bytes, .len = view->len };
+    int result = db_pending_put(l->db, &pending, &full);
     if (result < 0)
         return result;
     return full ? LEDGER_PENDING_FULL : LEDGER_UNKNOWN_AUTHOR;

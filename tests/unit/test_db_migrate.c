@@ -23,6 +23,7 @@ static const struct { const char *sqlite, *postgres; } RELEASED[] = {
     { "60a436e51e2ae2fa", "dff64940f333ee72" },
     { "013658f1d1a90ac5", "055ba89047ea2568" },
     { "a07f761495692b6f", "a07f761495692b6f" },
+    { "3d10f86d0e120ee5", "31e052ae5922816f" },
 };
 
 /* Tables with what must be the same in the end.  since: of data that the steps cannot make; tables
@@ -36,7 +37,7 @@ static const struct {
       " clock_set, received_ms, village, own_village, event, drill, readable, bytes, position,"
       " rank, CASE variant WHEN 0 THEN words ELSE '' END", 1 },
     { "review", "commune, author, lane, seq, state, reviewer, review_seq, text", 1 },
-    { "pending", "id, commune, author, received_ms, bytes", 1 },
+    { "pending", "id, commune, author, received_ms, bytes, via", 1 },
     { "refused", "commune, reason, count, last_ms, sample", 1 },
     { "meta", "key, value", 1 },
     { "target", "id, url, commune, cursor", 1 },

@@ -174,6 +174,38 @@ static void test_ledger_releases_what_waited_for_its_author(void **state)
     assert_int_equal(kit_put(k, &p->ledger, &fake), LEDGER_BAD_SIGNATURE);
 }
 
+static int note_arrival(void *ctx, const struct db_record *record)
+{
+    struct record_ref *list = ctx;
+    while (list->seq != 0)
+        list++;
+    *list = record->ref;
+    return 0;
+}
+
+/* The node is given what did not come from it, whoever brought the roster. */
+static void test_ledger_keeps_the_way_of_what_waited(void **state)
+{
+    struct place *p = *state;
+    struct kit *k = &p->kit;
+    struct record_ref given[4] = { { .seq = 0 } };
+    kit_put_root_log(k, &p->ledger);
+    struct kit_record by_cable = kit_damage(k, KIT_STRANGER, 1, 1, 3);
+    struct kit_record by_radio = kit_damage(k, KIT_STRANGER, 2, 1, 4);
+    struct kit_record entry = kit_enrol(k, KIT_STRANGER, ROSTER_MEMBER, 4, "Người mới", 0);
+    p->ledger.via = DB_VIA_WIRE;
+    assert_int_equal(kit_put(k, &p->ledger, &by_cable), LEDGER_UNKNOWN_AUTHOR);
+    p->ledger.via = DB_VIA_NODE;
+    assert_int_equal(kit_put(k, &p->ledger, &by_radio), LEDGER_UNKNOWN_AUTHOR);
+    p->ledger.via = DB_VIA_FILE;
+    assert_int_equal(kit_put(k, &p->ledger, &entry), LEDGER_NEW);
+    assert_int_equal(p->ledger.via, DB_VIA_FILE);
+    assert_int_equal(db_record_for_node(p->db, 1, 5, 4, note_arrival, given), 0);
+    assert_int_equal(given[0].author, AUTHOR_ROOT);
+    assert_int_equal(given[1].seq, 1);
+    assert_int_equal(given[2].seq, 0);
+}
+
 static void test_ledger_holds_back_a_bounded_number(void **state)
 {
     struct place *p = *state;
@@ -516,6 +548,7 @@ int main(void)
         LEDGER_TEST(test_ledger_keeps_both_halves_of_a_fork),
         LEDGER_TEST(test_ledger_finds_what_its_author_said_of_the_same),
         LEDGER_TEST(test_ledger_releases_what_waited_for_its_author),
+        LEDGER_TEST(test_ledger_keeps_the_way_of_what_waited),
         LEDGER_TEST(test_ledger_holds_back_a_bounded_number),
         LEDGER_TEST(test_ledger_keeps_only_the_newest_of_a_superseding_lane),
         LEDGER_TEST(test_ledger_refuses_numbers_past_a_revocation),

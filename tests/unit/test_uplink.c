@@ -588,6 +588,25 @@ static void test_uplink_takes_nothing_down_that_it_brought(void **state)
     close_sender(&s);
 }
 
+/* It was heard by radio; only the name of its author came down. */
+static void test_uplink_sends_what_waited_for_a_roster_from_above(void **state)
+{
+    struct place *p = *state;
+    struct kit *k = &p->kit;
+    struct sender s;
+    open_sender(p, &s);
+    push_all(p, &s);
+    struct kit_record review = kit_review(k, 20, 1, KIT_ANNA, 1, REVIEW_SEEN, "");
+    assert_int_equal(kit_put(k, &s.ledger, &review), LEDGER_UNKNOWN_AUTHOR);
+    struct kit_record entry = kit_enrol(k, 20, ROSTER_OPERATOR, 0, "Trực ban hai", 0);
+    assert_int_equal(kit_put(k, &p->ledger, &entry), LEDGER_NEW);
+    fetch_all(p, &s);
+    push_all(p, &s);
+    assert_int_equal(last_arrival(s.db), 7);
+    assert_int_equal(last_arrival(p->db), 7);
+    close_sender(&s);
+}
+
 static void test_uplink_starts_anew_below_a_restored_receiver(void **state)
 {
     struct place *p = *state;
@@ -704,6 +723,7 @@ int main(void)
         UPLINK_TEST(test_uplink_believes_only_signed_answers),
         UPLINK_TEST(test_uplink_takes_down_what_is_no_report),
         UPLINK_TEST(test_uplink_takes_nothing_down_that_it_brought),
+        UPLINK_TEST(test_uplink_sends_what_waited_for_a_roster_from_above),
         UPLINK_TEST(test_uplink_starts_anew_below_a_restored_receiver),
         UPLINK_TEST(test_uplink_gives_nothing_down_to_strangers),
         UPLINK_TEST(test_uplink_refuses_addresses_in_the_clear),
