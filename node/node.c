@@ -20,6 +20,7 @@ enum {
     AUTHOR_COUNT_MAX = 768,
     EVENT_BATCH_MAX = 24, /* more than the core can have waiting */
     MS_PER_S = 1000,
+    MS_PER_MINUTE = 60000,
     DUTY_PARTS = 10000,
     SECOND_SPARE = 256, /* more than a core keeps free, and what may be on its way to the store */
     CATCH_UP_MS = 60000, /* between two tries of a side that could not take anything */
@@ -748,7 +749,12 @@ static int take_root_records(struct node *n, char *text)
     return -1;
 }
 
-struct old_airtime { struct node *n; uint64_t now_ms, unknown_age_us; };
+struct old_airtime {
+    struct node *n;
+    uint64_t now_ms, window_ms, unknown_age_us;
+    char ledger[NODE_LEDGER_LEN]; /* of unknown age, being read */
+    uint64_t newest_ms;
+};
 
 static void restore_airtime(void *ctx, const char *ledger, uint64_t minute_ms, uint32_t airtime_us)
 {
@@ -760,17 +766,24 @@ static void restore_airtime(void *ctx, const char *ledger, uint64_t minute_ms, u
             return;
         }
     }
-    old->unknown_age_us += airtime_us;
+    if (strcmp(ledger, old->ledger) != 0) {
+        snprintf(old->ledger, sizeof old->ledger, "%s", ledger);
+        old->newest_ms = minute_ms;
+    }
+    /* What had left the window when the newest was spent is not in any window since. */
+    if (old->newest_ms - minute_ms < old->window_ms)
+        old->unknown_age_us += airtime_us;
 }
 
 /* Airtime of another boot has an unknown age, and of a modem that has another name now, an unknown
- * sender: it counts as spent just now by each of them, and is written so. */
+ * sender: its last window counts as spent just now by each of them, and is written so. */
 static int take_over_airtime(struct node *n, uint64_t now_ms)
 {
-    struct old_airtime old = { .n = n, .now_ms = now_ms };
+    struct old_airtime old = { .n = n, .now_ms = now_ms,
+                               .window_ms = (uint64_t)n->roster.profile.duty_window_s * MS_PER_S +
+                                            MESH_LEDGER_SLACK_MINUTES * MS_PER_MINUTE };
     const char *ledgers[STORE_LEDGER_COUNT_MAX] = { NULL };
     int err = store_each_airtime(n->store, restore_airtime, &old);
-    uint64_t window_ms = (uint64_t)n->roster.profile.duty_window_s * MS_PER_S * 2;
     uint32_t us = old.unknown_age_us > UINT32_MAX ? UINT32_MAX : (uint32_t)old.unknown_age_us;
     for (size_t i = 0; i < n->side_count; i++) {
         ledgers[i] = n->sides[i].ledger;
@@ -780,9 +793,9 @@ static int take_over_airtime(struct node *n, uint64_t now_ms)
     if (err == STORE_OK)
         err = store_begin(n->store);
     if (err == STORE_OK)
-        err = store_trim_airtime(n->store, ledgers, now_ms > window_ms ? now_ms - window_ms : 0);
+        err = store_keep_ledgers(n->store, ledgers);
     for (size_t i = 0; i < n->side_count && err == STORE_OK && us > 0; i++)
-        err = store_put_airtime(n->store, ledgers[i], now_ms / 60000 * 60000,
+        err = store_put_airtime(n->store, ledgers[i], now_ms / MS_PER_MINUTE * MS_PER_MINUTE,
                                 mesh_minute_airtime_us(n->sides[i].mesh));
     if (err == STORE_OK)
         err = store_commit(n->store);
@@ -797,7 +810,7 @@ void node_spend(struct node *n, size_t side, uint64_t now_ms, uint32_t airtime_u
     mesh_restore_airtime(s->mesh, now_ms, 0, airtime_us);
     int err = store_begin(n->store);
     if (err == STORE_OK)
-        err = store_put_airtime(n->store, s->ledger, now_ms / 60000 * 60000,
+        err = store_put_airtime(n->store, s->ledger, now_ms / MS_PER_MINUTE * MS_PER_MINUTE,
                                 mesh_minute_airtime_us(s->mesh));
     if (err == STORE_OK)
         err = store_commit(n->store);

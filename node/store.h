@@ -71,7 +71,8 @@ int store_drop_owed(struct store *s, const struct record_ref *ref);
 int store_put_review(struct store *s, const struct record_ref *of,
                      const struct store_review *review);
 int store_put_carried(struct store *s, const struct record_ref *ref, uint16_t node);
-/* Total airtime of one minute; a ledger is one modem's in one boot, whose clock it goes by. */
+/* Total airtime of one minute; a ledger is one modem's in one boot, whose clock it goes by.  Of
+ * this ledger what is two hours older goes. */
 int store_put_airtime(struct store *s, const char *ledger, uint64_t minute_ms,
                       uint32_t airtime_us);
 
@@ -102,9 +103,9 @@ int64_t store_record_count(struct store *s);
 
 typedef void (*store_airtime_fn)(void *ctx, const char *ledger, uint64_t minute_ms,
                                  uint32_t airtime_us);
+/* Ledger by ledger, its newest minute first. */
 int store_each_airtime(struct store *s, store_airtime_fn fn, void *ctx);
-/* Forgets minutes before minute_ms of these ledgers and everything of others. */
-int store_trim_airtime(struct store *s, const char *const ledgers[STORE_LEDGER_COUNT_MAX],
-                       uint64_t minute_ms);
+/* Forgets all ledgers but these. */
+int store_keep_ledgers(struct store *s, const char *const ledgers[STORE_LEDGER_COUNT_MAX]);
 
 #endif

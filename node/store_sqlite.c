@@ -11,6 +11,7 @@ enum {
     BUSY_TIMEOUT_MS = 2000,
     URI_LEN_MAX = 3 * 4096 + 32,
     LANE_AUTHOR_SHIFT = 3,
+    AIRTIME_KEPT_MS = 2 * 3600 * 1000, /* longer than any window of the law */
 };
 
 /* Append only: a step is never changed once it was released. */
@@ -42,7 +43,7 @@ enum statement {
     ST_BEGIN, ST_COMMIT, ST_ROLLBACK,
     ST_PUT_RECORD, ST_DROP_RECORD, ST_DROP_REVIEW, ST_PUT_SETTLED, ST_PUT_FORK, ST_PUT_REVIEW,
     ST_PUT_CARRIED, ST_PUT_OWED, ST_DROP_OWED,
-    ST_PUT_AIRTIME, ST_TRIM_AIRTIME, ST_EACH_AIRTIME,
+    ST_PUT_AIRTIME, ST_TRIM_AIRTIME, ST_KEEP_LEDGERS, ST_EACH_AIRTIME,
     ST_LOAD, ST_FIND_ONCE, ST_FIND_REVIEW,
     ST_EACH_RECORD, ST_FIND_RECORD, ST_RECORDS_AFTER, ST_RECORDS_OF, ST_LAST_ARRIVAL,
     ST_EACH_SETTLED, ST_EACH_OWED, ST_RECORD_COUNT,
@@ -67,9 +68,9 @@ static const char *const SQL[ST_COUNT] = {
     [ST_PUT_CARRIED] = "UPDATE record SET carried_by = ? WHERE log = ? AND seq = ?"
                        " AND carried_by IS NULL",
     [ST_PUT_AIRTIME] = "INSERT OR REPLACE INTO airtime(boot, minute_ms, us) VALUES(?,?,?)",
-    [ST_TRIM_AIRTIME] = "DELETE FROM airtime WHERE boot NOT IN (?1,?2,?3)"
-                        " OR minute_ms < ?4",
-    [ST_EACH_AIRTIME] = "SELECT boot, minute_ms, us FROM airtime",
+    [ST_TRIM_AIRTIME] = "DELETE FROM airtime WHERE boot = ? AND minute_ms < ?",
+    [ST_KEEP_LEDGERS] = "DELETE FROM airtime WHERE boot NOT IN (?,?,?)",
+    [ST_EACH_AIRTIME] = "SELECT boot, minute_ms, us FROM airtime ORDER BY boot, minute_ms DESC",
     [ST_LOAD] = "SELECT bytes FROM record WHERE log = ? AND seq = ?",
     [ST_FIND_ONCE] = "SELECT log, seq FROM record WHERE once = ?",
     [ST_FIND_REVIEW] = "SELECT by, state, text, by_seq FROM review WHERE log = ? AND seq = ?",
@@ -391,17 +392,21 @@ int store_put_airtime(struct store *s, const char *ledger, uint64_t minute_ms, u
     sqlite3_bind_text(st, 1, ledger, -1, SQLITE_STATIC);
     sqlite3_bind_int64(st, 2, (sqlite3_int64)minute_ms);
     sqlite3_bind_int64(st, 3, airtime_us);
-    return run(s, st, "write the airtime ledger");
+    int err = run(s, st, "write the airtime ledger");
+    if (err != STORE_OK || minute_ms < AIRTIME_KEPT_MS)
+        return err;
+    st = s->statements[ST_TRIM_AIRTIME];
+    sqlite3_bind_text(st, 1, ledger, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(st, 2, (sqlite3_int64)minute_ms - AIRTIME_KEPT_MS);
+    return run(s, st, "trim the airtime ledger");
 }
 
-int store_trim_airtime(struct store *s, const char *const ledgers[STORE_LEDGER_COUNT_MAX],
-                       uint64_t minute_ms)
+int store_keep_ledgers(struct store *s, const char *const ledgers[STORE_LEDGER_COUNT_MAX])
 {
-    sqlite3_stmt *st = s->statements[ST_TRIM_AIRTIME];
+    sqlite3_stmt *st = s->statements[ST_KEEP_LEDGERS];
     for (int i = 0; i < STORE_LEDGER_COUNT_MAX; i++) /* NULL would make the whole test unknown */
         sqlite3_bind_text(st, i + 1, ledgers[i] ? ledgers[i] : "", -1, SQLITE_STATIC);
-    sqlite3_bind_int64(st, STORE_LEDGER_COUNT_MAX + 1, (sqlite3_int64)minute_ms);
-    return run(s, st, "trim the airtime ledger");
+    return run(s, st, "drop old airtime ledgers");
 }
 
 /* ---- reading ------------------------------------------------------------------------- */

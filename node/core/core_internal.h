@@ -19,8 +19,7 @@
 
 enum {
     SEQ_BLOCK = 1,             /* numbers reserved at a time: people write few, so each one is */
-    LEDGER_SLACK_MINUTES = 2,  /* the running minute, and one for a send that starts late */
-    LEDGER_COUNT = MESH_WINDOW_MINUTES_MAX + LEDGER_SLACK_MINUTES,
+    LEDGER_COUNT = MESH_WINDOW_MINUTES_MAX + MESH_LEDGER_SLACK_MINUTES,
     MS_PER_MINUTE = 60000,
     EVENT_COUNT = MESH_STAGED_COUNT_MAX + 5, /* records; numbers, airtime, forks, settling */
     ACK_PART_COUNT = RECORD_ACK_LAST - RECORD_ACK_FIRST + 1,

@@ -7,7 +7,7 @@
 
 static uint32_t window_buckets(const struct mesh *m)
 {
-    return m->cfg.duty_window_ms / MS_PER_MINUTE + LEDGER_SLACK_MINUTES;
+    return m->cfg.duty_window_ms / MS_PER_MINUTE + MESH_LEDGER_SLACK_MINUTES;
 }
 
 void ledger_turn(struct mesh *m)

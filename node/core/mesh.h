@@ -39,6 +39,7 @@ enum {
     MESH_AUTHOR_COUNT_MAX = 4096,
     MESH_STAGED_COUNT_MAX = 16, /* records on their way to the store */
     MESH_WINDOW_MINUTES_MAX = 60,
+    MESH_LEDGER_SLACK_MINUTES = 2, /* beyond it: the running one, one for a send that starts late */
 };
 
 enum mesh_err {

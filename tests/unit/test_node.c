@@ -357,23 +357,29 @@ static void test_node_receipt_waits_for_the_disk(void **state)
     assert_int_equal(count_kind(s, COMMUNE_NODE, RECORD_RECEIPT), 1);
 }
 
+/* Changes the village's store behind its back; it is stopped. */
+static void change_store(struct bench *b, const char *sql)
+{
+    char path[COMMUNE_PATH_LEN];
+    sqlite3 *db;
+    commune_path(&b->village.commune, "store.db", path);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_in_range(sqlite3_changes(db), 1, INT32_MAX);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
 static void test_node_airtime_of_another_boot_counts_as_just_spent(void **state)
 {
     struct bench *b = *state;
     struct mesh_stats stats;
-    char path[COMMUNE_PATH_LEN];
-    sqlite3 *db;
     assert_string_equal(submit(b, &b->village, COMMUNE_MEMBER, 1), "ok");
     assert_true(run_until(b, "received", 3600000));
     mesh_stats(b->village.node.mesh, &stats);
     uint32_t spent_ms = stats.window_airtime_ms;
     assert_true(spent_ms > 0);
     stop(&b->village);
-    commune_path(&b->village.commune, "store.db", path);
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "UPDATE airtime SET boot = 'before'", NULL, NULL, NULL),
-                     SQLITE_OK);
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    change_store(b, "UPDATE airtime SET boot = 'before'");
     b->now_ms = 5000; /* the new boot's clock began anew */
     for (int i = 0; i < 3; i++) {
         start(b, &b->village);
@@ -389,6 +395,36 @@ static void test_node_airtime_of_another_boot_counts_as_just_spent(void **state)
     node_drain(&b->village.node, b->now_ms);
     mesh_stats(b->village.node.mesh, &stats);
     assert_int_equal(stats.window_airtime_ms, 0);
+}
+
+/* The power cut may have been of no length at all: what stood in the window of the newest minute
+ * spent may be in today's, and nothing before it. */
+static void test_node_airtime_before_the_last_window_of_another_boot_is_gone(void **state)
+{
+    struct bench *b = *state;
+    struct mesh_stats stats;
+    stop(&b->village);
+    b->now_ms = 0;
+    start(b, &b->village);
+    mesh_set_modem(b->village.node.mesh, b->now_ms, false);
+    for (int i = 0; i < 5 * 24; i++) {
+        node_spend(&b->village.node, 0, b->now_ms, 500000);
+        b->now_ms += 3600000;
+    }
+    /* The core counts 62 minutes of the hour: the first of these is out, the second in. */
+    for (int i = 0; i < 2; i++, b->now_ms += 60000)
+        node_spend(&b->village.node, 0, b->now_ms, i == 0 ? 40000 : 3000);
+    b->now_ms += 60 * 60000;
+    node_spend(&b->village.node, 0, b->now_ms, 700);
+    node_drain(&b->village.node, b->now_ms);
+    mesh_stats(b->village.node.mesh, &stats);
+    assert_int_equal(stats.window_airtime_ms, 4); /* 3.7, rounded up */
+    stop(&b->village);
+    change_store(b, "UPDATE airtime SET boot = 'before'");
+    b->now_ms = 5000;
+    start(b, &b->village);
+    mesh_stats(b->village.node.mesh, &stats);
+    assert_int_equal(stats.window_airtime_ms, 4);
 }
 
 static void test_node_airtime_that_a_modem_spent_by_itself_counts_and_lasts(void **state)
@@ -435,18 +471,6 @@ static void test_node_store_behind_its_numbers_writes_nothing_new(void **state)
     b->now_ms += 24 * 3600 * 1000ull; /* what waits for neighbours has waited */
     assert_string_equal(submit(b, &b->village, COMMUNE_MEMBER, 99), "ok");
     assert_int_equal(answered_seq(&b->village), 41);
-}
-
-/* Changes the village's store behind its back; it is stopped. */
-static void change_store(struct bench *b, const char *sql)
-{
-    char path[COMMUNE_PATH_LEN];
-    sqlite3 *db;
-    commune_path(&b->village.commune, "store.db", path);
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-    assert_in_range(sqlite3_changes(db), 1, INT32_MAX);
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
 /* A card that was pulled out lost the newest record alone, which others hold already. */
@@ -802,6 +826,7 @@ int main(void)
         NODE_TEST(test_node_receipt_survives_full_places_and_restarts),
         NODE_TEST(test_node_receipt_waits_for_the_disk),
         NODE_TEST(test_node_airtime_of_another_boot_counts_as_just_spent),
+        NODE_TEST(test_node_airtime_before_the_last_window_of_another_boot_is_gone),
         NODE_TEST(test_node_airtime_that_a_modem_spent_by_itself_counts_and_lasts),
         NODE_TEST(test_node_store_behind_its_numbers_writes_nothing_new),
         NODE_TEST(test_node_that_lost_its_last_record_signs_no_second),

@@ -386,12 +386,39 @@ static void test_store_airtime_is_kept_per_boot_and_minute(void **state)
     assert_int_equal(sum.this_boot_us, 108 + (uint64_t)UINT32_MAX);
     assert_int_equal(sum.others_us, 7);
     const char *const ledgers[STORE_LEDGER_COUNT_MAX] = { "new", "new/433" };
-    assert_int_equal(store_trim_airtime(s, ledgers, 120000), STORE_OK);
+    assert_int_equal(store_keep_ledgers(s, ledgers), STORE_OK);
     sum = (struct spent){ .first_minute_ms = UINT64_MAX };
     assert_int_equal(store_each_airtime(s, add_spent, &sum), STORE_OK);
-    assert_int_equal(sum.this_boot_us, 5 + (uint64_t)UINT32_MAX);
+    assert_int_equal(sum.this_boot_us, 105 + (uint64_t)UINT32_MAX);
     assert_int_equal(sum.others_us, 0);
-    assert_int_equal(sum.first_minute_ms, 120000);
+    assert_int_equal(sum.first_minute_ms, 60000);
+}
+
+static void count_minute(void *ctx, const char *ledger, uint64_t minute_ms, uint32_t airtime_us)
+{
+    uint64_t *next = ctx; /* ledger by ledger, the newest first */
+    static const uint64_t WANT[] = { 7260000, 7200000, 60000, 7200000, 0 };
+    assert_string_equal(ledger, *next < 3 ? "a" : "b");
+    assert_int_equal(minute_ms, WANT[(*next)++]);
+    assert_int_equal(airtime_us, 5);
+}
+
+/* A box that runs for years writes a row a minute. */
+static void test_store_airtime_does_not_grow_for_ever(void **state)
+{
+    (void)state;
+    uint64_t count = 0;
+    open_store();
+    assert_int_equal(store_begin(s), STORE_OK);
+    for (uint64_t minute_ms = 0; minute_ms <= 7200000; minute_ms += 7200000)
+        assert_int_equal(store_put_airtime(s, "b", minute_ms, 5), STORE_OK);
+    assert_int_equal(store_put_airtime(s, "a", 0, 5), STORE_OK);
+    assert_int_equal(store_put_airtime(s, "a", 60000, 5), STORE_OK);
+    assert_int_equal(store_put_airtime(s, "a", 7200000, 5), STORE_OK);
+    assert_int_equal(store_put_airtime(s, "a", 7260000, 5), STORE_OK);
+    assert_int_equal(store_commit(s), STORE_OK);
+    assert_int_equal(store_each_airtime(s, count_minute, &count), STORE_OK);
+    assert_int_equal(count, 5);
 }
 
 /* ---- what it refuses to open ------------------------------------------------------------ */
@@ -792,6 +819,7 @@ int main(void)
         STORE_TEST(test_store_review_is_replaced),
         STORE_TEST(test_store_late_review_does_not_undo_a_newer),
         STORE_TEST(test_store_airtime_is_kept_per_boot_and_minute),
+        STORE_TEST(test_store_airtime_does_not_grow_for_ever),
         STORE_TEST(test_store_refuses_what_is_not_its_own),
         STORE_TEST(test_store_says_why_it_cannot_open),
         STORE_TEST(test_store_path_may_hold_any_character),
