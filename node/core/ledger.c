@@ -49,9 +49,15 @@ uint64_t ledger_next_relief_ms(const struct mesh *m)
     return MESH_NEVER;
 }
 
+/* More than a minute can hold is not forgotten by counting over: it stays the most there is. */
+static void add_us(uint32_t *bucket, uint32_t airtime_us)
+{
+    *bucket = airtime_us > UINT32_MAX - *bucket ? UINT32_MAX : *bucket + airtime_us;
+}
+
 void ledger_book(struct mesh *m, uint32_t airtime_us)
 {
-    m->ledger_us[m->ledger_minute % LEDGER_COUNT] += airtime_us;
+    add_us(&m->ledger_us[m->ledger_minute % LEDGER_COUNT], airtime_us);
 }
 
 void ledger_refund(struct mesh *m, uint64_t minute, uint32_t airtime_us)
@@ -60,7 +66,8 @@ void ledger_refund(struct mesh *m, uint64_t minute, uint32_t airtime_us)
         return;
     uint32_t *bucket = &m->ledger_us[minute % LEDGER_COUNT];
     assert(*bucket >= airtime_us);
-    *bucket -= airtime_us;
+    if (*bucket < UINT32_MAX)
+        *bucket -= airtime_us;
 }
 
 uint32_t mesh_minute_airtime_us(const struct mesh *m)
@@ -79,5 +86,5 @@ void mesh_restore_airtime(struct mesh *m, uint64_t now_ms, uint64_t age_ms, uint
     /* A clock that began at this start cannot name an earlier minute: book it at the first. */
     if (age_minutes > m->ledger_minute)
         age_minutes = m->ledger_minute;
-    m->ledger_us[(m->ledger_minute - age_minutes) % LEDGER_COUNT] += airtime_us;
+    add_us(&m->ledger_us[(m->ledger_minute - age_minutes) % LEDGER_COUNT], airtime_us);
 }

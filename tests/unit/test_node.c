@@ -427,6 +427,30 @@ static void test_node_airtime_before_the_last_window_of_another_boot_is_gone(voi
     assert_int_equal(stats.window_airtime_ms, 4);
 }
 
+/* Without end: minutes that are more than full add up to the most there is, not to a little. */
+static void test_node_airtime_of_another_boot_does_not_count_over(void **state)
+{
+    struct bench *b = *state;
+    struct mesh_stats stats;
+    char sql[160];
+    assert_string_equal(submit(b, &b->village, COMMUNE_MEMBER, 1), "ok");
+    assert_true(run_until(b, "received", 3600000));
+    stop(&b->village);
+    snprintf(sql, sizeof sql,
+             "UPDATE airtime SET boot = 'before', us = %u; INSERT INTO airtime"
+             " SELECT boot, minute_ms + 60000, 5000000 FROM airtime", UINT32_MAX);
+    change_store(b, sql);
+    b->now_ms = 5000;
+    start(b, &b->village);
+    node_spend(&b->village.node, 0, b->now_ms, 1000000);
+    mesh_stats(b->village.node.mesh, &stats);
+    assert_int_equal(stats.window_airtime_ms, UINT32_MAX / 1000 + 1);
+    stop(&b->village);
+    start(b, &b->village);
+    mesh_stats(b->village.node.mesh, &stats);
+    assert_int_equal(stats.window_airtime_ms, UINT32_MAX / 1000 + 1);
+}
+
 static void test_node_airtime_that_a_modem_spent_by_itself_counts_and_lasts(void **state)
 {
     struct bench *b = *state;
@@ -827,6 +851,7 @@ int main(void)
         NODE_TEST(test_node_receipt_waits_for_the_disk),
         NODE_TEST(test_node_airtime_of_another_boot_counts_as_just_spent),
         NODE_TEST(test_node_airtime_before_the_last_window_of_another_boot_is_gone),
+        NODE_TEST(test_node_airtime_of_another_boot_does_not_count_over),
         NODE_TEST(test_node_airtime_that_a_modem_spent_by_itself_counts_and_lasts),
         NODE_TEST(test_node_store_behind_its_numbers_writes_nothing_new),
         NODE_TEST(test_node_that_lost_its_last_record_signs_no_second),
