@@ -44,4 +44,16 @@ asset_map_js:
     .incbin "gateway/console/map.js"
 asset_map_js_end:
     .byte 0
+    .balign 16
+    .global asset_guide_vi, asset_guide_vi_end
+asset_guide_vi:
+    .incbin "gateway/console/guide.vi.html"
+asset_guide_vi_end:
+    .byte 0
+    .balign 16
+    .global asset_guide_en, asset_guide_en_end
+asset_guide_en:
+    .incbin "gateway/console/guide.en.html"
+asset_guide_en_end:
+    .byte 0
     .section .note.GNU-stack, "", %progbits

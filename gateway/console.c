@@ -298,6 +298,7 @@ const struct console_route console_routes[] = {
     { HTTP_GET, "/people", ACCESS_ADMIN, LANG_PEOPLE, console_page_people },
     { HTTP_POST, "/people", ACCESS_ADMIN, -1, console_people_change },
     { HTTP_GET, "/account", ACCESS_VIEW, -1, console_page_account },
+    { HTTP_GET, "/guide", ACCESS_VIEW, -1, console_page_guide },
     { HTTP_POST, "/account", ACCESS_VIEW, -1, console_account_change },
     { HTTP_GET, "/events", ACCESS_VIEW, -1, serve_stream },
     { HTTP_GET, "/calls", ACCESS_VIEW, -1, console_page_calls },

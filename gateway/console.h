@@ -156,6 +156,8 @@ void console_account_change(const struct console_view *view, struct http_answer 
 /* Writes into the audit trail; false: it could not, the answer says so, and nothing may be done. */
 bool console_audit(const struct console_view *view, const char *action, const char *object,
                    struct http_answer *answer);
+/* How to work with all of it. */
+void console_page_guide(const struct console_view *view, struct http_answer *answer);
 /* A sentence instead of a page. */
 void console_message(const struct console_view *view, unsigned status, enum lang_text text,
                      struct http_answer *answer);

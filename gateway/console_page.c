@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/assets.h"
 #include "gateway/console_page.h"
 
 const char *page_text(const struct page *p, enum lang_text id)
@@ -199,6 +200,8 @@ void page_open(struct page *p, const char *title, bool live)
         put_line_state(p);
     if (view->live)
         put_bell(p);
+    strbuf_putf(p->out, "<a class=\"help\" href=\"/guide\" title=\"%s\" aria-label=\"%s\">?</a>",
+                page_text(p, LANG_GUIDE), page_text(p, LANG_GUIDE));
     page_put_language_links(view, p->out);
     if (view->who && view->who->number != 0) {
         strbuf_put(p->out, "<form method=\"post\" action=\"/logout\" class=\"who\">");
@@ -220,6 +223,18 @@ void page_open(struct page *p, const char *title, bool live)
 void page_close(const struct page *p)
 {
     strbuf_put(p->out, "</body>\n</html>\n");
+}
+
+void console_page_guide(const struct console_view *view, struct http_answer *answer)
+{
+    struct page p = { .view = view, .out = &answer->body };
+    answer->status = 200;
+    answer->content_type = "text/html; charset=utf-8";
+    page_open(&p, page_text(&p, LANG_GUIDE), false);
+    strbuf_put(p.out, "<main class=\"wide guide\">\n");
+    strbuf_put(p.out, view->language == LANG_EN ? asset_guide_en : asset_guide_vi);
+    strbuf_put(p.out, "</main>\n");
+    page_close(&p);
 }
 
 /* ---- names of things ---- */

@@ -28,6 +28,7 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(LOST, "connection lost, trying again")                                                       \
     X(PAGES, "Pages")                                                                              \
     X(LANGUAGE, "Language")                                                                        \
+    X(GUIDE, "Guide")                                                                              \
     X(ON_THIS_PAGE, "On this page")                                                                \
     X(REPORTS, "Reports")                                                                          \
     X(WAITING, "waiting")                                                                          \

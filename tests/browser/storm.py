@@ -462,7 +462,8 @@ def every_page(a):
             "record": a.record, "directives": "/directives?template=1", "totals": "/totals",
             "totals-asof": f"/totals?event={EVENT}&basis=approved", "quick": "/quick",
             "figure": without_language(figure), "quick-signed": a.quick, "nodes": "/nodes",
-            "people": "/people", "account": "/account", "cap": "/cap", "no-such-page": "/xyzzy",
+            "people": "/people", "account": "/account", "guide": "/guide", "cap": "/cap",
+            "no-such-page": "/xyzzy",
             "no-such-record": "/record?arrival=999999",
             "map": "/map"}.items():
         examine(a, "sen", name, path, "document.getElementById('map').dataset.drawn > 5"

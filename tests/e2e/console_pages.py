@@ -73,7 +73,7 @@ def pages_hold(tap):
         base = start(rig)
         record = fill(rig, base)
         pages = {"board": "/", "record": record, "directives": "/directives?template=1",
-                 "nodes": "/nodes", "people": "/people", "account": "/account",
+                 "nodes": "/nodes", "people": "/people", "account": "/account", "guide": "/guide",
                  "totals": "/totals",
                  "quick": "/quick", "cap": "/cap", "map": "/map", "quick-read": "/quick/read?id=1"}
         for width in (360, 1280):

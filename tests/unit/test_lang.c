@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "gateway/assets.h"
 #include "gateway/lang.h"
 #include "proto/report.h"
 
@@ -58,6 +59,37 @@ static void test_lang_words_for_numbers_of_the_protocol(void **state)
     assert_string_equal(lang_role(LANG_EN, ROSTER_OPERATOR), "operator");
 }
 
+static bool is_text(enum language language, const char *word, size_t len)
+{
+    for (int i = 0; i < LANG_TEXT_COUNT; i++) {
+        const char *text = lang_text(language, (enum lang_text)i);
+        if (strlen(text) == len && memcmp(text, word, len) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The guide names buttons and warnings in bold: a text that is changed must change there, too. */
+static size_t count_named(enum language language, const char *guide)
+{
+    size_t count = 0;
+    for (const char *at = guide; (at = strstr(at, "<b>")) != NULL; count++) {
+        at += strlen("<b>");
+        size_t len = strcspn(at, "<");
+        if (!is_text(language, at, len))
+            fail_msg("the guide names what stands nowhere: %.*s", (int)len, at);
+    }
+    return count;
+}
+
+static void test_lang_the_guide_names_what_is_there(void **state)
+{
+    (void)state;
+    size_t vietnamese = count_named(LANG_VI, asset_guide_vi);
+    assert_true(vietnamese > 20);
+    assert_int_equal(count_named(LANG_EN, asset_guide_en), vietnamese);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -65,6 +97,7 @@ int main(void)
         cmocka_unit_test(test_lang_puts_names_and_numbers_in),
         cmocka_unit_test(test_lang_finds_the_first_and_the_last_of_the_catalogue),
         cmocka_unit_test(test_lang_words_for_numbers_of_the_protocol),
+        cmocka_unit_test(test_lang_the_guide_names_what_is_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
