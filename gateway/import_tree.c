@@ -21,6 +21,20 @@ static int collect(void *ctx, const struct db_checkpoint *checkpoint)
     return 0;
 }
 
+/* The same one again can only become covered, however often a file repeats it. */
+static int take_checkpoint(struct import_tree *t, const struct db_checkpoint *row)
+{
+    for (size_t i = 0; i < t->known_count; i++) {
+        struct db_checkpoint *known = &t->known[i];
+        if (known->size == row->size && memcmp(known->root, row->root, sizeof row->root) == 0) {
+            if (row->covered)
+                *known = *row;
+            return 0;
+        }
+    }
+    return collect(t, row);
+}
+
 static const struct db_checkpoint *newest_covered(const struct import_tree *t)
 {
     const struct db_checkpoint *newest = NULL;
@@ -179,7 +193,7 @@ int import_checkpoint(struct import *im, const struct section *section, uint64_t
     im->tree.ended = true;
     if (row.covered && row.size > im->result.checkpoint_size)
         im->result.checkpoint_size = row.size;
-    result = collect(&im->tree, &row);
+    result = take_checkpoint(&im->tree, &row);
     if (result == 0 && !im->options->verify_only)
         result = db_checkpoint_put(im->ledger->db, &row);
     return result;

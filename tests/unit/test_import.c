@@ -4,7 +4,7 @@
 #include <fcntl.h>
 
 #include "gateway/bundle.h"
-#include "gateway/import.h"
+#include "gateway/import_internal.h"
 #include "gateway/pack.h"
 
 enum { REPORT_COUNT = 800, FILE_LEN_MAX = 256 * 1024, SAID_LEN = 8192 };
@@ -337,6 +337,29 @@ static void test_import_names_an_older_checkpoint_and_a_fork(void **state)
     assert_said(p, "FORK");
 }
 
+/* However often a file says the same, it is one thing to remember and to compare with. */
+static void test_import_remembers_a_repeated_checkpoint_once(void **state)
+{
+    struct place *p = *state;
+    struct import_options options = { .now_ms = KIT_NOW_MS, .ctx = p, .notice = hear };
+    struct import im = { .ledger = &p->ledger, .options = &options, .pack = pack_new() };
+    struct section section;
+    size_t len, at = section_at(p, section_count(p) - 1, &len);
+    assert_non_null(im.pack);
+    assert_int_equal(import_bytes(p, p->file, p->len - len), 1); /* it is missing */
+    assert_int_equal(section_read(p->file + at, len, &section), BATCH_OK);
+    assert_int_equal(section.type, SECTION_CHECKPOINT);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(import_checkpoint(&im, &section, at), 0);
+    assert_int_equal(im.tree.known_count, 1);
+    free(im.tree.known);
+    pack_free(im.pack);
+    for (int i = 0; i < 5; i++, p->len += len)
+        memcpy(p->file + p->len, p->file + at, len);
+    assert_int_equal(import_bytes(p, p->file, p->len), 0);
+    assert_int_equal(p->result.checkpoint_size, REPORT_COUNT + p->kit.root_seq);
+}
+
 /* Somebody without the gateway's key changes a record and all that can be computed without it. */
 static void test_import_names_a_forged_record_and_its_reason(void **state)
 {
@@ -374,6 +397,7 @@ int main(void)
         IMPORT_TEST(test_import_names_a_record_that_was_taken_out),
         IMPORT_TEST(test_import_names_a_past_that_was_rewritten),
         IMPORT_TEST(test_import_names_an_older_checkpoint_and_a_fork),
+        IMPORT_TEST(test_import_remembers_a_repeated_checkpoint_once),
         IMPORT_TEST(test_import_names_a_forged_record_and_its_reason),
     };
     return kit_run_on_both(tests);
