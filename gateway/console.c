@@ -109,6 +109,14 @@ void console_see_other(struct http_answer *answer, const char *location)
     snprintf(answer->location, sizeof answer->location, "%s", location);
 }
 
+void console_speak_to(const struct console_view *view, int64_t commune)
+{
+    struct console *c = view->console;
+    const struct ledger_commune *named = ledger_get(c->ledger, commune);
+    if (c->keys && named && keys_find(c->keys, named))
+        c->own_commune = commune;
+}
+
 /* Files without secrets: the log-in page needs them too. */
 static bool serve_asset(const char *path, struct http_answer *answer)
 {

@@ -158,6 +158,8 @@ bool console_audit(const struct console_view *view, const char *action, const ch
                    struct http_answer *answer);
 /* How to work with all of it. */
 void console_page_guide(const struct console_view *view, struct http_answer *answer);
+/* Above communes, one speaks to whom the page is about, if there is a key for it. */
+void console_speak_to(const struct console_view *view, int64_t commune);
 /* A sentence instead of a page. */
 void console_message(const struct console_view *view, unsigned status, enum lang_text text,
                      struct http_answer *answer);

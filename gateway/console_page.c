@@ -5,6 +5,7 @@
 
 #include "gateway/assets.h"
 #include "gateway/console_page.h"
+#include "gateway/units.h"
 
 const char *page_text(const struct page *p, enum lang_text id)
 {
@@ -93,6 +94,33 @@ void page_put_token(const struct console_view *view, struct strbuf *out)
     if (view->console->keys && view->console->own_commune)
         strbuf_putf(out, "<input type=\"hidden\" name=\"commune\" value=\"%" PRId64 "\">",
                     view->console->own_commune);
+}
+
+void page_put_commune(const struct page *p, const char *path, const struct ledger_commune *commune)
+{
+    strbuf_put(p->out, "<h2>");
+    strbuf_put_html(p->out, units_name(commune));
+    strbuf_putf(p->out, "</h2><p><a href=\"%s?lang=%s\">%s</a></p>\n", path,
+                lang_code(p->view->language), page_text(p, LANG_ALL_COMMUNES));
+}
+
+bool page_put_communes(const struct page *p, const char *path, bool keyed)
+{
+    const struct console *c = p->view->console;
+    size_t count = 0;
+    for (size_t i = 0; i < c->ledger->commune_count; i++) {
+        const struct ledger_commune *commune = &c->ledger->communes[i];
+        if (commune->is_province || (keyed && !(c->keys && keys_find(c->keys, commune))))
+            continue;
+        if (count++ == 0)
+            strbuf_putf(p->out, "<p>%s</p><ul>", page_text(p, LANG_COMMUNES_CHOOSE));
+        strbuf_putf(p->out, "<li><a href=\"%s?commune=%" PRId64 "&amp;lang=%s\">", path,
+                    commune->info.id, lang_code(p->view->language));
+        strbuf_put_html(p->out, units_name(commune));
+        strbuf_put(p->out, "</a></li>");
+    }
+    strbuf_put(p->out, count ? "</ul>\n" : "");
+    return count > 0;
 }
 
 const char *page_own_name(const struct console *c)

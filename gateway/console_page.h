@@ -30,6 +30,10 @@ void page_put_language_links(const struct console_view *view, struct strbuf *out
  * whose content the script fetches anew; on other pages only the calls for help. */
 void page_open(struct page *p, const char *title, bool live);
 void page_close(const struct page *p);
+/* Whose page it is, at the head of a page about one of several communes; a link back to all. */
+void page_put_commune(const struct page *p, const char *path, const struct ledger_commune *commune);
+/* The same page of each commune, those alone that have a key for us where keyed; false: none. */
+bool page_put_communes(const struct page *p, const char *path, bool keyed);
 /* Hidden fields every form needs. */
 void page_put_token(const struct console_view *view, struct strbuf *out);
 const char *page_own_name(const struct console *c);

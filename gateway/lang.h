@@ -189,7 +189,7 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(DIRECTIVES, "Directives")                                                                    \
     X(DIRECTIVES_SENT, "Sent")                                                                     \
     X(DIRECTIVES_NONE, "No directive yet.")                                                        \
-    X(DIRECTIVES_CHOOSE, "Choose the commune:")                                                    \
+    X(COMMUNES_CHOOSE, "Choose the commune:")                                                      \
     X(DIRECTIVES_NO_NODE, "There is no node here that could send directives.")                     \
     X(DIRECTIVE_NEW, "New directive")                                                              \
     X(DIRECTIVE_TEXT, "Text, short: it goes by radio")                                             \

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "gateway/console_page.h"
-#include "gateway/units.h"
 
 enum {
     STATUS_OK = 200,
@@ -308,28 +307,6 @@ static void put_form(const struct page *p, const struct ledger_commune *c, const
                 lang_code(p->view->language), page_text(p, LANG_CAP));
 }
 
-/* Above communes: whom one can speak to. */
-static void put_communes(const struct page *p)
-{
-    const struct console *c = p->view->console;
-    size_t count = 0;
-    for (size_t i = 0; c->keys && i < c->ledger->commune_count; i++) {
-        const struct ledger_commune *commune = &c->ledger->communes[i];
-        if (!keys_find(c->keys, commune))
-            continue;
-        if (count++ == 0)
-            strbuf_putf(p->out, "<p>%s</p><ul>", page_text(p, LANG_DIRECTIVES_CHOOSE));
-        strbuf_putf(p->out, "<li><a href=\"/directives?commune=%" PRId64 "&amp;lang=%s\">",
-                    commune->info.id, lang_code(p->view->language));
-        strbuf_put_html(p->out, units_name(commune));
-        strbuf_put(p->out, "</a></li>");
-    }
-    if (count > 0)
-        strbuf_put(p->out, "</ul>\n");
-    else
-        strbuf_putf(p->out, "<p class=\"none\">%s</p>", page_text(p, LANG_DIRECTIVES_NO_NODE));
-}
-
 static void show(const struct console_view *view, enum lang_text notice, const char *text,
                  struct http_answer *answer)
 {
@@ -342,13 +319,10 @@ static void show(const struct console_view *view, enum lang_text notice, const c
     strbuf_put(p.out, "<main class=\"wide\">\n");
     if (notice != LANG_TEXT_COUNT)
         strbuf_putf(p.out, "<p class=\"alarm\" role=\"alert\">%s</p>", page_text(&p, notice));
-    if (!own)
-        put_communes(&p);
-    if (own && c->keys) {
-        strbuf_put(p.out, "<h2>");
-        strbuf_put_html(p.out, units_name(own));
-        strbuf_put(p.out, "</h2>");
-    }
+    if (!own && !page_put_communes(&p, "/directives", true))
+        strbuf_putf(p.out, "<p class=\"none\">%s</p>", page_text(&p, LANG_DIRECTIVES_NO_NODE));
+    if (own && c->keys)
+        page_put_commune(&p, "/directives", own);
     if (own && view->who->role >= ACCESS_REVIEW)
         put_form(&p, own, text);
     if (own)

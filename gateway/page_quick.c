@@ -152,6 +152,9 @@ static void put_form(const struct page *p, const struct quick *q)
                 page_text(p, q->id ? LANG_QUICK_CONTINUE : LANG_QUICK_NEW));
     page_put_token(p->view, p->out);
     put_seen(p, q->hash);
+    if (p->view->console->own_commune == 0) /* nobody to speak to, still a report to write */
+        strbuf_putf(p->out, "<input type=\"hidden\" name=\"commune\" value=\"%" PRId64 "\">",
+                    q->commune);
     strbuf_putf(p->out, "<input type=\"hidden\" name=\"id\" value=\"%" PRId64 "\">"
                         "<div class=\"filter\"><label>%s<input name=\"event\" size=\"6\" "
                         "inputmode=\"numeric\" value=\"%u\"></label>", q->id,
@@ -205,11 +208,16 @@ static int put_list(struct page *p, int64_t commune)
     return result;
 }
 
-/* The commune the reports are about: the own one, or the only one there is. */
-static int64_t reported_commune(const struct console *c)
+/* The commune the reports are about: the own one, the one that is named, or the only one. */
+static int64_t reported_commune(const struct console_view *view)
 {
+    const struct console *c = view->console;
+    const char *sent = http_form(view->request, "commune");
+    int64_t named = sent ? console_number(sent, INT64_MAX, 0) : view->filter.commune;
     if (c->own_commune)
         return c->own_commune;
+    if (ledger_get(c->ledger, named))
+        return named;
     return c->ledger->commune_count == 1 ? c->ledger->communes[0].info.id : 0;
 }
 
@@ -225,7 +233,7 @@ static int take_event(void *ctx, const struct db_record *r)
 static int start_draft(const struct console_view *view, struct quick *q_out)
 {
     struct quick last = { .id = 0 };
-    *q_out = (struct quick){ .commune = reported_commune(view->console), .approved = true,
+    *q_out = (struct quick){ .commune = reported_commune(view), .approved = true,
                              .until_ms = view->wall_ms };
     q_out->drill = http_query(view->request, "drills") != NULL;
     int64_t event = console_number(http_query(view->request, "event"), REPORT_EVENT_MAX, -1);
@@ -302,9 +310,15 @@ static void show_form(const struct console_view *view, const struct quick *q,
     strbuf_put(p.out, "<main class=\"wide\">\n");
     if (notice != LANG_TEXT_COUNT)
         strbuf_putf(p.out, "<p class=\"alarm\" role=\"alert\">%s</p>", page_text(&p, notice));
-    if (!stored && put_list(&p, q->commune) < 0)
+    const struct console *c = view->console;
+    const struct ledger_commune *commune = ledger_get(c->ledger, q->commune);
+    if (!commune && !page_put_communes(&p, "/quick", false))
+        strbuf_putf(p.out, "<p class=\"none\">%s</p>", page_text(&p, LANG_QUICK_NONE));
+    if (commune && c->ledger->commune_count > 1 && (c->keys || c->own_commune == 0))
+        page_put_commune(&p, "/quick", commune);
+    if (commune && !stored && put_list(&p, q->commune) < 0)
         put_db_error(&p);
-    if (view->who->role >= ACCESS_REVIEW && q->commune != 0)
+    if (view->who->role >= ACCESS_REVIEW && commune)
         put_form(&p, q);
     if (stored)
         put_stored(&p, stored);
@@ -324,6 +338,7 @@ void console_page_quicks(const struct console_view *view, struct http_answer *an
     } else if (q.number != 0) {
         console_message(view, STATUS_CONFLICT, LANG_ERR_QUICK_SIGNED, answer);
     } else {
+        console_speak_to(view, q.commune);
         answer->status = STATUS_OK;
         show_form(view, &q, LANG_TEXT_COUNT, NULL, answer);
     }
@@ -399,7 +414,7 @@ static int save_draft(struct db *db, const struct quick *q, struct quick *now_ou
 
 void console_quick_save(const struct console_view *view, struct http_answer *answer)
 {
-    struct quick q = { .commune = reported_commune(view->console) }, now;
+    struct quick q = { .commune = reported_commune(view) }, now;
     int64_t id = 0;
     if (q.commune == 0 || !read_draft(view, &q)) {
         answer->status = STATUS_BAD_REQUEST;
@@ -611,8 +626,10 @@ static bool find_quick(const struct console_view *view, const char *id, struct q
                        struct http_answer *answer)
 {
     int result = load_quick(view->console, console_number(id, INT64_MAX, 0), q_out);
-    if (result >= 0 && q_out->id != 0)
+    if (result >= 0 && q_out->id != 0) {
+        console_speak_to(view, q_out->commune);
         return true;
+    }
     quick_free(q_out);
     console_message(view, result < 0 ? STATUS_UNAVAILABLE : STATUS_NOT_FOUND,
                     result < 0 ? LANG_ERR_DISK : LANG_ERR_QUICK, answer);
@@ -714,7 +731,9 @@ static bool sign_off(const struct console_view *view, struct quick *q, struct ht
     if (!find_quick(view, http_form(view->request, "id"), q, answer))
         return false;
     snprintf(object, sizeof object, "quick %" PRId64, q->id);
-    if (q->number != 0 || q->commune != c->own_commune) {
+    if (c->own_commune == 0) {
+        console_message(view, STATUS_CONFLICT, LANG_ERR_QUICK_NO_NODE, answer);
+    } else if (q->number != 0 || q->commune != c->own_commune) {
         console_message(view, STATUS_CONFLICT, LANG_ERR_QUICK_SIGNED, answer);
     } else if (memcmp(seen, q->hash, sizeof seen) != 0) {
         answer->status = STATUS_CONFLICT;
@@ -733,10 +752,6 @@ void console_quick_sign(const struct console_view *view, struct http_answer *ans
 {
     struct console *c = view->console;
     struct quick q = { .id = 0 };
-    if (c->own_commune == 0) {
-        console_message(view, STATUS_CONFLICT, LANG_ERR_QUICK_NO_NODE, answer);
-        return;
-    }
     if (db_begin(c->ledger->db) < 0) {
         console_message(view, STATUS_UNAVAILABLE, LANG_ERR_DISK, answer);
         return;

@@ -46,6 +46,8 @@ static int load(const struct console_view *view, int64_t arrival, struct loaded 
     const struct console *c = view->console;
     *l_out = (struct loaded){ .found = false };
     int result = db_record_get(c->ledger->db, arrival, take_record, l_out);
+    if (l_out->found)
+        console_speak_to(view, l_out->record.commune);
     return result < 0 || !l_out->found
                ? result : page_corrections(c, &l_out->record, true, &l_out->corrections);
 }

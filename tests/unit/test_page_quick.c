@@ -7,7 +7,7 @@ static struct catalogue *catalogue;
 static struct reply *post(struct place *p, const char *path, const char *fields)
 {
     static char form[4096];
-    snprintf(form, sizeof form, "token=%s&%s", hidden(get(p, "/quick"), "token"), fields);
+    snprintf(form, sizeof form, "token=%s&%s", hidden(get(p, "/quick?commune=1"), "token"), fields);
     struct ask a = { "POST", path, NULL, form, strlen(form) };
     return ask(p, &a);
 }
@@ -141,6 +141,72 @@ static void test_page_quick_keeps_the_text_when_signed_meanwhile(void **state)
     assert_reply("a draft there never was", save(p, 77, lan, "x"), 404, "");
 }
 
+/* ---- above communes ------------------------------------------------------------------------- */
+
+/* A second commune, and keys for both; whom a page is about is not said to the console. */
+static void open_province(struct place *p, struct keys_entry keys[static 2])
+{
+    struct kit other;
+    bool known;
+    kit_init(&other, 7);
+    assert_int_equal(db_begin(p->db), 0);
+    assert_int_equal(ledger_trust(&p->ledger, other.public_keys[0], &known), 0);
+    assert_int_equal(db_commit(p->db), 0);
+    kit_put_root_log(&other, &p->ledger);
+    keys[0] = keys[1] = p->key;
+    memcpy(keys[1].network_id, other.network_id, KENG_NETWORK_ID_LEN);
+    memcpy(keys[1].identity.public_key, other.public_keys[KIT_OPERATOR], KENG_KEY_LEN);
+    p->receiver.keys = (struct keys){ .list = keys, .count = 2, .cap = 2 };
+    p->console.keys = &p->receiver.keys;
+    p->console.own_commune = 0;
+}
+
+static int take_commune(void *ctx, const struct db_outgoing *o)
+{
+    *(int64_t *)ctx = o->commune;
+    return 0;
+}
+
+static void test_page_quick_of_two_communes_is_chosen(void **state)
+{
+    struct place *p = *state;
+    struct keys_entry keys[2];
+    int64_t commune = 0;
+    open_province(p, keys);
+    assert_reply("which one", get(p, "/quick"), 200, "\"/quick?commune=2&amp;");
+    assert_reply("which one", get(p, "/quick"), 200, "\"/quick?commune=1&amp;");
+    assert_reply("its form", get(p, "/quick?commune=1"), 200, "action=\"/quick\"");
+    const char fields[] = "commune=1&id=0&event=1&from=2026-11-01T00:00&until=2026-11-18T20:00&"
+                          "hazard=0&basis=received&course=above";
+    assert_reply("a draft", post(p, "/quick", fields), 303, "");
+    p->console.own_commune = 0;
+    assert_reply("listed there", get(p, "/quick?commune=1"), 200, "/quick/read?id=1");
+    p->console.own_commune = 0;
+    struct reply *r = get(p, "/quick/read?id=1");
+    assert_reply("to be signed", r, 200, "action=\"/quick/sign\"");
+    p->console.own_commune = 0;
+    assert_reply("signed", sign(p, 1, hidden(r, "seen")), 303, "");
+    assert_int_equal(db_outgoing_list(p->db, take_commune, &commune), 0);
+    assert_int_equal(commune, 1);
+}
+
+/* From the board of all communes a report is opened, corrected, joined, answered. */
+static void test_page_record_of_any_commune_can_be_answered(void **state)
+{
+    struct place *p = *state;
+    struct keys_entry keys[2];
+    int64_t commune = 0;
+    open_province(p, keys);
+    assert_reply("on the board", get(p, "/"), 200, "/record?arrival=6&amp;lang=vi");
+    struct reply *r = get(p, "/record?arrival=6");
+    assert_reply("opened", r, 200, "name=\"f8\"");
+    assert_non_null(strstr(r->text, "name=\"other\""));
+    p->console.own_commune = 0;
+    assert_reply("answered", post(p, "/review", "arrival=6&state=1&known=0.0"), 303, "");
+    assert_int_equal(db_outgoing_list(p->db, take_commune, &commune), 0);
+    assert_int_equal(commune, 1);
+}
+
 int main(void)
 {
     char err[CATALOGUE_ERR_LEN];
@@ -153,6 +219,8 @@ int main(void)
         QUICK_TEST(test_page_quick_signs_the_figures_that_were_seen),
         QUICK_TEST(test_page_quick_overwrites_no_draft_unseen),
         QUICK_TEST(test_page_quick_keeps_the_text_when_signed_meanwhile),
+        QUICK_TEST(test_page_quick_of_two_communes_is_chosen),
+        QUICK_TEST(test_page_record_of_any_commune_can_be_answered),
     };
     int failed = kit_run_on_both(tests);
     catalogue_free(catalogue);
