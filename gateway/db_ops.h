@@ -68,14 +68,15 @@
     " seq = CASE WHEN heard.seq < excluded.seq THEN excluded.seq ELSE heard.seq END,"             \
     " received_ms = CASE WHEN heard.received_ms < excluded.received_ms"                           \
     " THEN excluded.received_ms ELSE heard.received_ms END"
-/* ?2: a list of [author, count, lowest, highest number] as JSON, of records just stored. */
+/* ?2: a list of [author, count, lowest, highest number] as JSON, of records just stored.  A
+ * CROSS JOIN lets SQLite go through what stands on the left, here as elsewhere the shorter. */
 #define HEARD_ADD_MANY_SQL(list, number)                                                          \
     "INSERT INTO heard (commune, author, received_ms, seq, count) SELECT ?1, " number(0) ", ?3, " \
     number(3) ", " number(1) " FROM " list " j WHERE true" HEARD_MERGE
 #define JUDGE_MANY_SQL(list, number)                                                              \
     JUDGE "WHERE commune = ?1 AND (author, lane, seq) IN (SELECT w.author, w.lane, w.seq FROM "   \
-    list " j JOIN review w ON w.commune = ?1 AND w.author = " number(0) " AND w.lane = 0"         \
-    " AND w.seq BETWEEN " number(2) " AND " number(3) ")"
+    list " j CROSS JOIN review w WHERE w.commune = ?1 AND w.author = " number(0)                  \
+    " AND w.lane = 0 AND w.seq BETWEEN " number(2) " AND " number(3) ")"
 #define SQLITE_NUMBER(index) "json_extract(j.value, '$[" #index "]')"
 #define POSTGRES_NUMBER(index) "(j.value->>" #index ")::bigint"
 #define UNANSWERED                                                                                \
@@ -163,10 +164,9 @@ OP(CLAIMS_OF_ONE, CLAIMS("r.commune = ?1 AND r.kind BETWEEN 1 AND 7", NOT_REVOKE
 OP(CLAIMS_OF_VILLAGE,
    CLAIMS("r.arrival IN (SELECT b.arrival FROM record b WHERE b.kind BETWEEN 1 AND 7"
           " AND +b.commune = ?1 AND b.village = ?4 AND (?5 = 0 OR b.kind = ?5)"
-          " UNION SELECT m.arrival FROM review v JOIN record m ON m.commune = v.commune"
-          " AND m.author = v.author AND m.lane = v.lane AND m.seq = v.seq"
-          " WHERE v.commune = ?1 AND (v.village != 0 OR ?6 = 1)) AND +r.kind BETWEEN 1 AND 7",
-          NOT_REVOKED))
+          " UNION SELECT m.arrival FROM review v CROSS JOIN record m WHERE m.commune = v.commune"
+          " AND m.author = v.author AND m.lane = v.lane AND m.seq = v.seq AND v.commune = ?1"
+          " AND (v.village != 0 OR ?6 = 1)) AND +r.kind BETWEEN 1 AND 7", NOT_REVOKED))
 OP(COMMUNE_COUNT,
    "SELECT count(*) FROM commune")
 /* Answers of those who might answer then, in order of arrival. */

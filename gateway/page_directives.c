@@ -52,14 +52,25 @@ static int note_receipt(void *ctx, const struct db_record *r)
     return 0;
 }
 
+static int compare_receipts(const void *left, const void *right)
+{
+    const struct receipt_row *a = left, *b = right;
+    if (a->of.author != b->of.author)
+        return a->of.author < b->of.author ? -1 : 1;
+    if (a->of.seq != b->of.seq)
+        return a->of.seq < b->of.seq ? -1 : 1;
+    if (a->author != b->author)
+        return a->author < b->author ? -1 : 1;
+    return (a->read > b->read) - (a->read < b->read);
+}
+
+/* all: sorted. */
 static bool has_receipt(const struct receipts *all, const struct record_ref *of, uint16_t author,
                         bool read)
 {
-    for (size_t i = 0; i < all->count; i++)
-        if (all->list[i].of.seq == of->seq && all->list[i].of.author == of->author &&
-            all->list[i].author == author && all->list[i].read == read)
-            return true;
-    return false;
+    const struct receipt_row wanted = { *of, author, read };
+    return all->count > 0 && bsearch(&wanted, all->list, all->count, sizeof wanted,
+                                     compare_receipts);
 }
 
 /* ---- what was sent -------------------------------------------------------------------------- */
@@ -185,6 +196,8 @@ static int put_sent(struct page *p)
     struct sent sent = { .page = p, .receipts = &receipts };
     strbuf_putf(p->out, "<section><h2>%s</h2>", page_text(p, LANG_DIRECTIVES_SENT));
     int result = db_record_of_kind(c->ledger->db, RECORD_RECEIPT, 0, note_receipt, &receipts);
+    if (receipts.count > 0)
+        qsort(receipts.list, receipts.count, sizeof *receipts.list, compare_receipts);
     if (result >= 0)
         result = db_outgoing_list(c->ledger->db, put_waiting, p);
     if (result >= 0)

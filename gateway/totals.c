@@ -4,7 +4,7 @@
 
 enum {
     ARRAY_CAP_MIN = 64,
-    CROWDED_COUNT_MIN = 1024, /* claims */
+    NEWEST_CAP_MIN = 1024,
     MINUTE_MS = 60 * 1000,
 };
 
@@ -25,6 +25,7 @@ static bool grow(void **list, size_t count, size_t *cap, size_t element_len)
 void totals_free(struct totals *t)
 {
     free(t->claims);
+    free(t->newest);
     free(t->answers);
     free(t->corrections);
     free(t->rows);
@@ -80,36 +81,34 @@ static void note_time(struct totals *t, int64_t at_ms)
         t->until_ms = at_ms;
 }
 
-static void drop_hidden(struct totals *t);
+static int add_claim(struct totals *t, const struct totals_claim *claim, bool answered);
+static bool is_answered(const struct totals *t, const struct totals_claim *claim);
 
 int totals_add(struct totals *t, const struct db_record *record,
                const struct report_figure *figures, size_t figure_count)
 {
+    struct totals_claim claim = {
+        .key = { .commune = record->commune,
+                 .village = said_village(record),
+                 .event = record->event,
+                 .kind = record->kind },
+        .arrival = record->arrival,
+        .received_ms = time_of(t, record),
+        .said_village = said_village(record),
+        .seq = record->ref.seq,
+        .author = record->ref.author,
+    };
     if (!is_asked(t, record))
         return TOTALS_OK;
-    if (t->crowded_count > 0 && t->claim_count >= t->crowded_count)
-        drop_hidden(t);
+    bool answered = is_answered(t, &claim);
     for (size_t i = 0; i < figure_count; i++) {
-        void *list = t->claims;
         if (!is_asked_indicator(t, record->kind, figures[i].code))
             continue;
-        if (!grow(&list, t->claim_count, &t->claim_cap, sizeof *t->claims))
-            return TOTALS_ENOMEM;
-        t->claims = list;
         note_time(t, totals_happened_ms(record));
-        t->claims[t->claim_count++] = (struct totals_claim){
-            .key = { .commune = record->commune,
-                     .village = said_village(record),
-                     .event = record->event,
-                     .code = figures[i].code,
-                     .kind = record->kind },
-            .arrival = record->arrival,
-            .received_ms = time_of(t, record),
-            .claimed = figures[i].value,
-            .said_village = said_village(record),
-            .seq = record->ref.seq,
-            .author = record->ref.author,
-        };
+        claim.key.code = figures[i].code;
+        claim.claimed = figures[i].value;
+        if (add_claim(t, &claim, answered) != TOTALS_OK)
+            return TOTALS_ENOMEM;
     }
     return TOTALS_OK;
 }
@@ -202,6 +201,94 @@ static size_t find_answers(const struct totals *t, const struct totals_claim *cl
             high = middle;
     }
     return low;
+}
+
+/* ---- which claims are kept ---- */
+
+/* The first of the filter's moments at which a claim is there. */
+static size_t moment_of(const struct totals *t, const struct totals_claim *claim)
+{
+    size_t low = 0, high = t->filter.moment_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (t->filter.moments_ms[middle] < claim->received_ms)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool is_answered(const struct totals *t, const struct totals_claim *claim)
+{
+    size_t i = find_answers(t, claim);
+    return i < t->answer_count && compare_report(&t->answers[i], claim) == 0;
+}
+
+/* Where a claim's place stands, or is to stand. */
+static uint32_t *newest_slot(const struct totals *t, const struct totals_claim *claim)
+{
+    const struct totals_key *key = &claim->key;
+    size_t moment = moment_of(t, claim);
+    const uint64_t parts[] = { key->village, key->event, key->code, key->kind, claim->author,
+                               moment };
+    uint64_t hash = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        hash = (hash ^ parts[i]) * UINT64_C(0x9e3779b97f4a7c15);
+    for (size_t at = (size_t)(hash >> 32);; at++) {
+        uint32_t *slot = &t->newest[at & (t->newest_cap - 1)];
+        const struct totals_claim *other = *slot != 0 ? &t->claims[*slot - 1] : NULL;
+        if (!other || (other->author == claim->author && moment_of(t, other) == moment &&
+                       totals_compare_keys(&other->key, key) == 0))
+            return slot;
+    }
+}
+
+/* At most half full, so that a search soon meets a free place. */
+static int widen_newest(struct totals *t)
+{
+    struct totals wide = *t;
+    if (2 * t->newest_count < t->newest_cap)
+        return TOTALS_OK;
+    wide.newest_cap = 2 * t->newest_cap;
+    wide.newest = calloc(wide.newest_cap, sizeof *wide.newest);
+    if (!wide.newest)
+        return TOTALS_ENOMEM;
+    for (size_t i = 0; i < t->newest_cap; i++)
+        if (t->newest[i] != 0)
+            *newest_slot(&wide, &t->claims[t->newest[i] - 1]) = t->newest[i];
+    free(t->newest);
+    *t = wide;
+    return TOTALS_OK;
+}
+
+/* Unanswered, a claim holds from its moment on, and no older one of its author can count then.  All
+ * answers are there and sorted. */
+static int add_claim(struct totals *t, const struct totals_claim *claim, bool answered)
+{
+    uint32_t *slot = NULL;
+    void *list = t->claims;
+    if (t->newest_cap > 0) {
+        if (widen_newest(t) != TOTALS_OK)
+            return TOTALS_ENOMEM;
+        slot = newest_slot(t, claim);
+    }
+    struct totals_claim *other = slot && *slot != 0 ? &t->claims[*slot - 1] : NULL;
+    if (other && other->seq > claim->seq && !(answered && t->moves))
+        return TOTALS_OK; /* answered, it may count in another village */
+    if (other && other->seq < claim->seq && !answered) {
+        *other = *claim;
+        return TOTALS_OK;
+    }
+    if (!grow(&list, t->claim_count, &t->claim_cap, sizeof *t->claims))
+        return TOTALS_ENOMEM;
+    t->claims = list;
+    t->claims[t->claim_count++] = *claim;
+    if (slot && !other && !answered) {
+        *slot = (uint32_t)t->claim_count;
+        t->newest_count++;
+    }
+    return TOTALS_OK;
 }
 
 static const struct report_figure *find_correction(const struct totals *t,
@@ -410,48 +497,9 @@ int totals_finish(struct totals *t)
 int totals_settle(struct totals *t)
 {
     int result = add_rows(t);
-    t->claim_count = t->answer_count = t->correction_count = t->crowded_count = 0;
+    t->claim_count = t->answer_count = t->correction_count = 0;
     t->moves = false;
     return result;
-}
-
-/* The first of the filter's moments at which a claim is there. */
-static size_t moment_of(const struct totals *t, const struct totals_claim *claim)
-{
-    size_t low = 0, high = t->filter.moment_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (t->filter.moments_ms[middle] < claim->received_ms)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-/* Unanswered, a claim holds from its moment on, and no older one of its author can count then.  All
- * answers are there and sorted. */
-static void drop_hidden(struct totals *t)
-{
-    struct totals_claim last = { .author = 0 };
-    size_t kept = 0, hidden_from = SIZE_MAX;
-    sort_claims(t);
-    for (size_t i = 0; i < t->claim_count; i++) {
-        struct totals_claim claim = t->claims[i];
-        size_t moment = moment_of(t, &claim), answer = find_answers(t, &claim);
-        if (claim.author != last.author || totals_compare_keys(&claim.key, &last.key) != 0)
-            hidden_from = SIZE_MAX;
-        last = claim;
-        bool answered = answer < t->answer_count &&
-                        compare_report(&t->answers[answer], &claim) == 0;
-        if (moment >= hidden_from && !(answered && t->moves)) /* it may count in another village */
-            continue;
-        if (!answered)
-            hidden_from = moment;
-        t->claims[kept++] = claim;
-    }
-    t->claim_count = kept;
-    t->crowded_count = 2 * kept < CROWDED_COUNT_MIN ? CROWDED_COUNT_MIN : 2 * kept;
 }
 
 int totals_at(const struct totals *all, int64_t as_of_ms, struct totals *then_out)
@@ -539,14 +587,24 @@ int totals_collect(struct totals *t, struct db *db, int64_t commune,
     t->filter = *filter;
     int result = db_record_reviews(db, commune, collect_review, t);
     sort_answers(t);
-    t->crowded_count = filter->all_claims || filter->approved ? 0 : CROWDED_COUNT_MIN;
+    if (!filter->all_claims && !filter->approved) {
+        t->newest = calloc(NEWEST_CAP_MIN, sizeof *t->newest);
+        t->newest_cap = NEWEST_CAP_MIN;
+        if (!t->newest)
+            result = DB_ENOMEM;
+    }
     struct db_claim_filter asked = {
         .commune = commune, .event = filter->event, .until_ms = filter->as_of_ms,
         .village = filter->village,
         .kind = filter->indicator_count == 1 ? filter->indicators[0].kind : 0,
         .or_answered = t->moves,
     };
-    return result < 0 ? result : db_record_claims(db, &asked, collect_report, t);
+    if (result >= 0)
+        result = db_record_claims(db, &asked, collect_report, t);
+    free(t->newest);
+    t->newest = NULL;
+    t->newest_count = t->newest_cap = 0;
+    return result;
 }
 
 /* ---- gaps ---- */

@@ -16,7 +16,7 @@
  * received and decided until then.  Rule 1 depends on signed numbers only and is the same at every
  * tier; only rule 2 depends on arrival, which is why it is shown (DESIGN.md, "Totals").
  *
- * Time      n log n in the claims.
+ * Time      Linear in the claims read, n log n in those kept.
  * Memory    Heap arrays (totals_free).  From the database only what can still count is kept: it
  *           grows with villages, indicators, authors and answers, not with the reports.
  * Errors    0 or TOTALS_ENOMEM; then nothing was added.
@@ -122,7 +122,10 @@ struct totals {
     struct totals_filter filter; /* set before the first totals_add() */
     struct totals_claim *claims; /* by key, author, newest first; after totals_finish() */
     size_t claim_count, claim_cap;
-    size_t crowded_count; /* so many claims are looked through for what cannot count; 0: never */
+    /* While claims come from the database: where the newest one without an answer stands, plus 1,
+     * by key, author and moment.  cap: a power of 2, or 0: every claim is kept. */
+    uint32_t *newest;
+    size_t newest_count, newest_cap;
     int64_t from_ms, until_ms; /* of all claims added: when they happened */
     struct totals_answer *answers;
     size_t answer_count, answer_cap;

@@ -24,7 +24,10 @@
 #include "proto/sign.h"
 #include "tests/support/postgres.h"
 
-enum { KIT_AUTHOR_COUNT = 32, KIT_PATH_LEN = 256, KIT_RECORD_COUNT_MAX = 512 };
+#ifndef KIT_AUTHOR_COUNT
+#define KIT_AUTHOR_COUNT 32 /* who needs more says so before */
+#endif
+enum { KIT_PATH_LEN = 256, KIT_RECORD_COUNT_MAX = 512 };
 enum { KIT_ANNA = 12, KIT_BINH = 15, KIT_GATEWAY = 9, KIT_OPERATOR = 10, KIT_STRANGER = 30 };
 
 #define KIT_NOW_MS INT64_C(1795000000000)
@@ -46,7 +49,7 @@ static inline void kit_init(struct kit *k, uint8_t seed)
     assert_true(sodium_init() >= 0);
     memset(k, 0, sizeof *k);
     for (size_t i = 0; i < KIT_AUTHOR_COUNT; i++) {
-        uint8_t key_seed[32] = { seed, (uint8_t)(i + 1) };
+        uint8_t key_seed[32] = { seed, (uint8_t)(i + 1), (uint8_t)((i + 1) >> 8) };
         crypto_sign_seed_keypair(k->public_keys[i], k->secret_keys[i], key_seed);
     }
     network_id_of_root(k->public_keys[0], k->network_id);
