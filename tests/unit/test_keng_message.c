@@ -5,23 +5,32 @@
 
 #include <cmocka.h>
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "node/keng_cli.h"
 #include "proto/report.h"
 
 /* A record in hex with a signature of zeros: form is all that is looked at here. */
-static const char *record_hex(uint8_t kind, const uint8_t *body, size_t body_len)
+static const char *record_hex_of(uint8_t kind, const uint8_t *body, size_t body_len,
+                                 bool clock_set, uint32_t created_min)
 {
     static char hex[2 * RECORD_LEN_MAX + 1];
     uint8_t bytes[RECORD_LEN_MAX] = { 0 };
     struct record_draft draft = { .ref = { .author = 12, .seq = 3, .lane = record_lane(kind) },
-                                  .kind = kind, .priority = PRIORITY_DAMAGE, .created_min = 5,
+                                  .kind = kind, .priority = PRIORITY_DAMAGE,
+                                  .clock_set = clock_set, .created_min = created_min,
                                   .body = body, .body_len = body_len };
     int len = record_encode(&draft, bytes, sizeof bytes);
     assert_true(len > 0);
     sodium_bin2hex(hex, sizeof hex, bytes, (size_t)len + KENG_SIG_LEN);
     return hex;
+}
+
+static const char *record_hex(uint8_t kind, const uint8_t *body, size_t body_len)
+{
+    return record_hex_of(kind, body, body_len, false, 5);
 }
 
 static struct keng a_keng(void)
@@ -62,6 +71,36 @@ static void test_keng_message_shows_a_report_without_any_list(void **state)
     assert_string_equal(string_of(figure, "name"), "indicator 4711 (not in the catalogue)");
     assert_int_equal(json_integer_value(json_object_get(figure, "value")), 25);
     json_decref(m);
+    keng_free(&k);
+}
+
+/* As it was called when it was written; a clock that was never set says nothing of that. */
+static void test_keng_message_uses_the_names_of_then(void **state)
+{
+    enum { MIN_PER_DAY = 1440, DAY_30 = 30 * MIN_PER_DAY - 7 * 60 }; /* 31 January in Vietnam */
+    static const char ROWS[] = "number,name,lat,lon,households,people,until\n"
+                               "7,Bản Mới,,,0,0,\n7,Bản Cũ,,,0,0,2026-01-30\n";
+    static const struct { bool clock_set; uint32_t created_min; const char *name; } CASES[] = {
+        { true, DAY_30 - 1, "Bản Cũ" }, { true, DAY_30, "Bản Mới" }, { false, 5, "Bản Mới" },
+    };
+    char path[] = "/tmp/keng-villages-XXXXXX", err[CATALOGUE_ERR_LEN];
+    struct report r = { .text_len = 3, .text = "abc" };
+    uint8_t body[RECORD_BODY_LEN_MAX];
+    int len = report_encode(&r, body, sizeof body), fd = mkstemp(path);
+    struct keng k = a_keng();
+    (void)state;
+    assert_true(len > 0 && fd >= 0);
+    assert_int_equal(write(fd, ROWS, sizeof ROWS - 1), sizeof ROWS - 1);
+    close(fd);
+    assert_int_equal(villages_load(path, &k.villages, err, sizeof err), 0);
+    unlink(path);
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        json_t *m = json_object();
+        keng_message_decode(&k, record_hex_of(RECORD_NOTE, body, (size_t)len, CASES[i].clock_set,
+                                              CASES[i].created_min), m);
+        assert_string_equal(string_of(m, "village_name"), CASES[i].name);
+        json_decref(m);
+    }
     keng_free(&k);
 }
 
@@ -206,6 +245,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keng_message_shows_a_report_without_any_list),
+        cmocka_unit_test(test_keng_message_uses_the_names_of_then),
         cmocka_unit_test(test_keng_message_of_garbled_bytes_is_unreadable),
         cmocka_unit_test(test_keng_message_takes_any_truncation_and_flip),
         cmocka_unit_test(test_keng_message_knows_whom_a_directive_is_for),

@@ -243,8 +243,7 @@ static void test_province_shows_first_what_needs_a_look(void **state)
         "TO LOOK AT: figures on which reports differ: 1; numbers used twice: 2; records missing: 4;"
         " silent villages: 2; communes of which nothing has come: 1; "
         "sources not complete up to what they signed: 1; records refused: 2\n\n",
-        "  Xã Cao Minh, Village 3, Damage 1 (not in the catalogue): 4 counts; "
-        "2 authors say 4 to 5\n",
+        "Village 3, Damage 1 (not in the catalogue): 4 counts; 2 authors say 4 to 5\n",
         "  Xã Cao Minh, author 12 (Nguyễn Thị An): number 2\n",
         "  Xã Cao Minh, author 12 (Nguyễn Thị An): 3-6\n",
         "  Xã Cao Minh: 5\n",
