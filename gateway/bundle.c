@@ -8,7 +8,11 @@
 
 #include "gateway/pack.h"
 
-enum { BUNDLE_PATH_LEN = 4096 };
+enum {
+    /* So many records fit into a block, whatever they are. */
+    BLOCK_RECORD_COUNT_MIN = (BATCH_LEN_TARGET - BATCH_HEADER_LEN - KENG_SIG_LEN) /
+                             (RECORD_LEN_MAX + 2),
+};
 
 int bundle_read(enum language language, const char *path, uint8_t **bytes_out, size_t *len_out,
                 char err[static BUNDLE_ERR_LEN])
@@ -124,6 +128,7 @@ struct exporting {
     FILE *file;
     struct pack *pack;
     int64_t number, count;
+    int64_t last_arrival; /* what comes after it is not in this file */
     uint32_t created_min;
     struct batch_builder builder;
     uint32_t first; /* place of the block's first record that has one */
@@ -137,7 +142,7 @@ enum { EXPORT_EFILE = -50 };
 
 static int begin_block(struct exporting *e)
 {
-    struct batch_header header = { .number = (uint32_t)++e->number, .created_min = e->created_min,
+    struct batch_header header = { .number = (uint32_t)e->number++, .created_min = e->created_min,
                                    .source = e->identity->number };
     memcpy(header.network_id, e->commune->info.network_id, sizeof header.network_id);
     memcpy(header.root_key, e->commune->info.root_key, sizeof header.root_key);
@@ -181,6 +186,8 @@ static int export_record(void *ctx, const struct db_record *record)
 {
     struct exporting *e = ctx;
     int result = 0;
+    if (record->arrival > e->last_arrival)
+        return 1;
     if (batch_add(&e->builder, record->bytes, record->len) != BATCH_OK) {
         result = end_block(e);
         if (result == 0)
@@ -228,8 +235,8 @@ static int prove_own(void *ctx, const struct db_checkpoint *c)
     return --p->left == 0;
 }
 
-/* Signs what was written, and keeps it to prove the next one by. */
-static int write_checkpoint(struct exporting *e, struct db *db, int64_t now_ms)
+/* Signs what was written. */
+static int write_checkpoint(struct exporting *e, struct db *db, struct db_checkpoint *row_out)
 {
     uint8_t bytes[CHECKPOINT_LEN_MAX];
     struct checkpoint c = { .source = e->identity->number, .created_min = e->created_min,
@@ -243,71 +250,81 @@ static int write_checkpoint(struct exporting *e, struct db *db, int64_t now_ms)
     p.skip = p.skip > CHECKPOINT_PROOF_COUNT_MAX ? p.skip - CHECKPOINT_PROOF_COUNT_MAX : 0;
     if (result == 0)
         result = db_checkpoint_list(db, e->commune->info.id, prove_own, &p);
-    if (result >= 0)
-        result = write_section(e, SECTION_CHECKPOINT, 0, bytes, p.len);
-    struct db_checkpoint row = { .commune = e->commune->info.id, .source = c.source,
-                                 .size = c.size, .created_min = c.created_min,
-                                 .received_ms = now_ms, .covered = true, .tree = e->tree };
-    memcpy(row.root, c.root, sizeof row.root);
-    return result < 0 ? result : db_checkpoint_put(db, &row);
+    *row_out = (struct db_checkpoint){ .commune = e->commune->info.id, .source = c.source,
+                                       .size = c.size, .created_min = c.created_min,
+                                       .covered = true, .tree = e->tree };
+    memcpy(row_out->root, c.root, sizeof row_out->root);
+    return result < 0 ? result : write_section(e, SECTION_CHECKPOINT, 0, bytes, p.len);
 }
 
-static int write_all(struct exporting *e, struct db *db, int64_t now_ms)
+int bundle_take_numbers(struct db *db, int64_t count, int64_t *first_out)
 {
-    int result = db_meta_get(db, "batch_number", &e->number);
+    static const char KEY[] = "batch_number";
+    int64_t last = 0;
+    int result = db_begin(db);
     if (result == 0)
-        result = begin_block(e);
+        result = db_meta_get(db, KEY, &last);
+    if (result == 0)
+        result = db_meta_set(db, KEY, last + count);
+    if (result == 0)
+        result = db_commit(db);
+    if (result < 0)
+        db_rollback(db);
+    *first_out = last + 1;
+    return result;
+}
+
+/* A stick may be slow: while it is written nobody waits for the ledger. */
+static int write_all(struct exporting *e, struct db *db, struct db_checkpoint *row_out)
+{
+    int result = begin_block(e);
     if (result == 0)
         result = db_record_all(db, e->commune->info.id, export_record, e);
-    if (result == 0)
+    if (result >= 0)
         result = end_block(e);
+    return result < 0 ? result : write_checkpoint(e, db, row_out);
+}
+
+static int prepare(struct exporting *e, struct ledger *l, int64_t commune)
+{
+    e->commune = ledger_get(l, commune);
+    e->pack = pack_new();
+    int result = !e->commune ? DB_ENOTFOUND : !e->pack ? DB_ENOMEM : 0;
     if (result == 0)
-        result = write_checkpoint(e, db, now_ms);
-    if (result == 0)
-        result = db_meta_set(db, "batch_number", e->number);
-    if (result == 0 && (fflush(e->file) != 0 || fsync(fileno(e->file)) != 0))
-        result = EXPORT_EFILE;
-    return result;
+        result = db_record_last_arrival(l->db, &e->last_arrival);
+    return result < 0 ? result
+                      : bundle_take_numbers(l->db, e->last_arrival / BLOCK_RECORD_COUNT_MIN + 1,
+                                            &e->number);
 }
 
 int64_t bundle_export(struct ledger *l, int64_t commune, const struct home_identity *identity,
                       const char *path, int64_t now_ms, char err[static BUNDLE_ERR_LEN])
 {
-    char temporary[BUNDLE_PATH_LEN];
     struct exporting *e = calloc(1, sizeof *e);
-    int result = e ? 0 : DB_ENOMEM;
-    if (snprintf(temporary, sizeof temporary, "%s.new", path) >= (int)sizeof temporary)
+    struct db_checkpoint row = { .size = 0 };
+    if (!e) {
+        snprintf(err, BUNDLE_ERR_LEN, "out of memory");
+        return -1;
+    }
+    e->identity = identity;
+    e->created_min = bundle_created_min(now_ms);
+    int result = prepare(e, l, commune);
+    if (result == 0 && !(e->file = home_replace_begin(path, 0600, err)))
         result = EXPORT_EFILE;
     if (result == 0) {
-        e->commune = ledger_get(l, commune);
-        e->identity = identity;
-        e->created_min = bundle_created_min(now_ms);
-        e->pack = pack_new();
-        result = !e->commune ? DB_ENOTFOUND : !e->pack ? DB_ENOMEM : 0;
+        result = write_all(e, l->db, &row);
+        if (home_replace_end(e->file, path, result == 0, err) != 0 && result == 0)
+            result = EXPORT_EFILE;
     }
-    if (result == 0 && !(e->file = fopen(temporary, "wbe")))
-        result = EXPORT_EFILE;
-    /* One transaction: nothing may arrive between the records and the checkpoint over them. */
+    /* Kept to prove the next one by; so it comes last, when the file is there. */
+    row.received_ms = now_ms;
     if (result == 0)
-        result = db_begin(l->db);
-    if (result == 0)
-        result = write_all(e, l->db, now_ms);
-    if (result == 0)
-        result = db_commit(l->db);
-    else
-        db_rollback(l->db);
-    if (e && e->file && (fclose(e->file) != 0 || (result == 0 && rename(temporary, path) != 0)) &&
-        result == 0)
-        result = EXPORT_EFILE;
-    if (result == EXPORT_EFILE)
-        snprintf(err, BUNDLE_ERR_LEN, "%s: cannot be written: %s", path, strerror(errno));
-    else if (result < 0)
+        result = db_checkpoint_put(l->db, &row);
+    if (result < 0 && result != EXPORT_EFILE)
         snprintf(err, BUNDLE_ERR_LEN, "cannot read the database: %s", db_error(l->db));
     int64_t count = result == 0 ? e->count : -1;
-    if (e) {
-        pack_free(e->pack);
-        free(e->leaves);
-    }
+    pack_free(e->pack);
+    free(e->leaves);
     free(e);
     return count;
 }

@@ -27,10 +27,15 @@ int bundle_trust(struct ledger *l, enum language language, const char *path, int
 
 /* Everything the ledger holds of a commune as a batch file (proto/batch_file.h), in order of
  * arrival, with a checkpoint at its end that is signed by identity and proves that the checkpoints
- * of earlier exports are part of it.  Returns how many records were written, or -1; then what was
- * at path before is still there. */
+ * of earlier exports are part of it.  Nobody waits for the ledger while the file is written; what
+ * comes meanwhile is not in it.  Returns how many records were written, or -1; then what was at
+ * path before is still there, unless it was the database that failed when all was written. */
 int64_t bundle_export(struct ledger *l, int64_t commune, const struct home_identity *identity,
                       const char *path, int64_t now_ms, char err[static BUNDLE_ERR_LEN]);
+
+/* Takes numbers for that many batches, in a transaction of its own: none is used twice, whoever
+ * else writes batches.  0 or enum db_err. */
+int bundle_take_numbers(struct db *db, int64_t count, int64_t *first_out);
 
 /* The identity that signs batches: a gateway's, else an operator's, else any enrolled one; NULL if
  * none is in the roster. */

@@ -2,6 +2,9 @@
 #include "tests/unit/test_gateway_kit.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <threads.h>
 
 #include "gateway/bundle.h"
 #include "gateway/import_internal.h"
@@ -78,6 +81,66 @@ static void hear(void *ctx, bool fault, const char *text)
     struct place *p = ctx;
     size_t len = strlen(p->said);
     snprintf(p->said + len, sizeof p->said - len, "%s%s\n", fault ? "" : "note: ", text);
+}
+
+struct writing {
+    struct place *place;
+    char path[KIT_PATH_LEN + 16], err[BUNDLE_ERR_LEN];
+    int64_t written;
+    _Atomic bool done;
+};
+
+static int write_slowly(void *ctx)
+{
+    struct writing *w = ctx;
+    struct home_identity gateway = { .number = KIT_GATEWAY };
+    memcpy(gateway.secret_key, w->place->kit.secret_keys[KIT_GATEWAY], sizeof gateway.secret_key);
+    w->written = bundle_export(&w->place->commune, 1, &gateway, w->path, KIT_NOW_MS, w->err);
+    w->done = true;
+    return 0;
+}
+
+static int count_checkpoint(void *ctx, const struct db_checkpoint *checkpoint)
+{
+    (void)checkpoint;
+    ++*(int *)ctx;
+    return 0;
+}
+
+/* The stick takes a while, and in the end it fails. */
+static void test_export_keeps_nobody_waiting_and_leaves_nothing(void **state)
+{
+    struct place *p = *state;
+    struct writing w = { .place = p };
+    char temporary[KIT_PATH_LEN + 32], bytes[4096];
+    int count = 0;
+    thrd_t thread;
+    struct db *other = kit_open_db(p->dir, "b.db");
+    snprintf(w.path, sizeof w.path, "%s/stick", p->dir);
+    snprintf(temporary, sizeof temporary, "%s.new", w.path);
+    assert_int_equal(mkfifo(temporary, 0600), 0); /* which no fsync() can make durable */
+    int fd = open(temporary, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    assert_true(fd >= 0 && fcntl(fd, F_SETPIPE_SZ, (int)sizeof bytes) > 0);
+    assert_int_equal(thrd_create(&thread, write_slowly, &w), thrd_success);
+    struct pollfd stick = { .fd = fd, .events = POLLIN };
+    assert_int_equal(poll(&stick, 1, 10000), 1);
+    assert_false(w.done);
+    int begun = db_begin(other); /* while it waits for the stick */
+    db_rollback(other);
+    while (!w.done) {
+        poll(&stick, 1, 10);
+        (void)!read(fd, bytes, sizeof bytes);
+    }
+    thrd_join(thread, NULL);
+    close(fd);
+    assert_int_equal(begun, 0);
+    assert_int_equal(w.written, -1);
+    assert_non_null(strstr(w.err, "cannot write"));
+    assert_int_equal(access(temporary, F_OK), -1);
+    assert_int_equal(access(w.path, F_OK), -1);
+    assert_int_equal(db_checkpoint_list(other, 1, count_checkpoint, &count), 0);
+    assert_int_equal(count, 1); /* of the file that there is */
+    db_close(other);
 }
 
 /* Imports the bytes as they stand now.  Returns the number of faults. */
@@ -389,6 +452,7 @@ int main(void)
 {
 #define IMPORT_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        IMPORT_TEST(test_export_keeps_nobody_waiting_and_leaves_nothing),
         IMPORT_TEST(test_import_takes_all_and_twice_changes_nothing),
         IMPORT_TEST(test_import_counts_logs_and_finds_earlier_answers),
         IMPORT_TEST(test_import_names_a_changed_byte_and_keeps_the_rest),
