@@ -10,8 +10,6 @@
 #include "gateway/keys.h"
 #include "gateway/totals.h"
 
-static const char BATCH_NUMBER_KEY[] = "batch_number";
-
 static bool has_prefix(const char *text, const char *prefix)
 {
     return strncmp(text, prefix, strlen(prefix)) == 0;
@@ -327,10 +325,10 @@ static int build_batch(struct outbox *o, int64_t wall_ms)
     o->batch_len = 0;
     if (!c)
         return 0;
-    int result = db_meta_get(db, BATCH_NUMBER_KEY, &number);
+    int result = bundle_take_numbers(db, 1, &number);
     if (result < 0)
         return result;
-    struct batch_header header = { .number = (uint32_t)(number + 1), .source = o->identity.number,
+    struct batch_header header = { .number = (uint32_t)number, .source = o->identity.number,
                                    .created_min = bundle_created_min(wall_ms) };
     memcpy(header.network_id, c->info.network_id, sizeof header.network_id);
     memcpy(header.root_key, c->info.root_key, sizeof header.root_key);
@@ -339,9 +337,6 @@ static int build_batch(struct outbox *o, int64_t wall_ms)
     result = db_outbox_waiting(db, o->sync.target, fill_batch, &filling);
     if (result < 0 || o->arrival_count == 0)
         return result < 0 ? result : 0;
-    result = db_meta_set(db, BATCH_NUMBER_KEY, number + 1);
-    if (result < 0)
-        return result;
     o->batch_len = batch_finish(&filling.builder, o->identity.secret_key);
     return 0;
 }
