@@ -311,6 +311,7 @@ const struct console_route console_routes[] = {
     { HTTP_GET, "/events", ACCESS_VIEW, -1, serve_stream },
     { HTTP_GET, "/calls", ACCESS_VIEW, -1, console_page_calls },
     { HTTP_GET, "/record", ACCESS_VIEW, -1, console_page_record },
+    { HTTP_GET, "/next", ACCESS_REVIEW, -1, console_next },
     { HTTP_POST, "/review", ACCESS_REVIEW, -1, console_review },
     { HTTP_POST, "/send-now", ACCESS_REVIEW, -1, post_send_now },
     { HTTP_GET, "/login", ACCESS_NOBODY, -1, get_login },

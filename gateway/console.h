@@ -122,6 +122,8 @@ void console_page_calls(const struct console_view *view, struct http_answer *ans
 /* One report with all answers, and an answer to it. */
 void console_page_record(const struct console_view *view, struct http_answer *answer);
 void console_review(const struct console_view *view, struct http_answer *answer);
+/* To the next report that waits. */
+void console_next(const struct console_view *view, struct http_answer *answer);
 /* Totals as of any moment, and the reports behind one figure. */
 void console_page_totals(const struct console_view *view, struct http_answer *answer);
 void console_page_figure(const struct console_view *view, struct http_answer *answer);
@@ -170,6 +172,9 @@ void console_see_other(struct http_answer *answer, const char *location);
 void console_go_back(const struct console_view *view, struct http_answer *answer);
 void console_page_message(const struct console_view *view, const char *message,
                           struct strbuf *out);
+/* Where a record is shown as one of those that are answered one by one; not for HTML. */
+void console_put_record_location(const struct console_view *view, int64_t arrival,
+                                 struct strbuf *out);
 /* The present page's query with this language; for links and forms.  whole: with the place in the
  * list, too. */
 void console_put_query(const struct console_view *view, enum language language, bool whole,

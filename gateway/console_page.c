@@ -17,20 +17,37 @@ void page_put_text(const struct page *p, enum lang_text id)
     strbuf_put_html(p->out, page_text(p, id));
 }
 
-void console_put_query(const struct console_view *view, enum language language, bool whole,
-                       struct strbuf *out)
+/* The first of these are what lists of reports are filtered by. */
+static const char *const KEPT[] = { "commune", "village", "kind", "state", "priority", "hours",
+                                    "words", "waiting", "arrival", "next", "template", "event",
+                                    "code", "asof", "basis", "drills", "id" };
+enum { FILTER_COUNT = 8, KEPT_COUNT = sizeof KEPT / sizeof KEPT[0] };
+
+static void put_kept(const struct console_view *view, size_t count, const char *separator,
+                     struct strbuf *out)
 {
-    static const char *const KEPT[] = { "commune", "village", "kind", "state", "priority", "hours",
-                                        "words", "waiting", "arrival", "template", "event", "code",
-                                        "asof", "basis", "drills", "id" };
-    strbuf_putf(out, "?lang=%s", lang_code(language));
-    for (size_t i = 0; i < sizeof KEPT / sizeof KEPT[0] && view->request; i++) {
+    for (size_t i = 0; i < count && view->request; i++) {
         const char *value = http_query(view->request, KEPT[i]);
         if (!value || !*value)
             continue;
-        strbuf_putf(out, "&amp;%s=", KEPT[i]);
+        strbuf_putf(out, "%s%s=", separator, KEPT[i]);
         strbuf_put_url(out, value);
     }
+}
+
+void console_put_record_location(const struct console_view *view, int64_t arrival,
+                                 struct strbuf *out)
+{
+    strbuf_putf(out, "/record?lang=%s&next=1&arrival=%" PRId64, lang_code(view->language),
+                arrival);
+    put_kept(view, FILTER_COUNT, "&", out);
+}
+
+void console_put_query(const struct console_view *view, enum language language, bool whole,
+                       struct strbuf *out)
+{
+    strbuf_putf(out, "?lang=%s", lang_code(language));
+    put_kept(view, KEPT_COUNT, "&amp;", out);
     if (whole && view->filter.below_rank != DB_RANK_MAX)
         strbuf_putf(out, "&amp;from=%u.%" PRId64, view->filter.below_rank,
                     view->filter.below_arrival);

@@ -93,6 +93,19 @@ const char *page_calls_words(const struct page *p, char buf[static CONSOLE_STATU
 void page_put_calls(const struct page *p);
 void page_put_calls_region(const struct page *p);
 
+/* page_next.c: from one waiting report to the next. */
+/* Is the page, or was the form, one of those that lead on? */
+bool page_goes_on(const struct console_view *view);
+int page_put_next_bar(const struct page *p, const struct db_record *r);
+/* What is answered, and the answer waits for the node. */
+enum { PAGE_ANSWERED_COUNT_MAX = 512 };
+struct page_answered {
+    struct record_ref refs[PAGE_ANSWERED_COUNT_MAX];
+    size_t count;
+};
+int page_answered_get(const struct console *c, struct page_answered *answered_out);
+bool page_is_answered(const struct page_answered *a, const struct db_record *r);
+
 /* page_totals.c */
 int page_put_totals(const struct page *p, const struct totals_filter *filter);
 bool page_commune_wanted(const struct page *p, const struct ledger_commune *commune);

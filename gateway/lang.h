@@ -33,6 +33,11 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(REPORTS, "Reports")                                                                          \
     X(WAITING, "waiting")                                                                          \
     X(IN_ALL, "in all")                                                                            \
+    X(NEXT_START, "Answer one by one →")                                                           \
+    X(NEXT, "Next waiting report →")                                                               \
+    X(NEXT_LATER, "Later; next one →")                                                             \
+    X(NEXT_NONE, "Nothing waits any more.")                                                        \
+    X(NEXT_KEYS, "Keys: Alt and the number on the button; in Firefox Alt, Shift and the number.")  \
     X(NONE_YET, "No report matches yet.")                                                          \
     X(NOTHING_YET, "No report yet. New ones appear here by themselves.")                           \
     X(TOTALS, "Totals by village")                                                                 \

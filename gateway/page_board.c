@@ -119,6 +119,17 @@ static void put_pages(const struct page *p)
     strbuf_put(p->out, "</p>");
 }
 
+/* For whoever answers: each waiting report on its own, the next one after each answer. */
+static void put_one_by_one(const struct page *p, int64_t waiting)
+{
+    const struct console_view *view = p->view;
+    if (waiting == 0 || view->console->own_commune == 0 || view->who->role < ACCESS_REVIEW)
+        return;
+    strbuf_put(p->out, "<p class=\"one\"><a href=\"/next");
+    console_put_query(view, view->language, false, p->out);
+    strbuf_putf(p->out, "\">%s</a></p>\n", page_text(p, LANG_NEXT_START));
+}
+
 static bool is_filtered(const struct db_list_filter *filter)
 {
     return filter->commune != 0 || filter->village >= 0 || filter->kind != 0 ||
@@ -141,6 +152,7 @@ static int put_reports(struct page *p)
                 page_text(p, LANG_REPORTS), waiting ? "" : " class=\"zero\"", waiting,
                 page_text(p, LANG_WAITING), total, page_text(p, LANG_IN_ALL));
     put_filter(p);
+    put_one_by_one(p, waiting);
     result = db_record_list(db, &p->view->filter, page_put_report, p);
     if (result < 0)
         return result;

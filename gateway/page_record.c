@@ -250,7 +250,7 @@ static void put_reply_form(const struct page *p, const struct loaded *l,
     strbuf_put(p->out, "\"></label><div class=\"buttons\">");
     for (uint8_t state = REVIEW_SEEN; state <= REVIEW_MET; state++)
         page_put_review_button(p, state, "");
-    strbuf_put(p->out, "</div></form>");
+    strbuf_putf(p->out, "</div><p class=\"dim keys\">%s</p></form>", page_text(p, LANG_NEXT_KEYS));
 }
 
 static int put_forms(struct page *p, const struct loaded *l, const struct page_subject *subject)
@@ -269,6 +269,39 @@ static int put_forms(struct page *p, const struct loaded *l, const struct page_s
     return result;
 }
 
+static bool may_answer(const struct page *p, const struct loaded *l)
+{
+    const struct console *c = p->view->console;
+    return c->own_commune != 0 && l->record.commune == c->own_commune &&
+           p->view->who->role >= ACCESS_REVIEW;
+}
+
+/* What was answered is read before it is answered again. */
+static int put_answers(struct page *p, const struct loaded *l, const struct page_subject *subject)
+{
+    bool may = may_answer(p, l);
+    bool first = may && l->record.review_state == 0;
+    int result = first ? put_forms(p, l, subject) : 0;
+    if (result >= 0)
+        result = put_history(p, subject);
+    return result >= 0 && may && !first ? put_forms(p, l, subject) : result;
+}
+
+/* Forms of a report that is one of many go on to the next one. */
+static int put_way_on(const struct page *p, const struct loaded *l, struct http_request *request,
+                      struct console_view *view)
+{
+    if (!may_answer(p, l))
+        return 0;
+    int result = page_put_next_bar(p, &l->record);
+    if (http_query(request, "next")) {
+        request->path = "/next";
+        view->filter.below_rank = l->record.rank;
+        view->filter.below_arrival = l->record.arrival;
+    }
+    return result;
+}
+
 /* notice: what to say on top, or LANG_TEXT_COUNT. */
 static void show_record(const struct console_view *view, const struct loaded *l,
                         enum lang_text notice, struct http_answer *answer)
@@ -276,6 +309,8 @@ static void show_record(const struct console_view *view, const struct loaded *l,
     struct console_view own = *view;
     struct console *c = view->console;
     struct page_subject subject = subject_of(l);
+    struct http_request request = *view->request;
+    own.request = &request;
     own.arrival = l->record.arrival;
     own.filter.words = own.folded;
     struct page p = { .view = &own, .out = &answer->body,
@@ -286,15 +321,14 @@ static void show_record(const struct console_view *view, const struct loaded *l,
              (unsigned)l->record.ref.seq);
     answer->content_type = "text/html; charset=utf-8";
     page_open(&p, title, false);
+    int result = put_way_on(&p, l, &request, &own);
     strbuf_put(p.out, "<main class=\"wide\">\n");
     if (notice != LANG_TEXT_COUNT)
         strbuf_putf(p.out, "<p class=\"alarm\" role=\"alert\">%s</p>", page_text(&p, notice));
-    int result = db_record_get(c->ledger->db, l->record.arrival, page_put_report, &p);
     if (result >= 0)
-        result = put_history(&p, &subject);
-    if (result >= 0 && c->own_commune != 0 && l->record.commune == c->own_commune &&
-        view->who->role >= ACCESS_REVIEW)
-        result = put_forms(&p, l, &subject);
+        result = db_record_get(c->ledger->db, l->record.arrival, page_put_report, &p);
+    if (result >= 0)
+        result = put_answers(&p, l, &subject);
     if (result < 0) {
         strbuf_put(p.out, "<p class=\"alarm\" role=\"alert\">");
         strbuf_put_html(p.out, db_error(c->ledger->db));
@@ -388,6 +422,15 @@ static bool queue_review(const struct console_view *view, const struct loaded *l
     return true;
 }
 
+/* On the board one goes on where one was, not at its top. */
+static void back_to_place(const struct loaded *l, struct http_answer *answer)
+{
+    size_t len = strlen(answer->location);
+    if (strncmp(answer->location, "/?", 2) == 0 && len + 24 < sizeof answer->location)
+        snprintf(answer->location + len, sizeof answer->location - len, "#r%" PRId64,
+                 l->record.arrival);
+}
+
 static void take_review(const struct console_view *view, const struct loaded *l, bool outdated,
                         struct http_answer *answer)
 {
@@ -409,6 +452,7 @@ static void take_review(const struct console_view *view, const struct loaded *l,
         console_message(view, STATUS_UNAVAILABLE, LANG_ERR_DISK, answer);
     } else {
         console_go_back(view, answer);
+        back_to_place(l, answer);
     }
 }
 

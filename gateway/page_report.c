@@ -95,8 +95,14 @@ static void put_body(const struct page *p, const struct page_subject *s)
 
 void page_put_review_button(const struct page *p, uint8_t state, const char *class_name)
 {
-    strbuf_putf(p->out, "<button name=\"state\" value=\"%u\" class=\"%s\">", (unsigned)state,
+    bool key = p->view->arrival != 0 && state <= REVIEW_MET; /* alone on its page */
+    strbuf_putf(p->out, "<button name=\"state\" value=\"%u\" class=\"%s\"", (unsigned)state,
                 class_name);
+    if (key)
+        strbuf_putf(p->out, " accesskey=\"%u\"><kbd aria-hidden=\"true\">%u</kbd> ",
+                    (unsigned)state, (unsigned)state);
+    else
+        strbuf_put(p->out, ">");
     strbuf_put_html(p->out, state == REVIEW_CORRECTED ? page_text(p, LANG_CORRECT)
                             : state == REVIEW_JOINED ? page_text(p, LANG_JOIN_DO)
                             : lang_review(p->view->language, state));
@@ -116,6 +122,7 @@ static int put_review_forms(const struct page *p, const struct db_record *r)
         page_put_token(p->view, p->out);
         page_put_known(p, r->arrival, &known);
         page_put_review_button(p, REVIEW_SEEN, "main");
+        page_put_review_button(p, REVIEW_APPROVED, "");
         strbuf_put(p->out, "</form>");
     }
     strbuf_put(p->out, "<details><summary>");
@@ -197,7 +204,8 @@ static void put_report_head(const struct page *p, const struct ledger_commune *c
     strbuf_put(p->out, "<span class=\"badge\">");
     strbuf_put_html(p->out, lang_priority(language, r->priority));
     const char *heading = p->view->arrival == 0 ? "h3" : "h2"; /* in a list or alone */
-    strbuf_putf(p->out, "</span> <%s>", heading);
+    strbuf_putf(p->out, "</span> <%s%s>", heading,
+                p->view->arrival == 0 ? "" : " id=\"report\" tabindex=\"-1\" autofocus");
     if (r->moved && r->said_village != r->village) {
         strbuf_put(p->out, "<s>");
         page_put_village(p, r->commune, r->said_village);

@@ -76,6 +76,13 @@ const verbs = {
     check: ({ at, what }) => desks[at].locator(what).first().check(),
     choose: ({ at, what, value }) => desks[at].locator(what).first().selectOption(value),
     press: ({ at, keys }) => desks[at].keyboard.press(keys),
+    // Alt and a character, as a keyboard sends it; leads to another page.
+    async accesskey({ at, key }) {
+        const session = await desks[at].context().newCDPSession(desks[at]);
+        await Promise.all([desks[at].waitForNavigation(), session.send("Input.dispatchKeyEvent",
+            { type: "keyDown", modifiers: 1, key, text: key })]);
+        await session.detach();
+    },
     type: ({ at, text }) => desks[at].keyboard.type(text),
     see: ({ at, what, within_s = TIMEOUT_MS / 1000 }) =>
         desks[at].locator(what).first().waitFor({ timeout: within_s * 1000 }),

@@ -297,6 +297,36 @@ def figure_is_corrected(a):
     a.tap.ok(re.search(rf"{old}\s*→\s*{old - 1}", history) and "Nguyễn Thị Lan" in history,
              "old and new value stand in the history, with who changed it", history)
     a.author_knows("khuoi-ma", f"{old} cái → {old - 1} cái", "the author sees both")
+    a.open_report("lan", number, "Khuổi Mạ", "Thiệt hại")
+    story = b.text("lan", what="#s8")
+    a.tap.ok(b.ask("lan", script="document.querySelector('[name=f8]').value") == str(old - 1) and
+             f"Người báo nói: {old} cái" in story and "Nguyễn Thị Lan" in story and
+             re.search(rf"{old}\s*→\s*{old - 1}", story),
+             "a second correction starts from the first, and tells of it", story)
+    flooded = a.last[2, "damage", "nha_ngap"]
+    b.fill("lan", what=f'#correct input[value="{flooded}"]', text=str(flooded + 1))
+    a.answer("lan", CORRECTED)
+    a.last[2, "damage", "nha_ngap"] = flooded + 1
+    a.tap.ok(b.count("lan", what=f'article b:has-text("{old - 1}")') == 1 and
+             b.count("lan", what=f'article b:has-text("{flooded + 1}")') == 1,
+             "and leaves it standing", b.text("lan", what="article"))
+
+
+def one_after_another(a):
+    """Waiting reports answered by keys alone: one press each."""
+    b, seen = a.browser, []
+    b.goto("lan", path="/?lang=vi")
+    b.click("lan", what=".one a")
+    for _ in range(5):
+        seen.append(b.text("lan", what="article .number"))
+        b.accesskey("lan", key="1")
+    b.accesskey("lan", key="0")  # one is put off
+    seen.append(b.text("lan", what="article .number"))
+    a.tap.ok(len(set(seen)) == 6, "one press answers a report and shows the next", seen)
+    for number in seen[:5]:
+        b.goto("lan", path=f"/?lang=vi&words={number}&state=1")
+        a.tap.ok(b.count("lan", what=f'.number:text-is("{number}")') == 1, f"{number} is seen")
+    a.figure("presses from one waiting report to the next", 1, "press", "1")
 
 
 def answer_reaches_the_author(a):
@@ -525,6 +555,12 @@ def without_scripts(a):
     a.answer("lan still", SEEN)
     a.tap.ok("Xã đã nhận, sẽ gọi lại" in b.text("lan still", what=".history"),
              "without scripts: a report is read and answered", number)
+    b.goto("lan still", path="/?lang=vi")
+    b.click("lan still", what=".one a")
+    first = b.text("lan still", what="article .number")
+    b.click("lan still", what='.forms button[name=state][value="1"]')
+    a.tap.ok(b.text("lan still", what="article .number") != first and
+             "next=1" in b.url("lan still"), "without scripts: the next one comes by itself", first)
     b.click("lan still", what='.menu a:has-text("Tổng")')
     total = b.text("lan still", what="#totals tr.sum")
     b.click("lan still", what="#totals tr:not(.sum) td a")
@@ -600,9 +636,9 @@ def afternoon(tap):
         tap.note(f"Chromium {a.browser.version}")
         a.start()
         for act in (before_anything, rescue_is_noticed, reports_arrive, duplicates_are_joined,
-                    figure_is_corrected, answer_reaches_the_author, directive_is_confirmed,
-                    report_is_signed_off, files_are_right, without_scripts, every_page, training,
-                    province_reads, node_is_lost):
+                    figure_is_corrected, one_after_another, answer_reaches_the_author,
+                    directive_is_confirmed, report_is_signed_off, files_are_right,
+                    without_scripts, every_page, training, province_reads, node_is_lost):
             try:
                 act(a)
             except (Failure, OSError, LookupError, ValueError, TypeError) as error:

@@ -315,6 +315,49 @@ static void test_http_console_warns_of_the_authors_other_report(void **state)
     assert_reply("and here", ask(p, &newer), 200, "Sửa số là tin này lại được tính");
 }
 
+static void assert_leads_to(struct place *p, const char *path, const char *where)
+{
+    struct ask a = { "GET", path, NULL, NULL, 0 };
+    struct reply *r = ask(p, &a);
+    if (r->status != 303 || !strstr(r->headers, where))
+        fail_msg("%s: %ld, not to %s: %s", path, r->status, where, r->headers);
+}
+
+/* The most urgent first, then the newest; what is answered and on its way is not asked for. */
+static void test_http_console_leads_from_one_to_the_next(void **state)
+{
+    struct place *p = *state;
+    struct kit *k = &p->kit;
+    struct report call = { .figure_count = 1, .figures = { { 1, 3 } } };
+    struct ask alone = { "GET", "/next?lang=vi", NULL, NULL, 0 };
+    kit_put_root_log(k, &p->ledger);
+    assert_reply("nothing waits", ask(p, &alone), 200, "Không còn tin nào chờ xem");
+    struct kit_record records[] = { kit_damage(k, KIT_ANNA, 1, 20, 3),
+                                    kit_report(k, KIT_BINH, 1, RECORD_RESCUE, &call),
+                                    kit_damage(k, KIT_ANNA, 2, 20, 4) };
+    for (size_t i = 0; i < 3; i++) /* arrivals 6 to 8 */
+        assert_int_equal(kit_put(k, &p->ledger, &records[i]), LEDGER_NEW);
+    assert_leads_to(p, "/next?lang=vi", "/record?lang=vi&next=1&arrival=7");
+    assert_leads_to(p, "/next?lang=vi&kind=1&state=3", "arrival=8&kind=1&state=3");
+    struct ask page = { "GET", "/record?lang=vi&next=1&arrival=8&kind=1", NULL, NULL, 0 };
+    struct reply *r = ask(p, &page);
+    assert_non_null(strstr(r->text, "1 tin CỨU NẠN chờ xem"));
+    assert_non_null(strstr(r->text, "Để sau, xem tin tiếp"));
+    const char *back = strstr(r->text, "name=\"back\" value=\"/next?lang=vi&amp;kind=1");
+    assert_non_null(back);
+    const char *from = strstr(back, "from=");
+    char next[128], form[256];
+    snprintf(next, sizeof next, "/next?lang=vi&kind=1&%.*s", (int)strcspn(from, "\"&"), from);
+    assert_leads_to(p, next, "arrival=6"); /* put off: the one behind it */
+    snprintf(form, sizeof form, "arrival=8&state=1&back=%s", "/next?lang=vi%26kind=1");
+    post_review(p, form, 303);
+    assert_leads_to(p, "/next?lang=vi&kind=1", "arrival=6"); /* 8 waits for the node alone */
+    post_review(p, "arrival=6&state=1", 303);
+    assert_leads_to(p, "/next?lang=vi", "arrival=7");
+    post_review(p, "arrival=7&state=1", 303);
+    assert_reply("all are answered", ask(p, &alone), 200, "Không còn tin nào chờ xem");
+}
+
 /* A report of the wrong village is moved and moved back; the author's word stays to be seen. */
 static void test_http_console_moves_a_report(void **state)
 {
@@ -734,6 +777,7 @@ int main(void)
         HTTP_TEST(test_http_console_corrects_again_and_takes_back),
         HTTP_TEST(test_http_console_keeps_both_corrections),
         HTTP_TEST(test_http_console_warns_of_the_authors_other_report),
+        HTTP_TEST(test_http_console_leads_from_one_to_the_next),
         HTTP_TEST(test_http_console_moves_a_report),
         HTTP_TEST(test_http_console_tells_operators_of_each_other),
         HTTP_TEST(test_http_board_is_searched_and_paged),
