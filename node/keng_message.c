@@ -3,6 +3,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "proto/corrections.h"
 #include "proto/report.h"
 
 /* The roster's line about an author, or NULL. */
@@ -192,38 +193,74 @@ static bool decode_receipt(const struct record_view *v, json_t *object)
     return true;
 }
 
-void keng_message_decode_answer(struct keng *k, json_t *report)
+/* at_ms_out: when it was written. */
+static bool decode_review_hex(const json_t *hex, struct record_ref *ref_out, int64_t *at_ms_out,
+                              struct review *review_out)
 {
-    json_t *hex = json_incref(json_object_get(report, "review_hex"));
     uint8_t bytes[RECORD_LEN_MAX];
     struct record_view v;
-    struct review r;
     size_t len = 0;
 
-    json_object_del(report, "review_hex");
-    if (json_is_string(hex) &&
+    if (!json_is_string(hex) ||
         sodium_hex2bin(bytes, sizeof bytes, json_string_value(hex), json_string_length(hex), NULL,
-                       &len, NULL) == 0 &&
-        record_decode(bytes, len, &v) == RECORD_OK && !v.encrypted &&
-        review_decode(v.body, v.body_len, &r) == REPORT_OK) {
+                       &len, NULL) != 0 ||
+        record_decode(bytes, len, &v) != RECORD_OK || v.encrypted ||
+        review_decode(v.body, v.body_len, review_out) != REPORT_OK)
+        return false;
+    *ref_out = v.ref;
+    *at_ms_out = moment_of(&v);
+    return true;
+}
+
+/* What stands of all corrections, where it is not what the author said himself. */
+static void set_corrections(struct keng *k, const struct corrections *c, json_t *report)
+{
+    const json_t *figures = json_object_get(report, "figures");
+    const struct correction *move = corrections_last(c, CORRECTION_VILLAGE);
+    json_t *list = json_array();
+    char name[128];
+
+    for (size_t i = 0; i < json_array_size(figures); i++) {
+        const json_t *said = json_array_get(figures, i);
+        uint32_t code = (uint32_t)keng_integer_of(said, "number");
+        const struct correction *last = corrections_last(c, code);
+        if (last == NULL || last->value == keng_integer_of(said, "value"))
+            continue;
+        struct report_figure figure = { code, last->value };
         uint8_t kind = record_kind_find(keng_string_of(report, "kind"));
-        json_t *corrections = json_array();
-        for (size_t i = 0; i < r.figure_count; i++)
-            json_array_append_new(corrections,
-                                  figure_json(k, kind, moment_of(&v), &r.figures[i]));
-        if (r.figure_count > 0)
-            json_object_set(report, "corrections", corrections);
-        json_decref(corrections);
-        if (r.village != 0) {
-            char name[128];
-            keng_village_name(k, r.village, moment_of(&v), name, sizeof name);
-            json_object_set_new(report, "corrected_village", json_string(name));
-        }
-        if (r.same_as.seq != 0)
-            json_object_set_new(report, "same_as", json_sprintf("%u-%u", r.same_as.author,
-                                                                r.same_as.seq));
+        json_array_append_new(list, figure_json(k, kind, last->received_ms, &figure));
     }
-    json_decref(hex);
+    if (json_array_size(list) > 0)
+        json_object_set(report, "corrections", list);
+    json_decref(list);
+    if (move == NULL || move->value == REVIEW_VILLAGE_AUTHORS ||
+        move->value == keng_integer_of(report, "village"))
+        return;
+    keng_village_name(k, (uint32_t)move->value, move->received_ms, name, sizeof name);
+    json_object_set_new(report, "corrected_village", json_string(name));
+}
+
+void keng_message_decode_answer(struct keng *k, json_t *report)
+{
+    const json_t *hex = json_object_get(report, "corrections_hex");
+    struct corrections c = { .list = NULL };
+    struct record_ref ref;
+    struct review r;
+    int64_t at_ms;
+
+    for (size_t i = 0; i < json_array_size(hex); i++)
+        if (decode_review_hex(json_array_get(hex, i), &ref, &at_ms, &r) &&
+            !corrections_add(&c, &ref, (int64_t)i, at_ms, &r))
+            break; /* no memory: what was read is still true */
+    corrections_settle(&c);
+    set_corrections(k, &c, report);
+    corrections_free(&c);
+    if (decode_review_hex(json_object_get(report, "review_hex"), &ref, &at_ms, &r) &&
+        r.same_as.seq != 0)
+        json_object_set_new(report, "same_as", json_sprintf("%u-%u", r.same_as.author,
+                                                            r.same_as.seq));
+    json_object_del(report, "review_hex");
+    json_object_del(report, "corrections_hex");
 }
 
 void keng_message_decode(struct keng *k, const char *hex, json_t *object)

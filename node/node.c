@@ -275,6 +275,8 @@ static int store_reviews(struct node *n, const struct record_view *view)
     int err = STORE_OK;
     for (size_t i = 0; i < review.ref_count && err == STORE_OK; i++)
         err = store_put_review(n->store, &review.refs[i], &row);
+    if (err == STORE_OK && review.state == REVIEW_CORRECTED)
+        err = store_put_correction(n->store, &review.refs[0], &view->ref);
     return err;
 }
 

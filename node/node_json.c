@@ -70,6 +70,17 @@ static json_t *carriers(const struct node *n, const struct node_report *r)
     return list;
 }
 
+struct hex_list { struct node *node; json_t *list; };
+
+static void add_hex(void *ctx, const struct record_ref *ref)
+{
+    const struct hex_list *h = ctx;
+    uint8_t bytes[RECORD_LEN_MAX];
+    int len = store_load(h->node->store, ref, bytes);
+    if (len > 0)
+        json_array_append_new(h->list, node_json_hex(bytes, (size_t)len));
+}
+
 json_t *node_json_report(struct node *n, const struct store_record *record)
 {
     static const char *const states[] = { "stored", "carried", "received", "read" };
@@ -98,6 +109,11 @@ json_t *node_json_report(struct node *n, const struct store_record *record)
             json_object_set_new(json, "review_hex", node_json_hex(bytes, (size_t)len));
         json_object_set_new(json, "review_by", json_integer(review.by));
         json_object_set_new(json, "review_text", json_string(review.text));
+        struct hex_list corrections = { n, json_array() };
+        int err = store_each_correction(n->store, &v.ref, add_hex, &corrections);
+        if (err == STORE_OK && json_array_size(corrections.list) > 0)
+            json_object_set(json, "corrections_hex", corrections.list);
+        json_decref(corrections.list);
     }
     return json;
 }

@@ -27,6 +27,7 @@ enum store_err {
     STORE_ENONE = -4,   /* no such row */
 };
 
+enum { STORE_CORRECTION_COUNT_MAX = 24 };
 struct store;
 
 struct store_record {
@@ -70,6 +71,9 @@ int store_drop_owed(struct store *s, const struct record_ref *ref);
 /* Keeps the newest of one reviewer, of several the one heard last. */
 int store_put_review(struct store *s, const struct record_ref *of,
                      const struct store_review *review);
+/* A review corrects something of a report: the newest alone does not say what stands. */
+int store_put_correction(struct store *s, const struct record_ref *of,
+                         const struct record_ref *review);
 int store_put_carried(struct store *s, const struct record_ref *ref, uint16_t node);
 /* Total airtime of one minute; a ledger is one modem's in one boot, whose clock it goes by.  Of
  * this ledger what is two hours older goes. */
@@ -98,6 +102,9 @@ typedef void (*store_ref_fn)(void *ctx, const struct record_ref *ref);
 int store_each_settled(struct store *s, store_ref_fn fn, void *ctx);
 /* Ascending. */
 int store_each_owed(struct store *s, store_ref_fn fn, void *ctx);
+/* The reviews that correct a report, in order of arrival; of more than STORE_CORRECTION_COUNT_MAX
+ * the newest. */
+int store_each_correction(struct store *s, const struct record_ref *of, store_ref_fn fn, void *ctx);
 /* How many records there are, or negative. */
 int64_t store_record_count(struct store *s);
 

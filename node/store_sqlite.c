@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum {
-    SCHEMA_VERSION = 4,
+    SCHEMA_VERSION = 5,
     CACHE_KIB = 160, /* a node has little memory and few hot pages */
     BUSY_TIMEOUT_MS = 2000,
     URI_LEN_MAX = 3 * 4096 + 32,
@@ -37,16 +37,20 @@ static const char *const MIGRATIONS[SCHEMA_VERSION] = {
     "CREATE TABLE settled(log INTEGER PRIMARY KEY, seq INTEGER NOT NULL);",
     ("CREATE TABLE owed(log INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY(log, seq))"
      " WITHOUT ROWID;"),
+    ("CREATE TABLE correction(log INTEGER NOT NULL, seq INTEGER NOT NULL," /* in order of arrival */
+     " by_log INTEGER NOT NULL, by_seq INTEGER NOT NULL, UNIQUE(log, seq, by_log, by_seq));"
+     "INSERT INTO correction SELECT log, seq, by * 8, by_seq FROM review"
+     " WHERE state = 6 AND by_seq > 0;"),
 };
 
 enum statement {
     ST_BEGIN, ST_COMMIT, ST_ROLLBACK,
-    ST_PUT_RECORD, ST_DROP_RECORD, ST_DROP_REVIEW, ST_PUT_SETTLED, ST_PUT_FORK, ST_PUT_REVIEW,
-    ST_PUT_CARRIED, ST_PUT_OWED, ST_DROP_OWED,
+    ST_PUT_RECORD, ST_DROP_RECORD, ST_DROP_REVIEW, ST_DROP_CORRECTIONS, ST_PUT_SETTLED, ST_PUT_FORK,
+    ST_PUT_REVIEW, ST_PUT_CORRECTION, ST_PUT_CARRIED, ST_PUT_OWED, ST_DROP_OWED,
     ST_PUT_AIRTIME, ST_TRIM_AIRTIME, ST_KEEP_LEDGERS, ST_EACH_AIRTIME,
     ST_LOAD, ST_FIND_ONCE, ST_FIND_REVIEW,
     ST_EACH_RECORD, ST_FIND_RECORD, ST_RECORDS_AFTER, ST_RECORDS_OF, ST_LAST_ARRIVAL,
-    ST_EACH_SETTLED, ST_EACH_OWED, ST_RECORD_COUNT,
+    ST_EACH_SETTLED, ST_EACH_OWED, ST_EACH_CORRECTION, ST_RECORD_COUNT,
     ST_COUNT,
 };
 
@@ -58,6 +62,7 @@ static const char *const SQL[ST_COUNT] = {
     [ST_PUT_RECORD] = "INSERT INTO record(log, seq, received_ms, once, bytes) VALUES(?,?,?,?,?)",
     [ST_DROP_RECORD] = "DELETE FROM record WHERE log = ? AND seq = ?",
     [ST_DROP_REVIEW] = "DELETE FROM review WHERE log = ? AND seq = ?",
+    [ST_DROP_CORRECTIONS] = "DELETE FROM correction WHERE log = ? AND seq = ?",
     [ST_PUT_SETTLED] = "INSERT INTO settled(log, seq) VALUES(?1,?2)"
                        " ON CONFLICT(log) DO UPDATE SET seq = max(seq, ?2)",
     [ST_PUT_FORK] = "INSERT OR IGNORE INTO fork(log, seq, received_ms, bytes) VALUES(?,?,?,?)",
@@ -65,6 +70,8 @@ static const char *const SQL[ST_COUNT] = {
                       " VALUES(?1,?2,?3,?4,?5,?6) ON CONFLICT(log, seq) DO UPDATE"
                       " SET by = ?3, state = ?4, text = ?5, by_seq = ?6"
                       " WHERE by <> ?3 OR by_seq < ?6",
+    [ST_PUT_CORRECTION] = "INSERT OR IGNORE INTO correction(log, seq, by_log, by_seq)"
+                          " VALUES(?,?,?,?)",
     [ST_PUT_CARRIED] = "UPDATE record SET carried_by = ? WHERE log = ? AND seq = ?"
                        " AND carried_by IS NULL",
     [ST_PUT_AIRTIME] = "INSERT OR REPLACE INTO airtime(boot, minute_ms, us) VALUES(?,?,?)",
@@ -85,6 +92,9 @@ static const char *const SQL[ST_COUNT] = {
     [ST_DROP_OWED] = "DELETE FROM owed WHERE log = ? AND seq = ?",
     [ST_EACH_SETTLED] = "SELECT log, seq FROM settled",
     [ST_EACH_OWED] = "SELECT log, seq FROM owed ORDER BY log, seq",
+    [ST_EACH_CORRECTION] = "SELECT by_log, by_seq FROM (SELECT rowid AS n, by_log, by_seq"
+                           " FROM correction WHERE log = ? AND seq = ? ORDER BY n DESC LIMIT 24)"
+                           " ORDER BY n", /* STORE_CORRECTION_COUNT_MAX */
     [ST_RECORD_COUNT] = "SELECT count(*) FROM record",
 };
 
@@ -316,7 +326,9 @@ static int run_ref(struct store *s, enum statement which, const struct record_re
 int store_drop_record(struct store *s, const struct record_ref *ref)
 {
     int err = run_ref(s, ST_DROP_RECORD, ref, "drop a record");
-    return err == STORE_OK ? run_ref(s, ST_DROP_REVIEW, ref, "drop a review") : err;
+    if (err == STORE_OK)
+        err = run_ref(s, ST_DROP_REVIEW, ref, "drop a review");
+    return err == STORE_OK ? run_ref(s, ST_DROP_CORRECTIONS, ref, "drop corrections") : err;
 }
 
 int store_put_settled(struct store *s, const struct record_ref *ref)
@@ -376,6 +388,15 @@ int store_put_review(struct store *s, const struct record_ref *of,
     sqlite3_bind_text(st, 5, review->text, -1, SQLITE_STATIC);
     sqlite3_bind_int64(st, 6, review->by_seq);
     return run(s, st, "write a review");
+}
+
+int store_put_correction(struct store *s, const struct record_ref *of,
+                         const struct record_ref *review)
+{
+    sqlite3_stmt *st = s->statements[ST_PUT_CORRECTION];
+    bind_ref(st, 1, of);
+    bind_ref(st, 3, review);
+    return run(s, st, "write a correction");
 }
 
 int store_put_carried(struct store *s, const struct record_ref *ref, uint16_t node)
@@ -607,6 +628,14 @@ int store_each_owed(struct store *s, store_ref_fn fn, void *ctx)
 {
     struct ref_rows rows = { .fn = fn, .ctx = ctx };
     return each_row(s, s->statements[ST_EACH_OWED], ref_row, &rows);
+}
+
+int store_each_correction(struct store *s, const struct record_ref *of, store_ref_fn fn, void *ctx)
+{
+    sqlite3_stmt *st = s->statements[ST_EACH_CORRECTION];
+    struct ref_rows rows = { .fn = fn, .ctx = ctx };
+    bind_ref(st, 1, of);
+    return each_row(s, st, ref_row, &rows);
 }
 
 struct airtime_rows { store_airtime_fn fn; void *ctx; };

@@ -76,11 +76,12 @@ const verbs = {
     check: ({ at, what }) => desks[at].locator(what).first().check(),
     choose: ({ at, what, value }) => desks[at].locator(what).first().selectOption(value),
     press: ({ at, keys }) => desks[at].keyboard.press(keys),
-    // Alt and a character, as a keyboard sends it; leads to another page.
+    // Alt and a digit, as a keyboard sends it; leads to another page.
     async accesskey({ at, key }) {
         const session = await desks[at].context().newCDPSession(desks[at]);
         await Promise.all([desks[at].waitForNavigation(), session.send("Input.dispatchKeyEvent",
-            { type: "keyDown", modifiers: 1, key, text: key })]);
+            { type: "keyDown", modifiers: 1, key, text: key, unmodifiedText: key,
+                code: "Digit" + key, windowsVirtualKeyCode: key.charCodeAt(0) })]);
         await session.detach();
     },
     type: ({ at, text }) => desks[at].keyboard.type(text),

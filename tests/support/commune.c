@@ -87,6 +87,17 @@ size_t commune_review(const struct commune *c, uint32_t seq, struct record_ref o
     return commune_sign(c, COMMUNE_OPERATOR, seq, RECORD_REVIEW, body, (size_t)len, out);
 }
 
+size_t commune_correction(const struct commune *c, uint32_t seq, struct record_ref of,
+                          uint32_t village, uint8_t out[static RECORD_LEN_MAX])
+{
+    struct review review = { .state = REVIEW_CORRECTED, .ref_count = 1, .refs = { of },
+                             .village = village };
+    uint8_t body[RECORD_BODY_LEN_MAX];
+    int len = review_encode(&review, body, sizeof body);
+    assert_true(len > 0);
+    return commune_sign(c, COMMUNE_OPERATOR, seq, RECORD_REVIEW, body, (size_t)len, out);
+}
+
 static void add_root(struct commune *c, struct batch_builder *b, uint8_t kind, const uint8_t *body,
                      int body_len)
 {

@@ -39,5 +39,7 @@ size_t commune_ack(const struct commune *c, uint32_t seq, uint32_t held,
 /* The operator's review number seq of one record. */
 size_t commune_review(const struct commune *c, uint32_t seq, struct record_ref of, int state,
                       const char *text, uint8_t out[static RECORD_LEN_MAX]);
+size_t commune_correction(const struct commune *c, uint32_t seq, struct record_ref of,
+                          uint32_t village, uint8_t out[static RECORD_LEN_MAX]);
 
 #endif

@@ -260,6 +260,16 @@ static void test_api_review_makes_a_report_read(void **state)
     char hex[2 * RECORD_LEN_MAX + 1];
     sodium_bin2hex(hex, sizeof hex, record, len);
     assert_string_equal(json_string_value(json_object_get(report, "review_hex")), hex);
+    assert_null(json_object_get(report, "corrections_hex"));
+    for (uint32_t seq = 2; seq <= 3; seq++) { /* each changes one thing: both are told */
+        len = commune_correction(&b->commune, seq, ref, seq, record);
+        assert_string_equal(add(b, record, len), "new");
+    }
+    report = json_array_get(json_object_get(ask(b, "{\"do\":\"mine\"}"), "reports"), 0);
+    sodium_bin2hex(hex, sizeof hex, record, len);
+    const json_t *corrections = json_object_get(report, "corrections_hex");
+    assert_int_equal(json_array_size(corrections), 2);
+    assert_string_equal(json_string_value(json_array_get(corrections, 1)), hex);
     len = commune_ack(&b->commune, 1, 1, record);
     assert_string_equal(add(b, record, len), "new");
     report = json_array_get(json_object_get(ask(b, "{\"do\":\"mine\"}"), "reports"), 0);

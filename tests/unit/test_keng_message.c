@@ -188,30 +188,50 @@ static void test_keng_message_knows_whom_a_directive_is_for(void **state)
     keng_free(&k);
 }
 
-static void test_keng_message_shows_what_the_commune_corrected(void **state)
+static json_t *correction_hex(uint32_t village, struct report_figure figure)
 {
-    (void)state;
-    struct keng k = a_keng();
-    struct review r = { .state = REVIEW_CORRECTED, .ref_count = 1,
-                        .refs = { { .author = 12, .seq = 3 } }, .figure_count = 1,
-                        .figures = { { 4711, 30 } } };
+    struct review r = { .state = REVIEW_CORRECTED, .ref_count = 1, .village = village,
+                        .refs = { { .author = 12, .seq = 3 } }, .figure_count = figure.code > 0,
+                        .figures = { figure } };
     uint8_t body[RECORD_BODY_LEN_MAX];
     int len = review_encode(&r, body, sizeof body);
     assert_true(len > 0);
+    return json_string(record_hex(RECORD_REVIEW, body, (size_t)len));
+}
+
+/* Each says only what it changes; what the author said himself is none. */
+static void test_keng_message_shows_what_stands_of_all_corrections(void **state)
+{
+    (void)state;
+    struct keng k = a_keng();
+    json_t *m = json_pack("{s:s,s:i,s:[{s:i,s:i},{s:i,s:i},{s:i,s:i}],s:[o,o,o,s]}", "kind",
+                          "damage", "village", 7, "figures", "number", 4711, "value", 300,
+                          "number", 4712, "value", 2, "number", 4713, "value", 9,
+                          "corrections_hex", correction_hex(8, (struct report_figure){ 4711, 30 }),
+                          correction_hex(0, (struct report_figure){ 4712, 2 }),
+                          correction_hex(0, (struct report_figure){ 4713, REVIEW_UNKNOWN }), "zz");
+    keng_message_decode_answer(&k, m);
+    const json_t *list = json_object_get(m, "corrections");
+    assert_int_equal(json_array_size(list), 2);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 0), "value")), 30);
+    assert_string_equal(string_of(json_array_get(list, 1), "shown"), "not known");
+    assert_string_equal(string_of(m, "corrected_village"), "village 8");
+    assert_null(json_object_get(m, "corrections_hex"));
+    json_decref(m);
+    keng_free(&k);
+}
+
+static void test_keng_message_shows_what_the_report_is_joined_to(void **state)
+{
+    (void)state;
+    struct keng k = a_keng();
+    uint8_t body[RECORD_BODY_LEN_MAX];
+    struct review r = { .state = REVIEW_JOINED, .ref_count = 1,
+                        .refs = { { .author = 12, .seq = 3 } },
+                        .same_as = { .author = 13, .seq = 9 } };
+    int len = review_encode(&r, body, sizeof body);
     json_t *m = json_pack("{s:s,s:s}", "kind", "damage", "review_hex",
                           record_hex(RECORD_REVIEW, body, (size_t)len));
-    keng_message_decode_answer(&k, m);
-    const json_t *new = json_array_get(json_object_get(m, "corrections"), 0);
-    assert_int_equal(json_integer_value(json_object_get(new, "number")), 4711);
-    assert_int_equal(json_integer_value(json_object_get(new, "value")), 30);
-    assert_null(json_object_get(m, "review_hex"));
-    json_decref(m);
-
-    r = (struct review){ .state = REVIEW_JOINED, .ref_count = 1, .refs = { r.refs[0] },
-                         .same_as = { .author = 13, .seq = 9 } };
-    len = review_encode(&r, body, sizeof body);
-    m = json_pack("{s:s,s:s}", "kind", "damage", "review_hex",
-                  record_hex(RECORD_REVIEW, body, (size_t)len));
     keng_message_decode_answer(&k, m);
     assert_string_equal(string_of(m, "same_as"), "13-9");
     assert_null(json_object_get(m, "corrections"));
@@ -249,7 +269,8 @@ int main(void)
         cmocka_unit_test(test_keng_message_of_garbled_bytes_is_unreadable),
         cmocka_unit_test(test_keng_message_takes_any_truncation_and_flip),
         cmocka_unit_test(test_keng_message_knows_whom_a_directive_is_for),
-        cmocka_unit_test(test_keng_message_shows_what_the_commune_corrected),
+        cmocka_unit_test(test_keng_message_shows_what_stands_of_all_corrections),
+        cmocka_unit_test(test_keng_message_shows_what_the_report_is_joined_to),
         cmocka_unit_test(test_keng_author_names_fall_back_to_numbers),
     };
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);

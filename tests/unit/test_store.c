@@ -446,7 +446,7 @@ static void test_store_refuses_what_is_not_its_own(void **state)
     assert_int_equal(store_open(path, network, &none, text), STORE_EVERSION);
     assert_non_null(strstr(text, "newer kengd"));
     assert_non_null(strstr(text, "99"));
-    run_sql("PRAGMA user_version = 4");
+    run_sql("PRAGMA user_version = 5");
     open_store(); /* neither refusal changed anything */
     assert_true(holds(11, 0, 1));
     assert_null(none);
@@ -489,6 +489,42 @@ static void test_store_path_may_hold_any_character(void **state)
         unlink(path);
     }
     memcpy(path, plain, sizeof plain);
+}
+
+struct noted { size_t count; struct record_ref last; };
+
+static void note_ref(void *ctx, const struct record_ref *ref)
+{
+    struct noted *noted = ctx;
+    noted->count++;
+    noted->last = *ref;
+}
+
+static void test_store_knows_every_correction_of_a_report(void **state)
+{
+    (void)state;
+    struct record_ref of = { .author = 11, .seq = 2 }, other = { .author = 11, .seq = 1 };
+    struct noted all = { 0 }, none = { 0 }, gone = { 0 };
+    open_store();
+    put_one(11, 0, 2, 0, NULL);
+    assert_int_equal(store_begin(s), STORE_OK);
+    for (uint32_t seq = 1; seq <= 30; seq++) {
+        struct record_ref review = { .author = 4, .seq = seq };
+        assert_int_equal(store_put_correction(s, &of, &review), STORE_OK);
+        assert_int_equal(store_put_correction(s, &of, &review), STORE_OK); /* once is enough */
+    }
+    assert_int_equal(store_commit(s), STORE_OK);
+    reopen();
+    assert_int_equal(store_each_correction(s, &of, note_ref, &all), STORE_OK);
+    assert_int_equal(all.count, STORE_CORRECTION_COUNT_MAX); /* the newest */
+    assert_true(all.last.author == 4 && all.last.lane == 0 && all.last.seq == 30);
+    assert_int_equal(store_each_correction(s, &other, note_ref, &none), STORE_OK);
+    assert_int_equal(none.count, 0);
+    assert_int_equal(store_begin(s), STORE_OK);
+    assert_int_equal(store_drop_record(s, &of), STORE_OK);
+    assert_int_equal(store_commit(s), STORE_OK);
+    assert_int_equal(store_each_correction(s, &of, note_ref, &gone), STORE_OK);
+    assert_int_equal(gone.count, 0);
 }
 
 static void test_store_what_made_room_is_gone_and_its_number_is_known(void **state)
@@ -817,6 +853,7 @@ int main(void)
         STORE_TEST(test_store_a_number_and_a_token_are_taken_once),
         STORE_TEST(test_store_pages_through_arrivals),
         STORE_TEST(test_store_review_is_replaced),
+        STORE_TEST(test_store_knows_every_correction_of_a_report),
         STORE_TEST(test_store_late_review_does_not_undo_a_newer),
         STORE_TEST(test_store_airtime_is_kept_per_boot_and_minute),
         STORE_TEST(test_store_airtime_does_not_grow_for_ever),
