@@ -33,6 +33,7 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(REPORTS, "Reports")                                                                          \
     X(WAITING, "waiting")                                                                          \
     X(IN_ALL, "in all")                                                                            \
+    X(SEEN_OLDER, "Seen, with the older ones that it replaces")                                    \
     X(NEXT_START, "Answer one by one →")                                                           \
     X(NEXT, "Next waiting report →")                                                               \
     X(NEXT_LATER, "Later; next one →")                                                             \

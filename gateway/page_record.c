@@ -14,6 +14,7 @@ enum {
     STATUS_CONFLICT = 409,
     STATUS_UNAVAILABLE = 503,
     SUGGESTION_COUNT_MAX = 8,
+    OLDER_COUNT_MAX = 15, /* that one answer speaks of, beside the newest */
     COMPARED_COUNT_MAX = 200, /* newest reports of the village and kind that are looked at */
     MS_PER_HOUR = 3600 * 1000,
 };
@@ -134,8 +135,9 @@ static int put_history(struct page *p, const struct page_subject *s)
 /* What its reader wrote into one of the forms, so that it is still there when it was not taken. */
 static enum review_state sent_state(const struct console_view *view)
 {
-    return http_form(view->request, "take_back")
-               ? REVIEW_CORRECTED
+    return http_form(view->request, "take_back") ? REVIEW_CORRECTED
+           : http_form(view->request, "older")
+               ? REVIEW_SEEN
                : (enum review_state)console_number(http_form(view->request, "state"),
                                                    REVIEW_JOINED, 0);
 }
@@ -236,10 +238,58 @@ static int put_join_form(struct page *p, const struct loaded *l, const struct pa
 
 /* ---- forms ---------------------------------------------------------------------------------- */
 
-static void put_reply_form(const struct page *p, const struct loaded *l,
-                           const struct page_known *known)
+/* Older reports of the same person that wait and say nothing which this one does not say anew: with
+ * totals that go on growing, most of what waits. */
+struct older {
+    const struct loaded *of;
+    struct page_answered answered;
+    struct record_ref refs[OLDER_COUNT_MAX]; /* newest first */
+    size_t count;
+};
+
+static bool says_anew(const struct report *newer, const struct report *older)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < older->figure_count; i++)
+        for (size_t k = 0; k < newer->figure_count; k++)
+            found += newer->figures[k].code == older->figures[i].code;
+    return found == older->figure_count && older->figure_count > 0 && older->text_len == 0;
+}
+
+static int compare_older(void *ctx, const struct db_record *r)
+{
+    struct older *o = ctx;
+    const struct db_record *own = &o->of->record;
+    struct loaded other = { .found = false };
+    (void)take_record(&other, r);
+    if (!other.readable || r->ref.seq >= own->ref.seq || r->review_state != 0 ||
+        r->drill != own->drill || r->village != own->village ||
+        page_is_answered(&o->answered, r) || !says_anew(&o->of->report, &other.report))
+        return 0;
+    o->refs[o->count++] = r->ref;
+    return o->count == OLDER_COUNT_MAX;
+}
+
+static int find_older(const struct console *c, const struct loaded *l, struct older *older_out)
+{
+    enum { LOOKED_AT_COUNT_MAX = 64 };
+    older_out->of = l;
+    older_out->count = 0;
+    if (!l->readable || l->record.kind == RECORD_RESCUE || l->record.variant != 0)
+        return 0;
+    int result = page_answered_get(c, &older_out->answered);
+    if (result >= 0)
+        result = db_record_kin(c->ledger->db, &l->record, LOOKED_AT_COUNT_MAX, compare_older,
+                               older_out);
+    return result < 0 ? result : 0;
+}
+
+static int put_reply_form(const struct page *p, const struct loaded *l,
+                          const struct page_known *known)
 {
     bool ours = sent_state(p->view) <= REVIEW_MET;
+    struct older older;
+    int result = find_older(p->view->console, l, &older);
     strbuf_putf(p->out, "<form method=\"post\" action=\"/review\" class=\"reply\"><h3>%s</h3>",
                 page_text(p, LANG_REPLY));
     page_put_token(p->view, p->out);
@@ -250,7 +300,12 @@ static void put_reply_form(const struct page *p, const struct loaded *l,
     strbuf_put(p->out, "\"></label><div class=\"buttons\">");
     for (uint8_t state = REVIEW_SEEN; state <= REVIEW_MET; state++)
         page_put_review_button(p, state, "");
+    if (result >= 0 && older.count > 0)
+        strbuf_putf(p->out, "<button name=\"older\" value=\"1\" accesskey=\"6\">"
+                            "<kbd aria-hidden=\"true\">6</kbd> %s: %zu</button>",
+                    page_text(p, LANG_SEEN_OLDER), older.count);
     strbuf_putf(p->out, "</div><p class=\"dim keys\">%s</p></form>", page_text(p, LANG_NEXT_KEYS));
+    return result;
 }
 
 static int put_forms(struct page *p, const struct loaded *l, const struct page_subject *subject)
@@ -259,7 +314,8 @@ static int put_forms(struct page *p, const struct loaded *l, const struct page_s
     bool again = sent_state(p->view) == REVIEW_CORRECTED;
     int result = page_known_get(p, l->record.commune, &l->record.ref, &known);
     strbuf_put(p->out, "<section class=\"forms\">");
-    put_reply_form(p, l, &known);
+    if (result >= 0)
+        result = put_reply_form(p, l, &known);
     if (result >= 0)
         result = page_put_correct_form(p, subject, &known, sent_field(p->view, "text", again),
                                        again);
@@ -405,6 +461,19 @@ static bool fill_review(const struct console_view *view, const struct loaded *l,
     return review->state != REVIEW_REJECTED || review->text_len > 0;
 }
 
+/* One record for all of them: airtime is what the mesh has least of. */
+static int add_older(const struct console_view *view, const struct loaded *l,
+                     struct review *review)
+{
+    struct older older;
+    int result = find_older(view->console, l, &older);
+    review->ref_count = 0;
+    while (older.count > 0)
+        review->refs[review->ref_count++] = older.refs[--older.count];
+    review->refs[review->ref_count++] = l->record.ref;
+    return result;
+}
+
 /* Durable before anybody hears of it. */
 static bool queue_review(const struct console_view *view, const struct loaded *l,
                          const struct review *review, const uint8_t *body, size_t len)
@@ -441,6 +510,10 @@ static void take_review(const struct console_view *view, const struct loaded *l,
     if (outdated) {
         answer->status = STATUS_CONFLICT;
         show_record(view, l, LANG_ERR_OUTDATED, answer);
+        return;
+    }
+    if (http_form(view->request, "older") && add_older(view, l, &review) < 0) {
+        console_message(view, STATUS_UNAVAILABLE, LANG_ERR_DISK, answer);
         return;
     }
     bool filled = fill_review(view, l, &review, &why);

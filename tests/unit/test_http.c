@@ -358,6 +358,39 @@ static void test_http_console_leads_from_one_to_the_next(void **state)
     assert_reply("all are answered", ask(p, &alone), 200, "Không còn tin nào chờ xem");
 }
 
+/* One press for what a newer total replaces, and for nothing that says more. */
+static void test_http_console_sees_older_reports_along(void **state)
+{
+    struct place *p = *state;
+    struct kit *k = &p->kit;
+    struct queued q = { .count = 0 };
+    struct report words = { .figure_count = 1, .figures = { { 20, 5 } }, .text_len = 2,
+                            .text = "ai" };
+    struct report more = { .figure_count = 2, .figures = { { 20, 5 }, { 21, 1 } } };
+    struct ask page = { "GET", "/record?arrival=10&lang=vi", NULL, NULL, 0 };
+    struct ask none = { "GET", "/record?arrival=6&lang=vi", NULL, NULL, 0 };
+    kit_put_root_log(k, &p->ledger);
+    struct kit_record records[] = {
+        kit_damage(k, KIT_ANNA, 1, 20, 3), kit_report(k, KIT_ANNA, 2, RECORD_DAMAGE, &words),
+        kit_report(k, KIT_ANNA, 3, RECORD_DAMAGE, &more), kit_damage(k, KIT_ANNA, 4, 20, 4),
+        kit_damage(k, KIT_ANNA, 5, 20, 5), kit_damage(k, KIT_ANNA, 6, 20, 6),
+        kit_damage(k, KIT_BINH, 1, 20, 6),
+    };
+    for (size_t i = 0; i < 7; i++) /* arrivals 6 to 12 */
+        assert_int_equal(kit_put(k, &p->ledger, &records[i]), LEDGER_NEW);
+    assert_null(strstr(ask(p, &none)->text, "name=\"older\""));
+    assert_reply("1 and 4", ask(p, &page), 200, "kể cả các tin cũ mà tin này thay: 2<");
+    post_review(p, "arrival=9&state=2&text=x", 303); /* 4 is asked about by now */
+    assert_reply("1 alone", ask(p, &page), 200, "kể cả các tin cũ mà tin này thay: 1<");
+    post_review(p, "arrival=10&older=1", 303);
+    assert_int_equal(db_outgoing_list(p->db, take_queued, &q), 0);
+    assert_int_equal(q.newest.state, REVIEW_SEEN);
+    assert_int_equal(q.newest.ref_count, 2);
+    assert_true(q.newest.refs[0].seq == 1 && q.newest.refs[1].seq == 5);
+    assert_leads_to(p, "/next?lang=vi", "arrival=12");
+    assert_leads_to(p, "/next?lang=vi&from=9.7", "arrival=12"); /* 6 is on its way, too */
+}
+
 /* A report of the wrong village is moved and moved back; the author's word stays to be seen. */
 static void test_http_console_moves_a_report(void **state)
 {
@@ -778,6 +811,7 @@ int main(void)
         HTTP_TEST(test_http_console_keeps_both_corrections),
         HTTP_TEST(test_http_console_warns_of_the_authors_other_report),
         HTTP_TEST(test_http_console_leads_from_one_to_the_next),
+        HTTP_TEST(test_http_console_sees_older_reports_along),
         HTTP_TEST(test_http_console_moves_a_report),
         HTTP_TEST(test_http_console_tells_operators_of_each_other),
         HTTP_TEST(test_http_board_is_searched_and_paged),
