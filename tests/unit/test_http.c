@@ -606,7 +606,7 @@ static void test_http_board_calls_out_the_one_real_call(void **state)
         put_call(p, KIT_ANNA, i, true);
     const char *banner = rescue_banner(p);
     assert_non_null(banner);
-    assert_non_null(strstr(banner, "<b>1</b> RESCUE reports waiting"));
+    assert_non_null(strstr(banner, ">1 RESCUE reports waiting"));
 }
 
 /* A thief's call is shown for what it is and calls nobody out, until the author is pardoned. */
