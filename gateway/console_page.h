@@ -105,6 +105,10 @@ struct page_answered {
 };
 int page_answered_get(const struct console *c, struct page_answered *answered_out);
 bool page_is_answered(const struct page_answered *a, const struct db_record *r);
+/* page_paper.c: around a quick report that is printed. */
+struct quick;
+void page_put_paper_head(const struct page *p, const struct quick *q);
+void page_put_paper_foot(const struct page *p, const struct quick *q);
 
 /* page_totals.c */
 int page_put_totals(const struct page *p, const struct totals_filter *filter);

@@ -44,6 +44,13 @@ void export_change(const struct quick *q, const struct quick_sum *sum, enum lang
 /* What a sum comes to, in words. */
 void export_amount(const struct quick_sum *sum, enum language language,
                    char text_out[static CATALOGUE_VALUE_LEN]);
+/* What is not as it should be of roads, power, signal: a line for each village, "- Lũng Cằm:
+ * Đường vào thôn – cắt; Điện – mất". */
+void export_states(const struct quick *q, enum language language, struct strbuf *out);
+/* "Từ 14:59 21/11/2026 đến 14:59 22/11/2026 (giờ Việt Nam, UTC+7)" */
+enum { EXPORT_PERIOD_LEN = 128 };
+const char *export_period(const struct quick *q, enum language language,
+                          char text_out[static EXPORT_PERIOD_LEN]);
 /* What a line is called in that language. */
 const char *export_name(const struct quick_line *line, enum language language);
 /* The word for a state, or that the figure is withdrawn, else "". */

@@ -318,33 +318,67 @@ static void put_sum(const struct quick *q, const struct quick_sum *sum, enum lan
     strbuf_put(out, "\n");
 }
 
-/* Of the states, what is not as it should be: 0 is always the good one. */
-static void put_states(const struct quick *q, enum language language, struct strbuf *out)
+/* 0 is always the good state. */
+void export_states(const struct quick *q, enum language language, struct strbuf *out)
 {
+    const struct quick_line *before = NULL;
     for (size_t i = 0; i < q->line_count; i++) {
         const struct quick_line *line = &q->lines[i];
-        if (line->is_state && line->counted && line->kind == RECORD_ACCESS && line->value > 0)
-            strbuf_putf(out, "- %s: %s – %s\n", village_of(line, language),
-                        export_name(line, language),
-                        language == LANG_EN ? line->words_en : line->words_vi);
+        if (!line->is_state || !line->counted || line->withdrawn || line->kind != RECORD_ACCESS ||
+            line->value <= 0)
+            continue;
+        if (before && before->village == line->village &&
+            strcmp(before->village_name, line->village_name) == 0)
+            strbuf_put(out, "; ");
+        else
+            strbuf_putf(out, "%s- %s: ", before ? "\n" : "", village_of(line, language));
+        strbuf_putf(out, "%s – %s", export_name(line, language),
+                    language == LANG_EN ? line->words_en : line->words_vi);
+        before = line;
     }
+    strbuf_put(out, before ? "\n" : "");
+}
+
+/* As somebody put it, and as the reports have it. */
+static void put_isolated(const struct quick *q, enum language language, struct strbuf *out)
+{
+    struct strbuf states = { .text = NULL };
+    export_states(q, language, &states);
+    if (*q->isolated || states.text)
+        strbuf_putf(out, "%s:%s%s\n", lang_text(language, LANG_QUICK_ISOLATED),
+                    *q->isolated ? " " : "", q->isolated);
+    strbuf_put(out, states.text ? states.text : "");
+    strbuf_free(&states);
+}
+
+const char *export_period(const struct quick *q, enum language language,
+                          char text_out[static EXPORT_PERIOD_LEN])
+{
+    char from[LANG_TIME_LEN], until[LANG_TIME_LEN];
+    lang_time_full(q->from_ms, from);
+    lang_time_full(q->until_ms, until);
+    if (q->from_ms > 0)
+        lang_fill(language, LANG_QUICK_FROM_TO, text_out, EXPORT_PERIOD_LEN, LANG_WORD(from),
+                  LANG_WORD(until));
+    else /* a province's books have only an end */
+        snprintf(text_out, EXPORT_PERIOD_LEN, "%s %s (UTC+7)",
+                 lang_text(language, LANG_QUICK_UNTIL), until);
+    return text_out;
 }
 
 bool export_chat(const struct quick *q, enum language language, struct strbuf *out)
 {
-    char from[LANG_TIME_LEN], until[LANG_TIME_LEN];
+    char period[EXPORT_PERIOD_LEN];
     struct quick_sum *sums;
     int count = quick_sums(q, &sums);
     if (count < 0)
         return false;
-    lang_time(q->from_ms, from);
-    lang_time(q->until_ms, until);
     export_title(q, language, out);
-    strbuf_putf(out, "\n%s%s%s\n", q->from_ms > 0 ? from : "", q->from_ms > 0 ? " – " : "", until);
+    strbuf_putf(out, "\n%s\n", export_period(q, language, period));
     put_words(lang_text(language, LANG_HAZARD),
               language == LANG_EN ? q->hazard_en : q->hazard_vi, out);
-    put_words(lang_text(language, LANG_QUICK_COURSE), q->course, out);
-    put_words(lang_text(language, LANG_QUICK_ISOLATED), q->isolated, out);
+    put_words(lang_text(language, LANG_COURSE), q->course, out);
+    put_isolated(q, language, out);
     if (quick_is_unchanged(q))
         strbuf_putf(out, "%s\n", lang_text(language, LANG_QUICK_UNCHANGED));
     for (int i = 0; i < count; i++) {
@@ -353,7 +387,6 @@ bool export_chat(const struct quick *q, enum language language, struct strbuf *o
         put_sum(q, &sums[i], language, out);
     }
     free(sums);
-    put_states(q, language, out);
     put_words(lang_text(language, LANG_QUICK_RESPONSE), q->response, out);
     put_words(lang_text(language, LANG_QUICK_WANTS), q->wants, out);
     put_words(lang_text(language, LANG_QUICK_SIGNER), q->signer, out);

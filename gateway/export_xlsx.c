@@ -149,6 +149,16 @@ static void put_villages(struct sheet *s, const struct quick *q)
     worksheet_freeze_panes(s->sheet, 1, 0);
 }
 
+/* A sheet that is copied elsewhere must still say that it is an exercise. */
+static lxw_worksheet *add_sheet(lxw_workbook *book, const struct quick *q, const char *name,
+                                enum language language)
+{
+    char marked[4 * LXW_SHEETNAME_MAX];
+    snprintf(marked, sizeof marked, "%s%s%s", q->drill ? lang_text(language, LANG_DRILL) : "",
+             q->drill ? " " : "", name);
+    return workbook_add_worksheet(book, marked);
+}
+
 static bool write_book(const struct quick *q, enum language language, const char *path)
 {
     lxw_workbook *book = workbook_new(path);
@@ -167,11 +177,11 @@ static bool write_book(const struct quick *q, enum language language, const char
     format_set_num_format(s.decimal, "#,##0.0#####");
     format_set_num_format(s.moment, "dd/mm/yyyy hh:mm");
     format_set_align(s.moment, LXW_ALIGN_LEFT);
-    s.sheet = workbook_add_worksheet(book, lang_text(language, LANG_QUICK));
+    s.sheet = add_sheet(book, q, lang_text(language, LANG_QUICK), language);
     put_head(&s, q);
     bool good = put_sums(&s, q);
     s.row = 0;
-    s.sheet = workbook_add_worksheet(book, lang_text(language, LANG_TOTALS));
+    s.sheet = add_sheet(book, q, lang_text(language, LANG_TOTALS), language);
     put_villages(&s, q);
     /* Closing is what writes; it also frees. */
     return workbook_close(book) == LXW_NO_ERROR && s.err == LXW_NO_ERROR && good;

@@ -179,12 +179,20 @@ const char *lang_verdict_named(enum language language, const char *name)
     return verdict < LEDGER_VERDICT_COUNT ? lang_verdict(language, verdict) : name;
 }
 
-void lang_time(int64_t unix_ms, char text_out[static LANG_TIME_LEN])
+void lang_time_full(int64_t unix_ms, char text_out[static LANG_TIME_LEN])
 {
     time_t local_s = (time_t)(unix_ms / 1000 + VIETNAM_OFFSET_S);
     struct tm tm;
-    if (!gmtime_r(&local_s, &tm) || strftime(text_out, LANG_TIME_LEN, "%H:%M %d/%m", &tm) == 0)
+    if (!gmtime_r(&local_s, &tm) || strftime(text_out, LANG_TIME_LEN, "%H:%M %d/%m/%Y", &tm) == 0)
         snprintf(text_out, LANG_TIME_LEN, "?");
+}
+
+void lang_time(int64_t unix_ms, char text_out[static LANG_TIME_LEN])
+{
+    lang_time_full(unix_ms, text_out);
+    char *year = strrchr(text_out, '/');
+    if (year)
+        *year = '\0';
 }
 
 void lang_time_utc(int64_t unix_ms, char text_out[static LANG_TIME_LEN])

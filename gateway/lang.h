@@ -298,6 +298,28 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(AS_HXL, "relief data (HXL)")                                                                 \
     X(AS_GEOJSON, "map (GeoJSON)")                                                                 \
     X(AS_TXT, "message (txt)")                                                                     \
+    X(QUICK_FROM, "From")                                                                          \
+    X(QUICK_TO, "Until")                                                                           \
+    X(QUICK_FROM_TO, "From {1} to {2} (Vietnam time, UTC+7)")                                      \
+    X(QUICK_FIGURES, "Figures")                                                                    \
+    X(QUICK_APPENDIX, "Figures by village")                                                        \
+    X(QUICK_LEFT_OUT, "{1} reports nobody has looked at yet; only approved ones count here.")      \
+    X(QUICK_CHAT, "Text to paste into Zalo or a message")                                          \
+    X(COPY, "Copy")                                                                                \
+    X(COPIED, "Copied")                                                                            \
+    X(PAPER_OFFICE, "People's Committee of {1}")                                                   \
+    X(PAPER_COMMAND, "Civil Defence Command")                                                      \
+    X(PAPER_NUMBER, "No. ........../BC-BCH")                                                       \
+    X(PAPER_STATE, "Socialist Republic of Viet Nam")                                               \
+    X(PAPER_MOTTO, "Independence - Freedom - Happiness")                                           \
+    X(PAPER_DATED, "{1}, {4}-{3}-{2}")                                                             \
+    X(PAPER_TITLE, "on the natural disaster and its damage")                                       \
+    X(PAPER_DRILL, "DRILL: these figures are not real")                                            \
+    X(PAPER_DRAFT, "DRAFT: not signed off yet")                                                    \
+    X(PAPER_TO, "To:")                                                                             \
+    X(PAPER_TO_WHOM, "........................")                                                   \
+    X(PAPER_ON_BEHALF, "On behalf of the command")                                                 \
+    X(PAPER_SIGN_HERE, "(signature, name, seal)")                                                  \
     X(QUICK_HOURS, "Begins so many hours before")                                                  \
     X(BASIS_RECEIVED, "all that came in")                                                          \
     X(BASIS_APPROVED, "only what is approved")                                                     \
@@ -442,6 +464,8 @@ const char *lang_batch_error(enum language language, int err);
 /* Local time in Vietnam (+07, no daylight saving): "14:05 22/11". */
 enum { LANG_TIME_LEN = 32 };
 void lang_time(int64_t unix_ms, char text_out[static LANG_TIME_LEN]);
+/* With its year: "14:05 22/11/2026". */
+void lang_time_full(int64_t unix_ms, char text_out[static LANG_TIME_LEN]);
 /* "2026-11-22T07:05:00Z" */
 void lang_time_utc(int64_t unix_ms, char text_out[static LANG_TIME_LEN]);
 

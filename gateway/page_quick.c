@@ -16,6 +16,7 @@ enum {
     LISTED_COUNT = 50,
     SIGNOFF_LOOKED_COUNT = 200,
     MS_PER_MINUTE = 60 * 1000,
+    COUNTED_COUNT_MAX = 1000000,
     MS_PER_DAY = 24 * 3600 * 1000,
 };
 
@@ -159,9 +160,9 @@ static void put_form(const struct page *p, const struct quick *q)
                         "<div class=\"filter\"><label>%s<input name=\"event\" size=\"6\" "
                         "inputmode=\"numeric\" value=\"%u\"></label>", q->id,
                 page_text(p, LANG_EVENT), (unsigned)q->event);
-    put_moment(p, "from", LANG_QUICK_PERIOD, q->from_ms);
+    put_moment(p, "from", LANG_QUICK_FROM, q->from_ms);
     /* Forms know minutes: the one that is running ends where it is now, see read_draft(). */
-    put_moment(p, "until", LANG_QUICK_UNTIL, q->until_ms + MS_PER_MINUTE - 1);
+    put_moment(p, "until", LANG_QUICK_TO, q->until_ms + MS_PER_MINUTE - 1);
     put_hazards(p, q->hazard);
     strbuf_putf(p->out, "<label>%s<select name=\"basis\"><option value=\"approved\"%s>%s</option>"
                         "<option value=\"received\"%s>%s</option></select></label>"
@@ -262,11 +263,10 @@ static void put_field(const struct page *p, enum lang_text label, const char *te
 /* What a draft is about, in a line. */
 static void put_scope(const struct page *p, const struct quick *q)
 {
-    strbuf_put(p->out, "<p>");
-    page_put_time(p, q->from_ms);
-    strbuf_put(p->out, " – <b>");
-    page_put_time(p, q->until_ms);
-    strbuf_putf(p->out, "</b> · %s %u · %s", page_text(p, LANG_EVENT), (unsigned)q->event,
+    char period[EXPORT_PERIOD_LEN];
+    strbuf_putf(p->out, "<p><b>%s</b> · %s %u · %s",
+                export_period(q, p->view->language, period), page_text(p, LANG_EVENT),
+                (unsigned)q->event,
                 page_text(p, q->approved ? LANG_BASIS_APPROVED : LANG_BASIS_RECEIVED));
     if (*q->catalogue) /* nothing was added up yet */
         strbuf_putf(p->out, " · %s ", page_text(p, LANG_CATALOGUE));
@@ -448,25 +448,34 @@ static void put_sums(const struct page *p, const struct quick *q)
     struct quick_sum *sums;
     int count = quick_sums(q, &sums);
     char words[CATALOGUE_VALUE_LEN];
+    bool changes = q->last_number > 0; /* the first report of an event has nothing to compare */
+    for (int i = 0; i < count; i++)
+        changes = changes || sums[i].before >= 0;
     strbuf_putf(p->out, "<table class=\"figures-of\"><thead><tr><th>%s</th>"
-                        "<th class=\"value\">%s</th><th class=\"value\">%s</th></tr></thead>",
-                page_text(p, LANG_INDICATOR), page_text(p, LANG_VALUE),
-                q->last_number ? lang_fill(p->view->language, LANG_QUICK_CHANGE_SINCE, words,
-                                           sizeof words, LANG_NUMBER(q->last_number))
-                               : page_text(p, LANG_QUICK_CHANGE));
+                        "<th class=\"value\">%s</th>", page_text(p, LANG_INDICATOR),
+                page_text(p, LANG_VALUE));
+    if (changes)
+        strbuf_putf(p->out, "<th class=\"value\">%s</th>",
+                    q->last_number ? lang_fill(p->view->language, LANG_QUICK_CHANGE_SINCE, words,
+                                               sizeof words, LANG_NUMBER(q->last_number))
+                                   : page_text(p, LANG_QUICK_CHANGE));
+    strbuf_put(p->out, "</tr></thead>");
     for (int i = 0; i < count; i++) {
         const struct quick_line *line = sums[i].of;
         if (i == 0 || sums[i - 1].of->kind != line->kind)
-            strbuf_putf(p->out, "%s<tbody><tr><th colspan=\"3\" scope=\"rowgroup\">%s</th></tr>",
-                        i ? "</tbody>" : "", lang_kind(p->view->language, line->kind));
+            strbuf_putf(p->out, "%s<tbody><tr><th colspan=\"%d\" scope=\"rowgroup\">%s</th>"
+                                "</tr>", i ? "</tbody>" : "", changes ? 3 : 2,
+                        lang_kind(p->view->language, line->kind));
         strbuf_put(p->out, "<tr><td>");
         strbuf_put_html(p->out, export_name(line, p->view->language));
         strbuf_put(p->out, "</td><td class=\"value\">");
         export_amount(&sums[i], p->view->language, words);
         strbuf_put_html(p->out, words);
-        strbuf_put(p->out, "</td><td class=\"value\">");
-        export_change(q, &sums[i], p->view->language, words);
-        strbuf_put_html(p->out, words);
+        if (changes) {
+            strbuf_put(p->out, "</td><td class=\"value\">");
+            export_change(q, &sums[i], p->view->language, words);
+            strbuf_put_html(p->out, words);
+        }
         strbuf_put(p->out, "</td></tr>\n");
     }
     strbuf_putf(p->out, "%s</table>", count > 0 ? "</tbody>" : "");
@@ -489,10 +498,11 @@ static void put_source(const struct page *p, const struct quick *q, const struct
 
 static void put_lines(const struct page *p, const struct quick *q)
 {
-    strbuf_putf(p->out, "<h3 class=\"field\">%s</h3><table class=\"figures-of\"><thead><tr>"
-                        "<th>%s</th><th class=\"value\">%s</th><th>%s</th></tr></thead>",
-                page_text(p, LANG_TOTALS), page_text(p, LANG_INDICATOR), page_text(p, LANG_VALUE),
-                page_text(p, LANG_SOURCE));
+    strbuf_putf(p->out, "<h3 class=\"field appendix\">%s</h3><table class=\"figures-of\">"
+                        "<thead><tr><th>%s</th><th class=\"value\">%s</th><th>%s</th>"
+                        "</tr></thead>",
+                page_text(p, LANG_QUICK_APPENDIX), page_text(p, LANG_INDICATOR),
+                page_text(p, LANG_VALUE), page_text(p, LANG_SOURCE));
     for (size_t i = 0; i < q->line_count; i++) {
         const struct quick_line *line = &q->lines[i];
         if (i == 0 || q->lines[i - 1].village != line->village) {
@@ -542,7 +552,7 @@ static int put_signature(const struct page *p, const struct quick *q)
     memcpy(search.hash, q->hash, sizeof search.hash);
     int result = db_record_newest_of_kind(p->view->console->ledger->db, q->commune, RECORD_SIGNOFF,
                                           SIGNOFF_LOOKED_COUNT, match_signoff, &search);
-    strbuf_putf(p->out, "<p><b>%s: ", page_text(p, LANG_QUICK_SIGNER));
+    strbuf_putf(p->out, "<p class=\"signed\"><b>%s: ", page_text(p, LANG_QUICK_SIGNER));
     strbuf_put_html(p->out, q->signer);
     strbuf_put(p->out, "</b>, ");
     page_put_time(p, q->signed_ms);
@@ -583,38 +593,87 @@ static void put_sign_form(const struct page *p, const struct quick *q)
 
 static void put_exports(const struct page *p, const struct quick *q)
 {
-    strbuf_putf(p->out, "<p class=\"act\">%s: ", page_text(p, LANG_QUICK_EXPORT));
+    struct strbuf chat = { .text = NULL };
+    strbuf_putf(p->out, "<div class=\"act\"><p class=\"files\">%s: ",
+                page_text(p, LANG_QUICK_EXPORT));
     for (const struct export_format *f = export_formats; f->name; f++)
         strbuf_putf(p->out, "<a href=\"/quick/export?id=%" PRId64 "&amp;as=%s&amp;lang=%s\">"
-                            "%s</a> ", q->id, f->name, lang_code(p->view->language), f->name);
-    strbuf_put(p->out, "</p>");
+                            "%s</a> ", q->id, f->name, lang_code(p->view->language),
+                    page_text(p, f->label));
+    strbuf_putf(p->out, "</p><details class=\"reply\"><summary>%s…</summary><label>%s"
+                        "<textarea rows=\"12\" readonly>", page_text(p, LANG_QUICK_CHAT),
+                page_text(p, LANG_AS_TXT));
+    if (export_chat(q, p->view->language, &chat))
+        strbuf_put_html(p->out, chat.text);
+    else
+        p->out->failed = true;
+    strbuf_free(&chat);
+    strbuf_putf(p->out, "</textarea></label><button type=\"button\" class=\"copy\" "
+                        "data-done=\"%s\" hidden>%s</button></details></div>\n",
+                page_text(p, LANG_COPIED), page_text(p, LANG_COPY));
+}
+
+/* Only approved reports count: how many others wait is said before somebody signs. */
+static int put_left_out(const struct page *p, const struct quick *q)
+{
+    struct db_list_filter waiting = db_list_all(COUNTED_COUNT_MAX);
+    int64_t total = 0, count = 0;
+    char words[CONSOLE_STATUS_LEN];
+    if (q->number != 0 || !q->approved)
+        return 0;
+    waiting.commune = q->commune;
+    int result = db_record_count(p->view->console->ledger->db, &waiting, &total, &count);
+    if (result >= 0 && count > 0)
+        strbuf_putf(p->out, "<p class=\"warn act\">%s</p>",
+                    lang_fill(p->view->language, LANG_QUICK_LEFT_OUT, words, sizeof words,
+                              LANG_NUMBER(count)));
+    return result < 0 ? result : 0;
+}
+
+/* Isolated places as somebody put it, and what the reports say of roads, power and signal. */
+static void put_isolated(const struct page *p, const struct quick *q)
+{
+    struct strbuf states = { .text = NULL };
+    export_states(q, p->view->language, &states);
+    put_field(p, LANG_QUICK_ISOLATED,
+              *q->isolated ? q->isolated : states.text ? states.text : "");
+    if (*q->isolated && states.text) {
+        strbuf_put(p->out, "<p class=\"words\">");
+        strbuf_put_html(p->out, states.text);
+        strbuf_put(p->out, "</p>");
+    }
+    strbuf_free(&states);
 }
 
 static int put_quick(const struct page *p, const struct quick *q)
 {
     bool english = p->view->language == LANG_EN;
     struct strbuf title = { .text = NULL };
-    int result = 0;
     export_title(q, p->view->language, &title);
     strbuf_put(p->out, "<section class=\"quick\">");
+    page_put_paper_head(p, q);
     put_drill(p, q);
     strbuf_put(p->out, "<h2>");
     strbuf_put_html(p->out, title.text ? title.text : "");
     strbuf_free(&title);
-    strbuf_put(p->out, "</h2>");
+    strbuf_putf(p->out, "</h2><p class=\"paper title\"><b>%s</b></p>",
+                page_text(p, LANG_PAPER_TITLE));
     put_scope(p, q);
+    int result = put_left_out(p, q);
     put_exports(p, q);
     put_field(p, LANG_HAZARD, english ? q->hazard_en : q->hazard_vi);
-    put_field(p, LANG_QUICK_COURSE, q->course);
-    put_field(p, LANG_QUICK_ISOLATED, q->isolated);
+    put_field(p, LANG_COURSE, q->course);
+    put_isolated(p, q);
+    strbuf_putf(p->out, "<h3 class=\"field\">%s</h3>", page_text(p, LANG_QUICK_FIGURES));
     if (quick_is_unchanged(q))
         strbuf_putf(p->out, "<p><b>%s</b></p>", page_text(p, LANG_QUICK_UNCHANGED));
     put_sums(p, q);
     put_field(p, LANG_QUICK_RESPONSE, q->response);
     put_field(p, LANG_QUICK_WANTS, q->wants);
-    put_lines(p, q);
-    if (q->number)
+    page_put_paper_foot(p, q);
+    if (q->number && result >= 0)
         result = put_signature(p, q);
+    put_lines(p, q);
     strbuf_put(p->out, "</section>\n");
     if (q->number == 0)
         put_sign_form(p, q);

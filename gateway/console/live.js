@@ -72,6 +72,15 @@
         });
     }
 
+    document.querySelectorAll("button.copy").forEach(function (button) {
+        button.hidden = false;
+        button.addEventListener("click", function () {
+            button.parentNode.querySelector("textarea").select();
+            if (document.execCommand("copy")) // the clipboard's own interface wants HTTPS
+                button.textContent = button.dataset.done;
+        });
+    });
+
     if (calls) {
         if (calls.dataset.words)
             title = title.replace(calls.dataset.words + " · ", "");

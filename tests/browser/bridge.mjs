@@ -116,6 +116,8 @@ const verbs = {
         if (print)
             await desks[at].emulateMedia({ media: null });
     },
+    // As it would leave the printer.
+    pdf: ({ at, file }) => desks[at].pdf({ path: file, preferCSSPageSize: true }).then(() => null),
     // What axe finds, one line each; rules that need a look are counted, not judged.
     async axe({ at }) {
         await desks[at].evaluate(axe);

@@ -410,7 +410,7 @@ def files_are_right(a):
     saved = {}
     for form in ("xlsx", "csv", "geojson", "hxl.csv", "txt"):
         file = a.rig.path("export." + form)
-        a.browser.save("thanh", what=f'.quick a:text-is("{form}")', file=file)
+        a.browser.save("thanh", what=f'.quick a[href*="&as={form}&"]', file=file)
         with open(file, "rb") as f:
             saved[form] = f.read()
 
@@ -511,6 +511,7 @@ def every_page(a):
         pages_after_a_form(a, language, a.record)
     b.goto("sen", path=a.quick + "&lang=vi")
     b.shot("sen", file=os.path.join(SCREENS, "quick-print-vi.png"), print=True)
+    b.pdf("sen", file=os.path.join(SCREENS, "quick-print-vi.pdf"))
 
 
 def pages_after_a_form(a, language, record):
