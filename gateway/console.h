@@ -3,7 +3,7 @@
  * Pages are complete HTML without a script; a small script only refreshes them when an event
  * says so.  Whatever a record, a roster or a request holds is escaped where it is written.
  *
- * Time      A page costs one pass over the commune's reports (about 3 us each) for the totals.
+ * Time      Totals and quick reports cost one pass over the commune's reports (below 1 us each).
  * Memory    One buffer per page.  Everything in struct console is borrowed.
  * Errors    Answers with the right status and a sentence in the reader's language.
  */

@@ -130,6 +130,9 @@ static const struct {
       " received_ms, words) WHERE kind BETWEEN 1 AND 7", NULL },
     /* By which way it came; whoever enrols its author did not bring it. */
     { 12, "ALTER TABLE pending ADD COLUMN via $INT NOT NULL DEFAULT 0", NULL },
+    /* Calls for help that wait, as RESCUE_WAITING asks for them on every page. */
+    { 13, "CREATE INDEX record_call ON record (arrival, received_ms) WHERE kind BETWEEN 1 AND 7"
+      " AND rank >= 8 AND (kind = 4 OR priority = 3) AND drill = 0", NULL },
 };
 enum { MIGRATION_COUNT = sizeof MIGRATIONS / sizeof MIGRATIONS[0] };
 

@@ -179,11 +179,12 @@ OP(RECORD_REVIEWS,
     " ORDER BY r.author, r.lane, r.seq, r.variant"
 /* SQLite would rather walk all numbers than the few forks. */
 OP2(RECORD_FORKS, FORKS_SQL("INDEXED BY record_fork "), FORKS_SQL(""))
-/* Calls for help that nobody has answered, drills apart. */
-OP(RESCUE_WAITING,
-   "SELECT count(*), min(r.arrival), min(r.received_ms) FROM record r"
-   " WHERE r.kind BETWEEN 1 AND 7 AND r.rank >= 8"
-   " AND (r.kind = 4 OR r.priority = 3) AND r.drill = 0")
+/* Calls for help that nobody has answered, drills apart: the index holds these and no others. */
+#define CALLS_SQL(index)                                                                          \
+    "SELECT count(*), min(r.arrival), min(r.received_ms) FROM record r " index                    \
+    "WHERE r.kind BETWEEN 1 AND 7 AND r.rank >= 8 AND (r.kind = 4 OR r.priority = 3)"             \
+    " AND r.drill = 0"
+OP2(RESCUE_WAITING, CALLS_SQL("INDEXED BY record_call "), CALLS_SQL(""))
 OP(RECORD_REHOME,
    "UPDATE record SET village = CASE WHEN moved_from < 0 THEN ?3 ELSE village END,"
    " moved_from = CASE WHEN moved_from < 0 THEN -1 ELSE ?3 END WHERE commune = ?1 AND author = ?2"
