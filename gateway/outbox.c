@@ -47,6 +47,7 @@ int outbox_init(struct outbox *o, struct ledger *l, CURLM *multi, const char *ur
     }
     memcpy(o->base, url, len);
     o->backoff_ms = o->interval_ms;
+    o->stall_timeout_s = OUTBOX_STALL_TIMEOUT_S;
     o->batch_cap = sizeof o->batch;
     o->sync = (struct console_sync){ .configured = true, .url = o->base };
     if (db_outbox_target(l->db, o->base, commune, &o->sync.target) < 0 ||
@@ -245,8 +246,9 @@ static void start(struct outbox *o, enum outbox_transfer what, int64_t now_ms)
         curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L),
         curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2),
         curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT, (long)OUTBOX_CONNECT_TIMEOUT_S),
-        curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, 1L),
-        curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, (long)OUTBOX_STALL_TIMEOUT_S),
+        curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, (long)OUTBOX_SPEED_MIN_BYTES),
+        curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, o->stall_timeout_s),
+        curl_easy_setopt(e, CURLOPT_TIMEOUT, (long)OUTBOX_TRANSFER_TIMEOUT_S),
         o->ca_path ? curl_easy_setopt(e, CURLOPT_CAINFO, o->ca_path) : CURLE_OK,
         what == OUTBOX_PUTTING ? curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, "PUT") : CURLE_OK,
         what == OUTBOX_PUTTING ? curl_easy_setopt(e, CURLOPT_POSTFIELDS, o->batch) : CURLE_OK,

@@ -52,7 +52,9 @@ enum {
     OUTBOX_INTERFACE_LEN = 32,
     OUTBOX_GATHER_MS = 300,          /* a burst of records goes in one batch */
     OUTBOX_CONNECT_TIMEOUT_S = 15,
-    OUTBOX_STALL_TIMEOUT_S = 60,
+    OUTBOX_STALL_TIMEOUT_S = 60,     /* below OUTBOX_SPEED_MIN_BYTES a second, or without a byte */
+    OUTBOX_SPEED_MIN_BYTES = 32,     /* 2 kB, the shortest batch, in that time; 2G at its worst */
+    OUTBOX_TRANSFER_TIMEOUT_S = 900, /* 24 kB, the longest, at that speed */
     OUTBOX_ERR_LEN = 256,
     OUTBOX_QUESTION_LEN = 256,
 };
@@ -77,6 +79,7 @@ struct outbox {
     struct home_identity identity;
     int64_t commune;
     int64_t interval_ms, backoff_ms, next_ms;
+    long stall_timeout_s;
     struct outbox_link links[OUTBOX_LINK_COUNT_MAX];
     unsigned link_count, link; /* the one in use */
     int64_t prefer_ms;         /* when the first link is tried again; while on another */

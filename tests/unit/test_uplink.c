@@ -2,6 +2,8 @@
  * comes down. */
 #include "tests/unit/test_http_kit.h"
 
+#include <netinet/in.h>
+
 #include "gateway/outbox.h"
 
 enum { LONG_LEN = 3 * BATCH_LEN_MAX, ROUND_COUNT_MAX = 20000 };
@@ -309,6 +311,47 @@ static void test_uplink_does_not_take_a_gap_for_a_loss(void **state)
         pump_sender(p, &s);
     assert_true(s.outbox.asked);
     assert_int_equal(waiting_count(&s), 0);
+    close_sender(&s);
+}
+
+/* Gives whoever asks a byte now and then, and never all. */
+static void drip(int listening, int *fd)
+{
+    static const char HEAD[] = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n";
+    static int turn;
+    if (*fd < 0) {
+        *fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (*fd >= 0)
+            assert_int_equal(send(*fd, HEAD, sizeof HEAD - 1, MSG_NOSIGNAL), sizeof HEAD - 1);
+    } else if (turn++ % 100 == 0) {
+        (void)send(*fd, "x", 1, MSG_NOSIGNAL);
+    }
+}
+
+static void test_uplink_leaves_a_peer_that_drips(void **state)
+{
+    struct place *p = *state;
+    struct sender s;
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t address_len = sizeof address;
+    int peer = -1, listening = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    open_sender(p, &s);
+    assert_int_equal(bind(listening, (const struct sockaddr *)&address, address_len), 0);
+    assert_int_equal(listen(listening, 1), 0);
+    assert_int_equal(getsockname(listening, (struct sockaddr *)&address, &address_len), 0);
+    snprintf(s.outbox.base, sizeof s.outbox.base, "http://127.0.0.1:%u",
+             (unsigned)ntohs(address.sin_port));
+    s.outbox.stall_timeout_s = 1;
+    for (int i = 0; i < ROUND_COUNT_MAX && !s.outbox.sync.troubled; i++) {
+        pump_sender(p, &s);
+        drip(listening, &peer);
+        nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+    }
+    assert_true(s.outbox.sync.troubled);
+    assert_int_equal(s.outbox.transfer, OUTBOX_NONE);
+    close(peer);
+    close(listening);
     close_sender(&s);
 }
 
@@ -726,6 +769,7 @@ int main(void)
         UPLINK_TEST(test_uplink_sends_what_waited_for_a_roster_from_above),
         UPLINK_TEST(test_uplink_starts_anew_below_a_restored_receiver),
         UPLINK_TEST(test_uplink_gives_nothing_down_to_strangers),
+        UPLINK_TEST(test_uplink_leaves_a_peer_that_drips),
         UPLINK_TEST(test_uplink_refuses_addresses_in_the_clear),
         UPLINK_TEST(test_uplink_reads_links_strictly),
     };
