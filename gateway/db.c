@@ -838,24 +838,25 @@ int db_reviewed_by(struct db *db, int64_t commune, uint16_t reviewer, db_ref_fn 
 
 /* ---- held back, refused, small numbers ---- */
 
-int db_pending_put(struct db *db, const struct db_pending *pending, bool *full_out)
+int db_pending_put(struct db *db, const struct db_pending *pending)
 {
     int64_t count = 0;
-    struct db_query counting = query_start(db, DB_OP_PENDING_COUNT);
-    bind_int(&counting, pending->commune);
-    int result = query_int(&counting, &count);
-    if (result < 0)
-        return result;
-    *full_out = count >= DB_PENDING_COUNT_MAX;
-    if (*full_out)
-        return 0;
     struct db_query q = query_start(db, DB_OP_PENDING_PUT);
     bind_int(&q, pending->commune);
     bind_int(&q, pending->author);
     bind_int(&q, pending->received_ms);
     bind_blob(&q, pending->bytes, pending->len);
     bind_int(&q, pending->via);
-    return query_run(&q);
+    int result = query_run(&q);
+    struct db_query counting = query_start(db, DB_OP_PENDING_COUNT);
+    bind_int(&counting, pending->commune);
+    if (result >= 0)
+        result = query_int(&counting, &count);
+    if (result < 0 || count <= DB_PENDING_COUNT_MAX)
+        return result;
+    struct db_query dropping = query_start(db, DB_OP_PENDING_DROP);
+    bind_int(&dropping, pending->commune);
+    return query_run(&dropping);
 }
 
 int db_pending_of(struct db *db, int64_t commune, uint16_t author, db_pending_fn fn, void *ctx)

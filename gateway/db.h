@@ -249,7 +249,8 @@ struct db_review {
 int db_review_put(struct db *db, const struct db_review *review);
 int db_review_drop(struct db *db, int64_t commune, const struct record_ref *ref);
 
-/* Records of an author who is not enrolled yet.  full_out: no room, nothing was kept. */
+/* Records of an author who is not enrolled yet.  When there is no room, the oldest of the author
+ * with the most of them makes it: nobody's junk keeps others out. */
 struct db_pending {
     int64_t id, commune, received_ms;
     uint16_t author;
@@ -257,7 +258,7 @@ struct db_pending {
     const uint8_t *bytes;
     size_t len;
 };
-int db_pending_put(struct db *db, const struct db_pending *pending, bool *full_out);
+int db_pending_put(struct db *db, const struct db_pending *pending);
 typedef int (*db_pending_fn)(void *ctx, const struct db_pending *pending);
 int db_pending_of(struct db *db, int64_t commune, uint16_t author, db_pending_fn fn, void *ctx);
 int db_pending_delete(struct db *db, int64_t id);

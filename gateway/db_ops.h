@@ -252,6 +252,9 @@ OP(PENDING_COUNT,
 OP(PENDING_PUT,
    "INSERT INTO pending (commune, author, received_ms, bytes, via)"
    " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING")
+OP(PENDING_DROP,
+   "DELETE FROM pending WHERE id = (SELECT min(id) FROM pending WHERE commune = ?1"
+   " GROUP BY author ORDER BY count(*) DESC, min(id) LIMIT 1)")
 OP(PENDING_OF,
    "SELECT id, received_ms, bytes, via FROM pending WHERE commune = ?1"
    " AND author = ?2 ORDER BY id")

@@ -111,7 +111,6 @@
     X(P_VERDICT_BAD_BODY, "bad-body")                                                              \
     X(P_VERDICT_FORK, "fork")                                                                      \
     X(P_VERDICT_UNKNOWN_AUTHOR, "unknown-author")                                                  \
-    X(P_VERDICT_PENDING_FULL, "full")                                                              \
     X(P_VERDICT_BAD_SIGNATURE, "bad-signature")                                                    \
     X(P_VERDICT_MALFORMED, "malformed")                                                            \
     X(P_VERDICT_REVOKED, "revoked")                                                                \

@@ -17,7 +17,6 @@ static const char *const VERDICT_NAMES[LEDGER_VERDICT_COUNT] = {
     [LEDGER_BAD_BODY] = "bad-body",
     [LEDGER_FORK] = "fork",
     [LEDGER_UNKNOWN_AUTHOR] = "unknown-author",
-    [LEDGER_PENDING_FULL] = "full",
     [LEDGER_BAD_SIGNATURE] = "bad-signature",
     [LEDGER_MALFORMED] = "malformed",
     [LEDGER_REVOKED] = "revoked",
@@ -499,14 +498,11 @@ static int store_record(struct ledger *l, struct ledger_commune *c, const struct
 static int hold_back(struct ledger *l, const struct ledger_commune *c,
                      const struct record_view *view, int64_t received_ms)
 {
-    bool full;
     struct db_pending pending = { .commune = c->info.id, .received_ms = received_ms,
                                   .author = view->ref.author, .via = (uint8_t)l->via,
                                   .bytes = view->bytes, .len = view->len };
-    int result = db_pending_put(l->db, &pending, &full);
-    if (result < 0)
-        return result;
-    return full ? LEDGER_PENDING_FULL : LEDGER_UNKNOWN_AUTHOR;
+    int result = db_pending_put(l->db, &pending);
+    return result < 0 ? result : LEDGER_UNKNOWN_AUTHOR;
 }
 
 /* A record whose signature and role hold. */

@@ -27,7 +27,6 @@ enum ledger_verdict {
     LEDGER_FORK,           /* signed, but the number is taken by other bytes: kept as evidence, up
                               to DB_VARIANT_COUNT_MAX */
     LEDGER_UNKNOWN_AUTHOR, /* held back until the roster names the author */
-    LEDGER_PENDING_FULL,   /* the same, but no room to hold it: send again */
     LEDGER_BAD_SIGNATURE,
     LEDGER_MALFORMED,
     LEDGER_REVOKED,

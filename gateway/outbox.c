@@ -509,7 +509,7 @@ static int mark_answered(struct outbox *o, const json_t *answer, size_t *lacking
     for (size_t i = 0; i < o->arrival_count && result == 0; i++) {
         const char *reason = refusal_of(answer, i);
         bool lacking = reason && (strcmp(reason, "unknown-author") == 0 ||
-                                  strcmp(reason, "full") == 0);
+                                  strcmp(reason, "full") == 0); /* of older receivers */
         if (lacking)
             ++*lacking_out;
         else
@@ -630,12 +630,7 @@ static int on_down(struct outbox *o, int64_t now_ms, int64_t wall_ms)
     }
     if (result < 0)
         return result;
-    bool full = taken.counts[LEDGER_PENDING_FULL] > 0;
     ledger_batch_result_free(&taken);
-    if (full) {
-        on_down_refused(o, "too many records of unknown authors", now_ms);
-        return 0;
-    }
     return batch_open(&batch, bytes, o->answer.len) == BATCH_OK ? note_down(o, &batch, before) : 0;
 }
 

@@ -206,18 +206,45 @@ static void test_ledger_keeps_the_way_of_what_waited(void **state)
     assert_int_equal(given[2].seq, 0);
 }
 
+static int count_pending(void *ctx, const struct db_pending *pending)
+{
+    (void)pending;
+    ++*(size_t *)ctx;
+    return 0;
+}
+
+static size_t pending_count(struct place *p, uint16_t author)
+{
+    size_t count = 0;
+    assert_int_equal(db_pending_of(p->db, 1, author, count_pending, &count), 0);
+    return count;
+}
+
+/* Anybody can bring junk under an unknown number; it ends with what he brought himself. */
 static void test_ledger_holds_back_a_bounded_number(void **state)
 {
     struct place *p = *state;
     struct kit *k = &p->kit;
+    const uint16_t junk = 31;
+    kit_put_root_log(k, &p->ledger);
+    struct kit_record first = kit_damage(k, KIT_STRANGER, 1, 1, 3);
+    struct kit_record second = kit_damage(k, KIT_STRANGER, 2, 1, 4);
+    struct kit_record entry = kit_enrol(k, KIT_STRANGER, ROSTER_MEMBER, 4, "Người mới", 0);
+    assert_int_equal(kit_put(k, &p->ledger, &first), LEDGER_UNKNOWN_AUTHOR);
     assert_int_equal(db_begin(p->db), 0);
     struct ledger_commune *c = ledger_find(&p->ledger, k->network_id);
     for (uint32_t seq = 1; seq <= DB_PENDING_COUNT_MAX + 3; seq++) {
-        struct kit_record r = kit_damage(k, KIT_STRANGER, seq, 1, 3);
-        int want = seq <= DB_PENDING_COUNT_MAX ? LEDGER_UNKNOWN_AUTHOR : LEDGER_PENDING_FULL;
-        assert_int_equal(ledger_put(&p->ledger, c, r.bytes, r.len, KIT_NOW_MS), want);
+        struct kit_record r = kit_damage(k, junk, seq, 1, 3);
+        assert_int_equal(ledger_put(&p->ledger, c, r.bytes, r.len, KIT_NOW_MS),
+                         LEDGER_UNKNOWN_AUTHOR);
     }
     assert_int_equal(db_commit(p->db), 0);
+    assert_int_equal(kit_put(k, &p->ledger, &second), LEDGER_UNKNOWN_AUTHOR);
+    assert_int_equal(kit_put(k, &p->ledger, &second), LEDGER_UNKNOWN_AUTHOR);
+    assert_int_equal(pending_count(p, KIT_STRANGER), 2);
+    assert_int_equal(pending_count(p, junk), DB_PENDING_COUNT_MAX - 2);
+    assert_int_equal(kit_put(k, &p->ledger, &entry), LEDGER_NEW);
+    assert_int_equal(count_reports(p), 2);
 }
 
 static void test_ledger_keeps_only_the_newest_of_a_superseding_lane(void **state)
