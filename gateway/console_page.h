@@ -120,6 +120,9 @@ struct page_directive {
     uint8_t priority;
     unsigned hours; /* in force; 0: without end */
     bool receipt, drill;
+    uint32_t village; /* these three: 0 for all */
+    unsigned role;
+    uint16_t person;
 };
 void page_put_directive_form(const struct page *p, const struct ledger_commune *c,
                              const struct page_directive *d);

@@ -259,6 +259,15 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(ERR_NOT_FOUND, "There is no such page.")                                                     \
     X(ERR_METHOD, "This method does not work here.")                                               \
     X(ERR_TEXT, "The answer holds characters that cannot be sent, or is too long for the air.")    \
+    X(ERR_DIRECTIVE_LONG,                                                                          \
+      "This directive is too long for the air. Nothing was sent; make it shorter, or two of it.")  \
+    X(ERR_DIRECTIVE_TEXT,                                                                          \
+      "This directive is empty, or holds characters that cannot be sent. Nothing was sent.")       \
+    X(ERR_DIRECTIVE_CLOCK,                                                                         \
+      "This machine's clock was never set, so nobody knows when that would be. Nothing was sent; " \
+      "set the clock, or choose \"without end\".")                                                 \
+    X(ERR_DIRECTIVE_CHOICE,                                                                        \
+      "A choice of this form cannot be read. Nothing was sent; choose again.")                     \
     X(ERR_RECORD, "There is no such report.")                                                      \
     X(ERR_DISK, "Cannot write to the disk. Check it.")                                             \
     X(QUICK, "Quick report")                                                                       \

@@ -12,6 +12,7 @@ enum {
     STATUS_UNAVAILABLE = 503,
     DIRECTIVE_SHOWN_COUNT = 50,
     HOURS_MAX = 24 * 30,
+    HOURS_USUAL = 24,
     MINUTES_PER_HOUR = 60,
 };
 
@@ -236,26 +237,30 @@ static void put_templates(const struct page *p)
     strbuf_put(p->out, "</ul></details>");
 }
 
-static void put_to(const struct page *p, const struct ledger_commune *c)
+static void put_to(const struct page *p, const struct ledger_commune *c,
+                   const struct page_directive *d)
 {
     const struct villages *villages = p->view->console->villages;
     strbuf_putf(p->out, "<label>%s<select name=\"village\">", page_text(p, LANG_VILLAGE));
-    put_option(p, 0, true, page_text(p, LANG_ALL_VILLAGES));
+    put_option(p, 0, d->village == 0, page_text(p, LANG_ALL_VILLAGES));
     for (size_t i = 0; villages && i < villages->count; i++)
         if (catalogue_holds(&villages->list[i].row, p->view->wall_ms))
-            put_option(p, villages->list[i].row.number, false, villages->list[i].name);
+            put_option(p, villages->list[i].row.number, d->village == villages->list[i].row.number,
+                       villages->list[i].name);
     strbuf_putf(p->out, "</select></label><label>%s<select name=\"role\">",
                 page_text(p, LANG_ROLE));
-    put_option(p, 0, true, page_text(p, LANG_TO_ALL));
-    put_option(p, ROSTER_MEMBER, false, lang_role(p->view->language, ROSTER_MEMBER));
-    put_option(p, ROSTER_NODE, false, lang_role(p->view->language, ROSTER_NODE));
+    put_option(p, 0, d->role == 0, page_text(p, LANG_TO_ALL));
+    put_option(p, ROSTER_MEMBER, d->role == ROSTER_MEMBER,
+               lang_role(p->view->language, ROSTER_MEMBER));
+    put_option(p, ROSTER_NODE, d->role == ROSTER_NODE,
+               lang_role(p->view->language, ROSTER_NODE));
     strbuf_putf(p->out, "</select></label><label>%s<select name=\"person\">",
                 page_text(p, LANG_PERSON));
-    put_option(p, 0, true, page_text(p, LANG_TO_ALL));
+    put_option(p, 0, d->person == 0, page_text(p, LANG_TO_ALL));
     for (size_t i = 0; i < c->roster.author_count; i++) {
         const struct roster_entry *e = &c->roster.authors[i].entry;
         if (e->role == ROSTER_MEMBER && e->revoked_after == 0)
-            put_option(p, e->number, false, e->name);
+            put_option(p, e->number, d->person == e->number, e->name);
     }
     strbuf_put(p->out, "</select></label>");
 }
@@ -289,7 +294,7 @@ void page_put_directive_form(const struct page *p, const struct ledger_commune *
                 page_text(p, LANG_DIRECTIVE_TEXT));
     strbuf_put_html(p->out, d->text);
     strbuf_put(p->out, "</textarea></label>");
-    put_to(p, c);
+    put_to(p, c, d);
     strbuf_putf(p->out, "<label>%s<select name=\"priority\">", page_text(p, LANG_PRIORITY));
     for (uint8_t i = PRIORITY_COUNT; i > 0; i--)
         put_option(p, i - 1, i - 1 == d->priority,
@@ -306,22 +311,23 @@ void page_put_directive_form(const struct page *p, const struct ledger_commune *
                 page_text(p, LANG_DIRECTIVE_SEND));
 }
 
-/* What was being written, else the template that the address names. */
-static void put_form(const struct page *p, const struct ledger_commune *c, const char *text)
+/* sent: what was being written; NULL: begins with the template that the address names. */
+static void put_form(const struct page *p, const struct ledger_commune *c,
+                     const struct page_directive *sent)
 {
     const struct template_row *t =
         templates_get(p->view->console->templates,
                       console_number(http_query(p->view->request, "template"), INT32_MAX, 0));
-    struct page_directive d = { .text = *text || !t ? text : t->text,
-                                .priority = t ? t->priority : PRIORITY_EVACUATION, .hours = 24,
-                                .receipt = !t || t->receipt };
-    page_put_directive_form(p, c, &d);
+    const struct page_directive fresh = { .text = t ? t->text : "",
+                                          .priority = t ? t->priority : PRIORITY_EVACUATION,
+                                          .hours = HOURS_USUAL, .receipt = !t || t->receipt };
+    page_put_directive_form(p, c, sent ? sent : &fresh);
     strbuf_putf(p->out, "<p><a href=\"/cap?lang=%s\">%s</a></p>\n",
                 lang_code(p->view->language), page_text(p, LANG_CAP));
 }
 
-static void show(const struct console_view *view, enum lang_text notice, const char *text,
-                 struct http_answer *answer)
+static void show(const struct console_view *view, enum lang_text notice,
+                 const struct page_directive *sent, struct http_answer *answer)
 {
     struct console *c = view->console;
     struct page p = { .view = view, .out = &answer->body };
@@ -337,7 +343,7 @@ static void show(const struct console_view *view, enum lang_text notice, const c
     if (own && c->keys)
         page_put_commune(&p, "/directives", own);
     if (own && view->who->role >= ACCESS_REVIEW)
-        put_form(&p, own, text);
+        put_form(&p, own, sent);
     if (own)
         result = put_sent(&p);
     if (result < 0) {
@@ -352,60 +358,88 @@ static void show(const struct console_view *view, enum lang_text notice, const c
 void console_page_directives(const struct console_view *view, struct http_answer *answer)
 {
     answer->status = STATUS_OK;
-    show(view, LANG_TEXT_COUNT, "", answer);
+    show(view, LANG_TEXT_COUNT, NULL, answer);
 }
 
 /* ---- it is sent ----------------------------------------------------------------------------- */
 
-static bool read_directive(const struct console_view *view, struct directive *d_out,
-                           uint8_t *priority_out)
+/* The form as it was sent; what cannot be read stands as in a new one. */
+static struct page_directive sent_form(const struct http_request *request)
 {
-    const struct http_request *request = view->request;
     const char *text = http_form(request, "text");
-    int64_t village = console_number(http_form(request, "village"), REPORT_VILLAGE_MAX, -1);
-    int64_t role = console_number(http_form(request, "role"), ROSTER_OPERATOR, -1);
-    int64_t person = console_number(http_form(request, "person"), AUTHOR_MAX, -1);
-    int64_t hours = console_number(http_form(request, "hours"), HOURS_MAX, -1);
-    int64_t priority = console_number(http_form(request, "priority"), PRIORITY_RESCUE, -1);
-    struct directive d = { .drill = http_form(request, "drill") != NULL,
-                           .receipt = http_form(request, "receipt") != NULL,
-                           .by = view->who->number };
-    size_t len = text ? strlen(text) : 0;
-    if (village < 0 || role < 0 || person < 0 || hours < 0 || priority < 0 ||
-        len >= sizeof d.text)
-        return false;
-    /* A browser ends lines as mail does; the air carries one byte for it. */
-    for (size_t i = 0; i < len; i++)
-        if (text[i] != '\r')
-            d.text[d.text_len++] = text[i];
-    d.village = (uint32_t)village;
-    d.role = (unsigned)role;
-    d.person = (uint16_t)person;
-    int64_t now_min = (view->wall_ms / 1000 - KENG_EPOCH_UNIX_S) / 60;
-    int64_t end_min = now_min + hours * MINUTES_PER_HOUR;
-    if (hours > 0 && (now_min <= 0 || end_min > CREATED_MINUTES_MAX))
-        return false; /* this machine's clock was never set: nobody knows when that would be */
-    d.expires_min = hours > 0 ? (uint32_t)end_min : 0;
-    *priority_out = (uint8_t)priority;
-    *d_out = d;
+    return (struct page_directive){
+        .text = text ? text : "",
+        .priority = (uint8_t)console_number(http_form(request, "priority"), PRIORITY_RESCUE,
+                                            PRIORITY_EVACUATION),
+        .hours = (unsigned)console_number(http_form(request, "hours"), HOURS_MAX, HOURS_USUAL),
+        .receipt = http_form(request, "receipt") != NULL,
+        .drill = http_form(request, "drill") != NULL,
+        .village = (uint32_t)console_number(http_form(request, "village"), REPORT_VILLAGE_MAX, 0),
+        .role = (unsigned)console_number(http_form(request, "role"), ROSTER_OPERATOR, 0),
+        .person = (uint16_t)console_number(http_form(request, "person"), AUTHOR_MAX, 0),
+    };
+}
+
+/* Are all choices numbers that may be?  A directive must not go to all because one was not. */
+static bool choices_are_good(const struct http_request *request)
+{
+    static const struct { const char *name; int64_t max; } CHOICES[] = {
+        { "village", REPORT_VILLAGE_MAX }, { "role", ROSTER_OPERATOR }, { "person", AUTHOR_MAX },
+        { "hours", HOURS_MAX }, { "priority", PRIORITY_RESCUE },
+    };
+    for (size_t i = 0; i < sizeof CHOICES / sizeof CHOICES[0]; i++)
+        if (console_number(http_form(request, CHOICES[i].name), CHOICES[i].max, -1) < 0)
+            return false;
     return true;
+}
+
+/* LANG_TEXT_COUNT, or why it cannot be. */
+static enum lang_text read_directive(const struct console_view *view,
+                                     const struct page_directive *form, struct directive *d_out)
+{
+    struct directive d = { .drill = form->drill, .receipt = form->receipt,
+                           .village = form->village, .role = form->role, .person = form->person,
+                           .by = view->who->number };
+    if (!choices_are_good(view->request))
+        return LANG_ERR_DIRECTIVE_CHOICE;
+    /* A browser ends lines as mail does; the air carries one byte for it. */
+    for (const char *at = form->text; *at; at++) {
+        if (*at == '\r')
+            continue;
+        if (d.text_len == REPORT_TEXT_LEN_MAX)
+            return LANG_ERR_DIRECTIVE_LONG;
+        d.text[d.text_len++] = *at;
+    }
+    int64_t now_min = (view->wall_ms / 1000 - KENG_EPOCH_UNIX_S) / 60;
+    int64_t end_min = now_min + (int64_t)form->hours * MINUTES_PER_HOUR;
+    if (form->hours > 0 && (now_min <= 0 || end_min > CREATED_MINUTES_MAX))
+        return LANG_ERR_DIRECTIVE_CLOCK;
+    d.expires_min = form->hours > 0 ? (uint32_t)end_min : 0;
+    *d_out = d;
+    return LANG_TEXT_COUNT;
 }
 
 void console_directive(const struct console_view *view, struct http_answer *answer)
 {
     struct console *c = view->console;
-    const char *text = http_form(view->request, "text");
+    const struct page_directive form = sent_form(view->request);
     struct directive d;
-    uint8_t body[RECORD_BODY_LEN_MAX], priority = 0;
-    int len = read_directive(view, &d, &priority) ? directive_encode(&d, body, sizeof body) : -1;
-    if (len < 0 || c->own_commune == 0) {
+    uint8_t body[RECORD_BODY_LEN_MAX];
+    enum lang_text why = read_directive(view, &form, &d);
+    int len = why == LANG_TEXT_COUNT ? directive_encode(&d, body, sizeof body) : 0;
+    if (len < 0)
+        why = len == REPORT_ETOOBIG ? LANG_ERR_DIRECTIVE_LONG
+              : len == REPORT_ETEXT ? LANG_ERR_DIRECTIVE_TEXT : LANG_ERR_DIRECTIVE_CHOICE;
+    if (c->own_commune == 0)
+        why = LANG_DIRECTIVES_NO_NODE;
+    if (why != LANG_TEXT_COUNT) {
         answer->status = STATUS_BAD_REQUEST;
-        show(view, LANG_ERR_TEXT, text ? text : "", answer);
+        show(view, why, &form, answer);
         return;
     }
     struct db_outgoing outgoing = { .commune = c->own_commune, .text = d.text,
-                                    .kind = RECORD_DIRECTIVE, .priority = priority, .body = body,
-                                    .body_len = (size_t)len };
+                                    .kind = RECORD_DIRECTIVE, .priority = form.priority,
+                                    .body = body, .body_len = (size_t)len };
     if (db_outgoing_add(c->ledger->db, &outgoing, &outgoing.id) < 0) {
         console_message(view, STATUS_UNAVAILABLE, LANG_ERR_DISK, answer);
         return;
