@@ -34,9 +34,9 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(WAITING, "waiting")                                                                          \
     X(IN_ALL, "in all")                                                                            \
     X(SEEN_OLDER, "Seen, with the older ones that it replaces")                                    \
-    X(NEXT_START, "Answer one by one →")                                                           \
-    X(NEXT, "Next waiting report →")                                                               \
-    X(NEXT_LATER, "Later; next one →")                                                             \
+    X(NEXT_START, "Answer one by one")                                                             \
+    X(NEXT, "Next waiting report")                                                                 \
+    X(NEXT_LATER, "Later; next one")                                                               \
     X(NEXT_NONE, "Nothing waits any more.")                                                        \
     X(NEXT_KEYS, "Keys: Alt and the number on the button; in Firefox Alt, Shift and the number.")  \
     X(NONE_YET, "No report matches yet.")                                                          \

@@ -127,7 +127,7 @@ static void put_one_by_one(const struct page *p, int64_t waiting)
         return;
     strbuf_put(p->out, "<p class=\"one\"><a href=\"/next");
     console_put_query(view, view->language, false, p->out);
-    strbuf_putf(p->out, "\">%s</a></p>\n", page_text(p, LANG_NEXT_START));
+    strbuf_putf(p->out, "\">%s →</a></p>\n", page_text(p, LANG_NEXT_START));
 }
 
 static bool is_filtered(const struct db_list_filter *filter)

@@ -53,7 +53,7 @@ int page_put_next_bar(const struct page *p, const struct db_record *r)
     int result = goes_on ? put_waiting_count(p) : 0;
     strbuf_put(p->out, "<a accesskey=\"0\" href=\"");
     put_next(p, r);
-    strbuf_putf(p->out, "\">%s</a></nav>\n",
+    strbuf_putf(p->out, "\">%s →</a></nav>\n",
                 page_text(p, goes_on && r->review_state == 0 ? LANG_NEXT_LATER : LANG_NEXT));
     return result;
 }
