@@ -24,11 +24,17 @@ static void note(struct sheet *s, lxw_error err)
         s->err = err;
 }
 
-/* A string cell is never run as a formula, and 01879 stays as it is. */
+/* A string cell is never run as a formula, and 01879 stays as it is.  The library writes what is no
+ * character as it is, and then no program opens the file. */
 static void put_text(struct sheet *s, lxw_col_t column, const char *text, lxw_format *format)
 {
-    if (*text)
-        note(s, worksheet_write_string(s->sheet, s->row, column, text, format));
+    struct strbuf clean = { .text = NULL };
+    strbuf_put_utf8(&clean, text);
+    if (clean.failed)
+        note(s, LXW_ERROR_MEMORY_MALLOC_FAILED);
+    else if (clean.text)
+        note(s, worksheet_write_string(s->sheet, s->row, column, clean.text, format));
+    strbuf_free(&clean);
 }
 
 static void put_number(struct sheet *s, lxw_col_t column, int64_t value, unsigned decimals)

@@ -357,7 +357,8 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(ERR_QUICK_UNREAD,                                                                            \
       "This draft has changed since you opened it. Nothing was signed: read it again, then sign.") \
     X(QUICK_STORED, "What is saved now")                                                           \
-    X(ERR_QUICK_FIELDS, "A time cannot be read, lies in the future, or a text is too long.")       \
+    X(ERR_QUICK_FIELDS, "A time cannot be read or lies in the future, or a text is too long or "   \
+                        "has characters that cannot be used.")                                     \
     X(ERR_QUICK_NO_NODE, "There is no node here that could carry the signature.")                  \
     X(CAP, "Take over an alert (CAP 1.2)")                                                         \
     X(CAP_RULE,                                                                                    \

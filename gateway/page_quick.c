@@ -6,6 +6,7 @@
 
 #include "gateway/console_page.h"
 #include "gateway/export.h"
+#include "proto/text.h"
 
 enum {
     STATUS_OK = 200,
@@ -347,7 +348,7 @@ void console_page_quicks(const struct console_view *view, struct http_answer *an
 
 /* ---- a draft is saved ------------------------------------------------------------------------ */
 
-/* A browser ends lines as mail does. */
+/* A browser ends lines as mail does, and a table's cells come with tabs. */
 static bool read_text(const struct http_request *request, const char *name,
                       char out[static QUICK_TEXT_LEN])
 {
@@ -355,9 +356,9 @@ static bool read_text(const struct http_request *request, const char *name,
     size_t len = 0;
     for (; text && *text && len < QUICK_TEXT_LEN - 1; text++)
         if (*text != '\r')
-            out[len++] = *text;
+            out[len++] = *text == '\t' ? ' ' : *text;
     out[len] = '\0';
-    return !text || !*text;
+    return (!text || !*text) && text_check(out, len) == TEXT_OK;
 }
 
 static bool read_moment(const struct http_request *request, const char *name, int64_t *ms_out)

@@ -113,6 +113,15 @@ static size_t utf8_sequence_len(const unsigned char *s)
     return 0;
 }
 
+void strbuf_put_utf8(struct strbuf *b, const char *text)
+{
+    while (*text) {
+        size_t len = utf8_sequence_len((const unsigned char *)text);
+        strbuf_put_len(b, len ? text : REPLACEMENT, len ? len : sizeof REPLACEMENT - 1);
+        text += len ? len : 1;
+    }
+}
+
 static const char *html_reference(char c)
 {
     switch (c) {

@@ -36,6 +36,8 @@ void strbuf_putf(struct strbuf *b, const char *format, ...) __attribute__((forma
 /* Text for an element or a quoted attribute: the five characters that mean something to HTML
  * become references; control characters and ill-formed UTF-8 become U+FFFD. */
 void strbuf_put_html(struct strbuf *b, const char *text);
+/* Text as it is, but that ill-formed UTF-8 becomes U+FFFD. */
+void strbuf_put_utf8(struct strbuf *b, const char *text);
 /* A JSON string with its quotes; '<' and '>' are escaped too. */
 void strbuf_put_json(struct strbuf *b, const char *text);
 /* The comma between elements: nothing behind an opening bracket. */

@@ -425,6 +425,20 @@ int text_normalise(const char *utf8, size_t len, char *nfc, size_t cap, size_t *
     return TEXT_OK;
 }
 
+int text_check(const char *utf8, size_t len)
+{
+    for (size_t i = 0; i < len;) {
+        utf8proc_int32_t cp;
+        utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)utf8 + i,
+                                              (utf8proc_ssize_t)(len - i), &cp);
+        int err = n < 0 ? TEXT_EUTF8 : check_code_point((uint32_t)cp);
+        if (err < 0)
+            return err;
+        i += (size_t)n;
+    }
+    return TEXT_OK;
+}
+
 int text_pack(const char *utf8, size_t len, uint8_t *packed, size_t cap, size_t *len_out)
 {
     char nfc[TEXT_LEN_MAX];

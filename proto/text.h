@@ -52,6 +52,9 @@ enum text_err {
 /* Checks a text and puts it into NFC.  No terminating NUL is written or needed. */
 int text_normalise(const char *utf8, size_t len, char *nfc, size_t cap, size_t *len_out);
 
+/* The same check alone, of a text of any length. */
+int text_check(const char *utf8, size_t len);
+
 /* Normalises and packs; TEXT_PACKED_LEN_MAX bytes are always enough. */
 int text_pack(const char *utf8, size_t len, uint8_t *packed, size_t cap, size_t *len_out);
 

@@ -133,6 +133,8 @@ def quick_report(tap):
 
         status, body = lan.post("/quick?event=3", "/quick", basis="received")
         tap.ok(status == 200 and "+2" in body, "the next one says what changed", body[-2500:])
+        status, body = lan.post("/quick", "/quick", event="9", course="1 \u202e21 m")
+        tap.ok(status == 400, "no figure is turned around by marks of direction", str(status))
         status, body = lan.post("/quick", "/quick", event="9", until="2099-01-01T00:00")
         tap.ok(status == 400, "no figures of the future", str(status))
 

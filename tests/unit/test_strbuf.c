@@ -53,11 +53,28 @@ static void test_strbuf_says_that_its_sink_is_full(void **state)
     fclose(file);
 }
 
+static void test_strbuf_replaces_what_is_no_character(void **state)
+{
+    static const struct { const char *text, *want; } CASES[] = {
+        { "Nà Lẹng <b>", "Nà Lẹng <b>" }, { "a\xff" "b", "a\uFFFDb" },
+        { "\xef\xbf\xbe", "\uFFFD\uFFFD\uFFFD" }, { "\xe1\xba", "\uFFFD\uFFFD" },
+        { "\xc0\x80", "\uFFFD\uFFFD" }, { "\xed\xa0\x80", "\uFFFD\uFFFD\uFFFD" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        struct strbuf b = { .text = NULL };
+        strbuf_put_utf8(&b, CASES[i].text);
+        assert_string_equal(b.text, CASES[i].want);
+        strbuf_free(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_strbuf_hands_any_length_to_its_sink),
         cmocka_unit_test(test_strbuf_says_that_its_sink_is_full),
+        cmocka_unit_test(test_strbuf_replaces_what_is_no_character),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -162,6 +162,7 @@ static void test_text_bad_input_has_its_own_error(void **state)
         int got = text_pack(cases[i].text, cases[i].len, packed, sizeof packed, &len);
         if (got != cases[i].want)
             fail_msg("case %zu: %d, wanted %d", i, got, cases[i].want);
+        assert_int_equal(text_check(cases[i].text, cases[i].len), cases[i].want);
         if (cases[i].len == 0)
             assert_int_equal(len, 0);
     }
