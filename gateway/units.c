@@ -189,7 +189,7 @@ void units_day_format(uint32_t day, char text_out[static UNITS_DATE_LEN])
 
 uint32_t units_day_of_ms(int64_t unix_ms)
 {
-    int64_t day = (unix_ms / 1000 - KENG_EPOCH_UNIX_S) / SECONDS_PER_DAY;
+    int64_t day = (unix_ms / 1000 + VIETNAM_OFFSET_S - KENG_EPOCH_UNIX_S) / SECONDS_PER_DAY;
     return day < 0 ? 0 : day > UNIT_DAY_MAX ? UNIT_DAY_MAX : (uint32_t)day;
 }
 

@@ -23,7 +23,8 @@ int units_is_province(struct ledger *l, struct ledger_commune *c);
  * not outlive it. */
 int units_apply(struct ledger *l);
 
-/* "2026-07-01" and days since the Kẻng epoch; false: no day of the calendar since 1970. */
+/* "2026-07-01" and Vietnam's days since that of the Kẻng epoch; false: no day of the calendar since
+ * 1970. */
 enum { UNITS_DATE_LEN = 11 };
 bool units_day_parse(const char *text, uint32_t *day_out);
 void units_day_format(uint32_t day, char text_out[static UNITS_DATE_LEN]);

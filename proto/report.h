@@ -189,7 +189,7 @@ struct unit {
     char name[PROFILE_NAME_LEN_MAX + 1]; /* NFC, NUL-ended, not empty, no newline */
     char into[PROFILE_CODE_LEN_MAX + 1]; /* "": into no other */
     uint8_t root_key[KENG_KEY_LEN];
-    uint32_t from_day, until_day; /* since the Kẻng epoch; 0: open */
+    uint32_t from_day, until_day; /* of Vietnam, since that of the Kẻng epoch; 0: open */
     uint32_t revoked_after;       /* 1 + the last good number of the root's log; 0: not revoked */
 };
 

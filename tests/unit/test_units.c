@@ -2,6 +2,7 @@
 #include "tests/unit/test_gateway_kit.h"
 
 #include "gateway/books.h"
+#include "gateway/lang.h"
 #include "gateway/units.h"
 
 enum { DAY_BEFORE = 100, DAY_REFORM = 181 };
@@ -220,6 +221,16 @@ static void test_units_days(void **state)
         units_day_format(day, again);
         if (CASES[i].good && day > 0)
             assert_string_equal(again, CASES[i].text);
+    }
+    /* They begin at midnight in Vietnam, which is 17:00 UTC. */
+    static const struct { const char *time; uint32_t day; } MOMENTS[] = {
+        { "2026-01-01T00:00", 0 }, { "2026-01-01T23:59", 0 }, { "2026-06-30T23:59", 180 },
+        { "2026-07-01T00:00", 181 }, { "2026-07-01T06:59", 181 }, { "2026-07-01T23:59", 181 },
+    };
+    for (size_t i = 0; i < sizeof MOMENTS / sizeof MOMENTS[0]; i++) {
+        int64_t ms;
+        assert_true(lang_time_parse(MOMENTS[i].time, &ms));
+        assert_int_equal(units_day_of_ms(ms), MOMENTS[i].day);
     }
 }
 
