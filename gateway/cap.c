@@ -168,6 +168,8 @@ static bool is_language(const char *text)
 static bool is_word(const char *text, const char *words)
 {
     size_t len = strlen(text);
+    if (strchr(text, ' ')) /* two of them are none */
+        return false;
     for (const char *at = words; *at; at = strchr(at, ' ') + 1)
         if (strncmp(at, text, len) == 0 && at[len] == ' ')
             return true;

@@ -91,6 +91,9 @@ static void test_cap_refuses_what_is_no_alert(void **state)
           "<scope>Public</scope>" INFO TAIL, "status" },
         { "no severity", HEAD SENT KIND "<info><category>Met</category><event>x</event>"
           "<urgency>Past</urgency><certainty>Likely</certainty></info>" TAIL, "severity" },
+        { "two severities in one", HEAD SENT KIND "<info><category>Met</category><event>x</event>"
+          "<urgency>Past</urgency><severity>Extreme Severe</severity><certainty>Likely</certainty>"
+          "</info>" TAIL, "severity" },
         { "an expiry without zone", HEAD SENT KIND "<info>" WORDS
           "<expires>2026-11-23T02:00:00</expires></info>" TAIL, "expires" },
         { "eighteen deep", HEAD SENT KIND "<s:S xmlns:s=\"http://www.w3.org/2000/09/xmldsig#\">"
