@@ -100,7 +100,7 @@ int page_put_next_bar(const struct page *p, const struct db_record *r);
 /* What is answered, and the answer waits for the node. */
 enum { PAGE_ANSWERED_COUNT_MAX = 512 };
 struct page_answered {
-    struct record_ref refs[PAGE_ANSWERED_COUNT_MAX];
+    struct { int64_t commune; struct record_ref ref; } list[PAGE_ANSWERED_COUNT_MAX];
     size_t count;
 };
 int page_answered_get(const struct console *c, struct page_answered *answered_out);

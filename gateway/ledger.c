@@ -1,5 +1,6 @@
 #include "gateway/ledger.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -231,7 +232,9 @@ void ledger_words(const struct ledger_commune *c, const struct record_view *view
     const struct roster_author *author = roster_find(&c->roster, view->ref.author);
     struct report report;
     size_t start = out->len;
-    strbuf_putf(out, "%u-%u", (unsigned)view->ref.author, (unsigned)view->ref.seq);
+    char number[24];
+    snprintf(number, sizeof number, "%u-%u", (unsigned)view->ref.author, (unsigned)view->ref.seq);
+    words_fold(number, out); /* as it is when somebody looks for it */
     if (author)
         words_fold(author->entry.name, out);
     if (!view->encrypted && report_decode(view->body, view->body_len, &report) == REPORT_OK)
@@ -699,8 +702,9 @@ static int note_revocations(struct ledger *l, const struct ledger_commune *c)
 int ledger_index(struct ledger *l)
 {
     /* board_indexed left out what cannot be read; board_indexed_2 took a correction of figures for
-     * one of the village too; board_indexed_3 let wait what was signed past a revocation. */
-    static const char KEY[] = "board_indexed_4";
+     * one of the village too; board_indexed_3 let wait what was signed past a revocation;
+     * by board_indexed_4 no number was found. */
+    static const char KEY[] = "board_indexed_5";
     int64_t done = 0;
     int result = db_meta_get(l->db, KEY, &done);
     if (result < 0 || done)

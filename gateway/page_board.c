@@ -123,7 +123,8 @@ static void put_pages(const struct page *p)
 static void put_one_by_one(const struct page *p, int64_t waiting)
 {
     const struct console_view *view = p->view;
-    if (waiting == 0 || view->console->own_commune == 0 || view->who->role < ACCESS_REVIEW)
+    if (waiting == 0 || (view->console->own_commune == 0 && !view->console->keys) ||
+        view->who->role < ACCESS_REVIEW)
         return;
     strbuf_put(p->out, "<p class=\"one\"><a href=\"/next");
     console_put_query(view, view->language, false, p->out);

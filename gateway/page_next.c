@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "gateway/console_page.h"
+#include "gateway/keys.h"
 
 enum { STATUS_OK = 200, STATUS_UNAVAILABLE = 503, COUNTED_COUNT_MAX = 1000000 };
 
@@ -67,8 +68,10 @@ static int take_queued(void *ctx, const struct db_outgoing *o)
     if (o->kind != RECORD_REVIEW || *o->error || /* what the node refused is no answer */
         review_decode(o->body, o->body_len, &review) != REPORT_OK)
         return 0;
-    for (size_t i = 0; i < review.ref_count && a->count < PAGE_ANSWERED_COUNT_MAX; i++)
-        a->refs[a->count++] = review.refs[i];
+    for (size_t i = 0; i < review.ref_count && a->count < PAGE_ANSWERED_COUNT_MAX; i++) {
+        a->list[a->count].commune = o->commune;
+        a->list[a->count++].ref = review.refs[i];
+    }
     return a->count == PAGE_ANSWERED_COUNT_MAX;
 }
 
@@ -81,10 +84,12 @@ int page_answered_get(const struct console *c, struct page_answered *answered_ou
 
 bool page_is_answered(const struct page_answered *a, const struct db_record *r)
 {
-    for (size_t i = 0; i < a->count; i++)
-        if (a->refs[i].author == r->ref.author && a->refs[i].lane == r->ref.lane &&
-            a->refs[i].seq == r->ref.seq)
+    for (size_t i = 0; i < a->count; i++) {
+        const struct record_ref *ref = &a->list[i].ref;
+        if (a->list[i].commune == r->commune && ref->author == r->ref.author &&
+            ref->lane == r->ref.lane && ref->seq == r->ref.seq)
             return true;
+    }
     return false;
 }
 
@@ -96,11 +101,18 @@ struct search {
     int64_t arrival; /* 0: none yet */
 };
 
+/* Above communes, to whomever one has a key for. */
+static bool may_speak_to(const struct console *c, int64_t commune)
+{
+    const struct ledger_commune *named = ledger_get(c->ledger, commune);
+    return commune == c->own_commune || (c->keys && named && keys_find(c->keys, named));
+}
+
 /* What is answered and only waits for the node does not wait for anybody here. */
 static int take_next(void *ctx, const struct db_record *r)
 {
     struct search *s = ctx;
-    if (r->commune != s->view->console->own_commune || page_is_answered(&s->answered, r))
+    if (!may_speak_to(s->view->console, r->commune) || page_is_answered(&s->answered, r))
         return 0;
     s->arrival = r->arrival;
     return 1;

@@ -255,7 +255,7 @@ static void make_older(const struct place *p, const char *where, int version)
     if (kit_on_postgres)
         run_sql(p, where, "SELECT setval('record_arrival', max(arrival)) FROM record");
     /* Older programs knew no index of words and answers, or not all of it. */
-    run_sql(p, where, "DELETE FROM meta WHERE key = 'board_indexed_4'");
+    run_sql(p, where, "DELETE FROM meta WHERE key = 'board_indexed_5'");
 }
 
 /* It goes on where the older program stopped. */

@@ -539,7 +539,7 @@ static void test_board_finds_reports_by_whichever_way_they_came(void **state)
         size_t count;
     } CASES[] = {
         { "", -1, -1, -1, 3 }, { "nuoc", -1, -1, -1, 2 }, { "nguyen thi an", -1, -1, -1, 3 },
-        { "12-4", -1, -1, -1, 1 }, { "", 0, -1, -1, 2 }, { "", REVIEW_SEEN, -1, -1, 1 },
+        { "12_4", -1, -1, -1, 1 }, { "", 0, -1, -1, 2 }, { "", REVIEW_SEEN, -1, -1, 1 },
         { "", REVIEW_QUESTION, -1, -1, 0 }, { "", REVIEW_REJECTED, -1, -1, 0 },
         { "nuoc", REVIEW_SEEN, -1, -1, 0 }, { "", -1, 4, -1, 3 }, { "", -1, 3, -1, 0 },
         { "", -1, -1, PRIORITY_RESCUE, 0 },

@@ -354,6 +354,12 @@ static void test_http_console_leads_from_one_to_the_next(void **state)
     assert_leads_to(p, "/next?lang=vi&kind=1", "arrival=6"); /* 8 waits for the node alone */
     post_review(p, "arrival=6&state=1", 303);
     assert_leads_to(p, "/next?lang=vi", "arrival=7");
+    p->console.own_commune = 0; /* above communes, with a key for it */
+    assert_reply("nobody to speak to", ask(p, &alone), 200, "Không còn tin nào chờ xem");
+    p->console.keys = &p->receiver.keys;
+    assert_leads_to(p, "/next?lang=vi", "arrival=7");
+    p->console.keys = NULL;
+    p->console.own_commune = 1;
     post_review(p, "arrival=7&state=1", 303);
     assert_reply("all are answered", ask(p, &alone), 200, "Không còn tin nào chờ xem");
 }
@@ -484,6 +490,9 @@ static void test_http_board_is_searched_and_paged(void **state)
     struct reply *r = ask(p, &search);
     assert_non_null(strstr(r->text, "Nước lên nhanh"));
     assert_null(strstr(r->text, "tin 4<"));
+    struct ask number = { "GET", "/?words=12-77&lang=vi", NULL, NULL, 0 };
+    assert_reply("by its number", ask(p, &number), 200, "tin 77<");
+    assert_null(strstr(ask(p, &number)->text, "tin 78<"));
     struct ask wild = { "GET", "/?words=%25", NULL, NULL, 0 };
     assert_int_equal(ask(p, &wild)->status, 200);
     /* Three pages, each report on exactly one of them, found by following the links. */
