@@ -169,10 +169,14 @@ OP(CLAIMS_OF_VILLAGE,
           " AND (v.village != 0 OR ?6 = 1)) AND +r.kind BETWEEN 1 AND 7", NOT_REVOKED))
 OP(COMMUNE_COUNT,
    "SELECT count(*) FROM commune")
-/* Answers of those who might answer then, in order of arrival. */
-OP(RECORD_REVIEWS,
-   RECORD_SELECT "WHERE r.arrival IN (SELECT l.arrival FROM review_log l WHERE l.commune = ?1)"
-   " AND r.variant = 0 AND r.readable = 1" NOT_REVOKED " ORDER BY r.arrival")
+/* Answers of those who might answer then, in order of arrival.  SQLite would walk the commune, and
+ * by the kind all communes; PostgreSQL puts both indexes together. */
+#define REVIEWS_SQL(which)                                                                        \
+    RECORD_SELECT "WHERE " which " AND r.variant = 0 AND r.readable = 1" NOT_REVOKED               \
+    " ORDER BY r.arrival"
+OP2(RECORD_REVIEWS,
+    REVIEWS_SQL("r.arrival IN (SELECT l.arrival FROM review_log l WHERE l.commune = ?1)"),
+    REVIEWS_SQL("r.commune = ?1 AND r.kind = 17"))
 #define FORKS_SQL(index)                                                                          \
     RECORD_SELECT "WHERE (r.commune, r.author, r.lane, r.seq) IN (SELECT o.commune, o.author,"    \
     " o.lane, o.seq FROM record o " index "WHERE o.variant = 1 AND o.commune = ?1)"               \
