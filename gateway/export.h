@@ -12,7 +12,7 @@
  * HXL and GeoJSON leave it out.
  *
  * Time      Linear in the lines.
- * Memory    One buffer; XLSX goes through an unnamed file.
+ * Memory    One buffer; XLSX goes through an unnamed file, of which a kill leaves nothing.
  * Errors    False: memory or disk ran out; out is not to be used.
  */
 #ifndef KENG_GATEWAY_EXPORT_H

@@ -1,6 +1,9 @@
 #include "tests/unit/test_gateway_kit.h"
 
 #include <jansson.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "gateway/export.h"
 #include "gateway/quick.h"
@@ -477,6 +480,42 @@ static void test_quick_exports_keep_their_formats(void **state)
     quick_free(&q);
 }
 
+static unsigned named_leftovers(void)
+{
+    unsigned count = 0;
+    DIR *d = opendir("/tmp");
+    assert_non_null(d);
+    for (const struct dirent *e; (e = readdir(d)) != NULL;)
+        count += strncmp(e->d_name, "keng-xlsx.", 10) == 0;
+    closedir(d);
+    return count;
+}
+
+/* Killed in the midst of a spreadsheet, here by the limit of its length: nothing lies about. */
+static void test_quick_spreadsheet_leaves_nothing_when_killed(void **state)
+{
+    struct quick q = { .number = 1, .commune_name = "Xã Cao Minh" };
+    struct strbuf xlsx = { .text = NULL };
+    unsigned before = named_leftovers();
+    int status;
+    (void)state;
+    assert_true(export_xlsx(&q, LANG_VI, &xlsx));
+    assert_memory_equal(xlsx.text, "PK", 2);
+    strbuf_free(&xlsx);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        const struct rlimit no_core = { 0, 0 }, short_files = { 64, 64 };
+        setrlimit(RLIMIT_CORE, &no_core);
+        setrlimit(RLIMIT_FSIZE, &short_files);
+        (void)export_xlsx(&q, LANG_VI, &xlsx);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGXFSZ);
+    assert_int_equal(named_leftovers(), before);
+}
+
 /* A name that a spreadsheet would run. */
 static void test_quick_csv_disarms_formulas(void **state)
 {
@@ -537,6 +576,7 @@ int main(void)
         QUICK_TEST(test_quick_drills_stay_apart),
         QUICK_TEST(test_quick_exports_keep_their_formats),
         cmocka_unit_test(test_quick_csv_disarms_formulas),
+        cmocka_unit_test(test_quick_spreadsheet_leaves_nothing_when_killed),
         QUICK_TEST(test_quick_signed_row_stays),
     };
     int failed = kit_run_on_both(tests);
