@@ -539,13 +539,6 @@ static size_t find_row(const struct totals *t, const struct totals_key *key)
     return low;
 }
 
-const struct totals_row *totals_find(const struct totals *t, const struct totals_key *key)
-{
-    size_t at = find_row(t, key);
-    return at < t->row_count && totals_compare_keys(&t->rows[at].key, key) == 0 ? &t->rows[at]
-                                                                                : NULL;
-}
-
 bool totals_has_village(const struct totals *t, int64_t commune, uint32_t village)
 {
     struct totals_key first = { .commune = commune, .village = village };

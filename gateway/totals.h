@@ -158,8 +158,6 @@ typedef int64_t (*totals_group_fn)(void *ctx, int64_t commune);
 int totals_regroup(struct totals *t, totals_group_fn group, void *ctx);
 /* The same as of a moment: a copy that is finished already. */
 int totals_at(const struct totals *all, int64_t as_of_ms, struct totals *then_out);
-/* The row under a key, or NULL. */
-const struct totals_row *totals_find(const struct totals *t, const struct totals_key *key);
 /* Has a village any row? */
 bool totals_has_village(const struct totals *t, int64_t commune, uint32_t village);
 /* By commune, village, event, kind, code. */
