@@ -151,7 +151,7 @@ static char *read_tail(int fd, size_t len_max, size_t *len_out)
 
 struct walk {
     uint8_t before[KENG_SIG_LEN]; /* signature of the line before */
-    int64_t number;               /* of the line before; -1: this is where reading began */
+    int64_t number;               /* of the line before; 0: there is none */
 };
 
 /* Does this line follow on the one before, and is it signed? */
@@ -235,8 +235,10 @@ static int find_end(int fd, struct walk *w, off_t *end_out)
     return 0;
 }
 
+/* A trail that has just been made is there after a power cut only when its directory was synced. */
 static int append(const struct audit *a, int fd, struct strbuf *line)
 {
+    char why[HOME_ERR_LEN];
     struct walk w = { .number = 0 };
     struct strbuf whole = { .text = NULL };
     uint8_t sig[KENG_SIG_LEN];
@@ -253,7 +255,8 @@ static int append(const struct audit *a, int fd, struct strbuf *line)
     strbuf_put_hex(&whole, sig, sizeof sig);
     strbuf_put(&whole, "\n");
     bool good = !whole.failed && ftruncate(fd, end) == 0 &&
-                pwrite(fd, whole.text, whole.len, end) == (ssize_t)whole.len && fsync(fd) == 0;
+                pwrite(fd, whole.text, whole.len, end) == (ssize_t)whole.len &&
+                fsync(fd) == 0 && (end > 0 || home_sync_parent(a->path, why) == 0);
     strbuf_free(&whole);
     return good ? 0 : -1;
 }

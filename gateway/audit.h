@@ -1,8 +1,9 @@
 /* audit.h - who did what at this gateway: an append-only file of signed, chained lines.
  *
- * Reviews and directives are records of the mesh and name their operator themselves.  Everything
- * else that an operator does (log-ins, accounts, exports) is written here, because airtime is too
- * dear for it.  One line an entry:
+ * Reviews and directives are records of the mesh and name their operator themselves.  All else
+ * that an operator does at the console (log-ins, accounts, sign-offs, what is saved as a file), and
+ * `keng-gateway operator`, is written here, because airtime is too dear for it.  Whoever runs other
+ * commands owns the machine and could read its disk without a word.  One line an entry:
  *
  *   number unix_ms author by action object signature
  *

@@ -66,6 +66,7 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(MISSING_NONE, "No number is missing.")                                                       \
     X(MISSING_RULE,                                                                                \
       "Reports that were filed and have not come here yet; the mesh is looking for them.")         \
+    X(MISSING_MORE, "{1} more gaps are not listed here; all are counted under \"Boxes\".")         \
     X(FORKS, "Two records under one number")                                                       \
     X(FORKS_RULE,                                                                                  \
       "Same signature, same number, different content: both are kept as evidence. Ask the "        \
@@ -245,6 +246,7 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(DID_LOG_IN, "logged in")                                                                     \
     X(DID_FAIL_LOG_IN, "log-in refused")                                                           \
     X(DID_SIGN, "signed off")                                                                      \
+    X(DID_EXPORT, "saved as a file")                                                               \
     X(DID_ADD, "operator added")                                                                   \
     X(DID_ROLE, "role changed")                                                                    \
     X(DID_PASSWD, "passphrase changed")                                                            \
@@ -329,14 +331,12 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(PAPER_TO_WHOM, "........................")                                                   \
     X(PAPER_ON_BEHALF, "On behalf of the command")                                                 \
     X(PAPER_SIGN_HERE, "(signature, name, seal)")                                                  \
-    X(QUICK_HOURS, "Begins so many hours before")                                                  \
     X(BASIS_RECEIVED, "all that came in")                                                          \
     X(BASIS_APPROVED, "only what is approved")                                                     \
     X(BASIS, "Figures from")                                                                       \
     X(AS_OF, "As of (empty: now)")                                                                 \
     X(COURSE, "Course of the event")                                                               \
     X(BOOKS, "The province's books")                                                               \
-    X(ALL_EVENTS, "All events")                                                                    \
     X(DRILLS_ONLY, "Drills only")                                                                  \
     X(TOTALS_SHOW, "Show")                                                                         \
     X(STANDING, "In the total")                                                                    \

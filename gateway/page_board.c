@@ -190,7 +190,8 @@ static int put_gaps(const struct page *p)
 {
     const struct ledger *l = p->view->console->ledger;
     int result = 0;
-    size_t shown = 0;
+    size_t shown = 0, gap_count = 0;
+    char words[CONSOLE_STATUS_LEN];
     strbuf_putf(p->out, "<section id=\"missing\"><h2>%s</h2>", page_text(p, LANG_MISSING));
     for (size_t i = 0; i < l->commune_count && result == 0; i++) {
         const struct ledger_commune *commune = &l->communes[i];
@@ -198,6 +199,8 @@ static int put_gaps(const struct page *p)
         if (!page_commune_wanted(p, commune))
             continue;
         result = gaps_collect(&gaps, l->db, commune->info.id, 0);
+        bool listed = gaps.count > 0 && shown < CONSOLE_GAP_COUNT_MAX;
+        gap_count += gaps.count;
         for (size_t g = 0; g < gaps.count && shown < CONSOLE_GAP_COUNT_MAX; g++, shown++) {
             const struct gap *gap = &gaps.list[g];
             bool again = g > 0 && gaps.list[g - 1].author == gap->author;
@@ -213,10 +216,12 @@ static int put_gaps(const struct page *p)
             if (gap->last != gap->first)
                 strbuf_putf(p->out, "–%u", (unsigned)gap->last);
         }
-        if (gaps.count > 0)
-            strbuf_put(p->out, "</p>");
+        strbuf_put(p->out, listed ? "</p>" : "");
         gaps_free(&gaps);
     }
+    if (gap_count > shown)
+        strbuf_putf(p->out, "<p>%s</p>", lang_fill(p->view->language, LANG_MISSING_MORE, words,
+                                                   sizeof words, LANG_NUMBER(gap_count - shown)));
     if (shown == 0)
         strbuf_putf(p->out, "<p class=\"none\">%s</p>", page_text(p, LANG_MISSING_NONE));
     strbuf_put(p->out, "</section>\n");

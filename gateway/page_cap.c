@@ -115,6 +115,7 @@ struct written {
     const struct console *console;
     struct strbuf *out;
     char identifier[CAP_WORD_LEN];
+    struct record_ref ref;
     bool good;
 };
 
@@ -122,6 +123,7 @@ static int write_alert(void *ctx, const struct db_record *r)
 {
     struct written *w = ctx;
     const struct ledger_commune *c = ledger_get(w->console->ledger, r->commune);
+    w->ref = r->ref;
     w->good = c && alert_of_record(c, r->commune == w->console->own_commune ? w->console->villages
                                                                            : NULL,
                                    r, w->out, w->identifier);
@@ -130,14 +132,22 @@ static int write_alert(void *ctx, const struct db_record *r)
 
 void console_cap_alert(const struct console_view *view, struct http_answer *answer)
 {
-    struct written w = { .console = view->console, .out = &answer->body };
+    struct strbuf alert = { .text = NULL };
+    struct written w = { .console = view->console, .out = &alert };
+    char object[AUDIT_OBJECT_LEN];
     if (db_record_get(view->console->ledger->db, view->arrival, write_alert, &w) < 0) {
         console_message(view, 503, LANG_ERR_DISK, answer);
     } else if (!w.good) {
         console_message(view, 404, LANG_ERR_NOT_FOUND, answer);
     } else {
-        answer->status = 200;
-        answer->content_type = "application/cap+xml";
-        snprintf(answer->file_name, sizeof answer->file_name, "%.50s.xml", w.identifier);
+        snprintf(object, sizeof object, "alert %u-%u", (unsigned)w.ref.author,
+                 (unsigned)w.ref.seq);
+        if (console_audit(view, "export", object, answer)) {
+            answer->status = 200;
+            answer->content_type = "application/cap+xml";
+            snprintf(answer->file_name, sizeof answer->file_name, "%.50s.xml", w.identifier);
+            strbuf_put_len(&answer->body, alert.text, alert.len);
+        }
     }
+    strbuf_free(&alert);
 }

@@ -163,6 +163,7 @@ static void put_action(const struct page *p, const char *action)
         { "sign-off", LANG_DID_SIGN }, { "operator-add", LANG_DID_ADD },
         { "operator-role", LANG_DID_ROLE }, { "operator-passwd", LANG_DID_PASSWD },
         { "operator-off", LANG_DID_OFF }, { "operator-on", LANG_DID_ON },
+        { "export", LANG_DID_EXPORT },
     };
     for (size_t i = 0; i < sizeof DEEDS / sizeof DEEDS[0]; i++)
         if (strcmp(action, DEEDS[i].action) == 0)

@@ -732,6 +732,12 @@ void console_quick_export(const struct console_view *view, struct http_answer *a
     }
     if (!find_quick(view, http_query(view->request, "id"), &q, answer))
         return;
+    char object[AUDIT_OBJECT_LEN];
+    snprintf(object, sizeof object, "quick %" PRId64 " %s", q.id, f->name);
+    if (!console_audit(view, "export", object, answer)) {
+        quick_free(&q);
+        return;
+    }
     if (f->write(&q, view->language, &answer->body)) {
         answer->status = STATUS_OK;
         answer->content_type = f->type;

@@ -37,8 +37,7 @@ static int join_path(char path_out[static PATH_LEN_MAX], const char *dir, const 
     return 0;
 }
 
-/* A name that a rename or a create put into a directory is durable only after this. */
-static int sync_parent(const char *path, char err[static HOME_ERR_LEN])
+int home_sync_parent(const char *path, char err[static HOME_ERR_LEN])
 {
     char dir[PATH_LEN_MAX];
     const char *slash = strrchr(path, '/');
@@ -115,7 +114,7 @@ static int rename_durably(const char *temporary, const char *path, char err[stat
         unlink(temporary);
         return fail(err, "cannot replace %.120s: %s", path, strerror(why));
     }
-    return sync_parent(path, err);
+    return home_sync_parent(path, err);
 }
 
 int home_replace_file(const char *path, const uint8_t *bytes, size_t len, unsigned mode,
@@ -271,7 +270,7 @@ int home_write_secret(const char *path, const uint8_t *secret, size_t len,
         unlink(temporary);
         return -1;
     }
-    return sync_parent(path, err);
+    return home_sync_parent(path, err);
 }
 
 /* "N.key" with N from 1 without leading zeros; anything else is not an identity. */

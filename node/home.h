@@ -48,6 +48,8 @@ int home_read_identities(const char *dir, struct home_identity out[static HOME_I
 int home_read_secret(const char *path, struct home_identity *id_out, char err[static HOME_ERR_LEN]);
 int home_write_secret(const char *path, const uint8_t *secret, size_t len,
                       char err[static HOME_ERR_LEN]);
+/* A name that a rename or a create put into a directory is durable only after this. */
+int home_sync_parent(const char *path, char err[static HOME_ERR_LEN]);
 /* Atomic, durable replacement of a file. */
 int home_replace_file(const char *path, const uint8_t *bytes, size_t len, unsigned mode,
                       char err[static HOME_ERR_LEN]);

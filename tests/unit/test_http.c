@@ -1,6 +1,8 @@
 /* The console over a real server on loopback, spoken to by libcurl. */
 #include "tests/unit/test_http_kit.h"
 
+#include "gateway/quick.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -553,6 +555,105 @@ static void cookie_of(const struct reply *r, char header_out[static 128])
     snprintf(header_out, 128, "Cookie: keng=%.64s", cookie + 17);
 }
 
+struct deeds { unsigned count; char last[AUDIT_OBJECT_LEN]; };
+
+static void note_export(void *ctx, const struct audit_entry *entry)
+{
+    struct deeds *d = ctx;
+    if (strcmp(entry->action, "export") != 0)
+        return;
+    assert_true(entry->good);
+    assert_int_equal(entry->by, 1);
+    d->count++;
+    snprintf(d->last, sizeof d->last, "%s", entry->object);
+}
+
+static void check_exports(struct place *p, unsigned count, const char *last)
+{
+    struct deeds d = { .count = 0 };
+    size_t bad;
+    char err[AUDIT_ERR_LEN];
+    assert_int_equal(audit_read(&p->people.audit, 0, people_audit_key, &p->people, note_export, &d,
+                                &bad, err), 0);
+    assert_int_equal(d.count, count);
+    assert_string_equal(d.last, last);
+}
+
+/* What leaves the console as a file is noted before it leaves; what cannot be noted stays. */
+static void test_http_console_notes_what_leaves_as_a_file(void **state)
+{
+    struct place *p = *state;
+    struct strbuf doc = { .text = NULL };
+    char header[128];
+    int64_t id;
+    kit_put_root_log(&p->kit, &p->ledger);
+    struct directive d = { .text_len = 2, .text = "ab" };
+    uint8_t body[RECORD_BODY_LEN_MAX];
+    int len = directive_encode(&d, body, sizeof body);
+    struct kit_record r = kit_sign(&p->kit, KIT_GATEWAY, 1, RECORD_DIRECTIVE, 2, body, (size_t)len);
+    assert_int_equal(kit_put(&p->kit, &p->ledger, &r), LEDGER_NEW);
+    struct quick q = { .number = 1, .event = 1, .until_ms = KIT_NOW_MS };
+    assert_true(quick_to_json(&q, &doc));
+    struct db_quick row = { .commune = 1, .event = 1, .number = 1, .doc = doc.text };
+    assert_int_equal(db_quick_put(p->db, &row, &id), 0);
+    strbuf_free(&doc);
+    add_operator(p, "lan", ACCESS_VIEW);
+    cookie_of(log_in(p, "lan", PASSPHRASE_FORM, NULL), header);
+    struct ask file = { "GET", "/quick/export?id=1&as=csv", header, NULL, 0 };
+    assert_reply("a file", ask(p, &file), 200, "");
+    check_exports(p, 1, "quick 1 csv");
+    struct ask alert = { "GET", "/cap/alert?arrival=6", header, NULL, 0 };
+    assert_reply("an alert", ask(p, &alert), 200, "<alert");
+    check_exports(p, 2, "alert 9-1");
+    struct ask none = { "GET", "/quick/export?id=2&as=csv", header, NULL, 0 };
+    assert_reply("no such report", ask(p, &none), 404, "");
+    check_exports(p, 2, "alert 9-1");
+    snprintf(p->people.audit.path, sizeof p->people.audit.path, "%.200s/none/audit.log", p->dir);
+    assert_reply("not noted", ask(p, &file), 503, "");
+    struct reply *refused = ask(p, &alert);
+    assert_reply("not noted", refused, 503, "");
+    assert_null(strstr(refused->text, "<alert"));
+}
+
+static unsigned count_of(const char *from, const char *until, const char *words)
+{
+    unsigned count = 0;
+    for (; (from = strstr(from, words)) != NULL && from < until; from += strlen(words))
+        count++;
+    return count;
+}
+
+/* More gaps than a page lists, over two communes: how many more is said. */
+static void test_http_board_says_what_gaps_it_leaves_out(void **state)
+{
+    struct place *p = *state;
+    struct kit other;
+    bool known;
+    kit_init(&other, 7);
+    kit_put_root_log(&p->kit, &p->ledger);
+    assert_int_equal(db_begin(p->db), 0);
+    assert_int_equal(ledger_trust(&p->ledger, other.public_keys[0], &known), 0);
+    assert_int_equal(db_commit(p->db), 0);
+    kit_put_root_log(&other, &p->ledger);
+    assert_int_equal(db_begin(p->db), 0);
+    struct ledger_commune *c = ledger_find(&p->ledger, p->kit.network_id);
+    for (uint32_t seq = 2; seq <= 2 * (CONSOLE_GAP_COUNT_MAX + 3); seq += 2) {
+        struct kit_record r = kit_damage(&p->kit, KIT_ANNA, seq, 8, 1);
+        assert_int_equal(ledger_put(&p->ledger, c, r.bytes, r.len, KIT_NOW_MS), LEDGER_NEW);
+    }
+    assert_int_equal(db_commit(p->db), 0);
+    struct kit_record r = kit_damage(&other, KIT_ANNA, 2, 8, 1);
+    assert_int_equal(kit_put(&other, &p->ledger, &r), LEDGER_NEW);
+    struct ask page = { "GET", "/?lang=en&static=1", NULL, NULL, 0 };
+    const char *at = strstr(ask(p, &page)->text, "<section id=\"missing\">");
+    assert_non_null(at);
+    const char *end = strstr(at, "</section>");
+    assert_non_null(end);
+    const char *more = strstr(at, "<p>4 more gaps");
+    assert_true(more && more < end);
+    assert_int_equal(count_of(at, end, "<p"), count_of(at, end, "</p>"));
+}
+
 static const char *rescue_banner(struct place *p)
 {
     struct ask page = { "GET", "/?lang=en&static=1", NULL, NULL, 0 };
@@ -827,6 +928,8 @@ int main(void)
         HTTP_TEST(test_http_console_knows_every_answer_that_waits),
         HTTP_TEST(test_http_console_leads_back_after_a_second_press),
         HTTP_TEST(test_http_board_calls_out_the_one_real_call),
+        HTTP_TEST(test_http_console_notes_what_leaves_as_a_file),
+        HTTP_TEST(test_http_board_says_what_gaps_it_leaves_out),
         HTTP_TEST(test_http_board_marks_what_a_taken_back_key_signed),
         HTTP_TEST(test_http_console_asks_who_one_is),
         HTTP_TEST(test_http_console_holds_everybody_to_his_role),
