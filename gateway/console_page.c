@@ -5,6 +5,7 @@
 
 #include "gateway/assets.h"
 #include "gateway/console_page.h"
+#include "gateway/demo_data.h"
 #include "gateway/units.h"
 
 const char *page_text(const struct page *p, enum lang_text id)
@@ -140,12 +141,22 @@ bool page_put_communes(const struct page *p, const char *path, bool keyed)
     return count > 0;
 }
 
-const char *page_own_name(const struct console *c)
+static const struct ledger_commune *own_commune(const struct console *c)
 {
     const struct ledger_commune *own = ledger_get(c->ledger, c->own_commune);
-    if (!own && c->ledger->commune_count == 1)
-        own = &c->ledger->communes[0];
+    return own || c->ledger->commune_count != 1 ? own : &c->ledger->communes[0];
+}
+
+const char *page_own_name(const struct console *c)
+{
+    const struct ledger_commune *own = own_commune(c);
     return own ? own->info.name : "";
+}
+
+bool page_is_training(const struct console *c)
+{
+    const struct ledger_commune *own = own_commune(c);
+    return own && strcmp(own->roster.profile.code, DEMO_COMMUNE_CODE) == 0;
 }
 
 void console_page_login(const struct console_view *view, enum console_login state,
@@ -174,7 +185,8 @@ void console_page_login(const struct console_view *view, enum console_login stat
     strbuf_put(out, "<input type=\"password\" name=\"passphrase\" required "
                     "autocomplete=\"current-password\"></label><button class=\"main\">");
     strbuf_put_html(out, lang_text(language, LANG_LOGIN));
-    strbuf_put(out, "</button></form></main>\n</body>\n</html>\n");
+    strbuf_putf(out, "</button><p class=\"dim\">%s</p></form></main>\n</body>\n</html>\n",
+                lang_text(language, LANG_LOGIN_FORGOT));
 }
 
 void console_page_message(const struct console_view *view, const char *message, struct strbuf *out)
@@ -237,7 +249,8 @@ void page_open(struct page *p, const char *title, bool live)
     strbuf_put(&whole, title);
     page_put_head(view, whole.text ? whole.text : title, p->out);
     strbuf_free(&whole);
-    strbuf_put(p->out, "<header class=\"top\"><h1>Kẻng</h1><span class=\"commune\">");
+    strbuf_putf(p->out, "<header class=\"top%s\"><h1>Kẻng</h1><span class=\"commune\">",
+                page_is_training(view->console) ? " training" : "");
     strbuf_put_html(p->out, *name ? name : page_text(p, LANG_ALL_COMMUNES));
     strbuf_put(p->out, "</span>");
     put_menu(p);

@@ -37,6 +37,8 @@ bool page_put_communes(const struct page *p, const char *path, bool keyed);
 /* Hidden fields every form needs. */
 void page_put_token(const struct console_view *view, struct strbuf *out);
 const char *page_own_name(const struct console *c);
+/* Is this the ledger of keng-gateway demo-data, which holds nothing but a drill? */
+bool page_is_training(const struct console *c);
 
 /* Words and names, in the reader's language. */
 const char *page_text(const struct page *p, enum lang_text id);

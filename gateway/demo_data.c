@@ -99,7 +99,7 @@ static void enrol(struct demo *d, const struct signer *who, uint16_t number,
 static void put_roster(struct demo *d)
 {
     struct profile profile = {
-        .code = "00000", .region = "VN-920", .eirp_dbm = 16, .duty_node_e4 = 100,
+        .code = DEMO_COMMUNE_CODE, .region = "VN-920", .eirp_dbm = 16, .duty_node_e4 = 100,
         .duty_gateway_e4 = 1000, .duty_window_s = 3600,
         .lora = { .freq_hz = 921400000, .bw_hz = 125000, .sf = 9, .cr = 5, .preamble_symbols = 16 },
     };

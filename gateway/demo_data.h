@@ -15,6 +15,7 @@
 #include "proto/catalogue.h"
 
 enum { DEMO_ERR_LEN = 160, DEMO_EVENT = 1 };
+#define DEMO_COMMUNE_CODE "00000" /* no unit has it */
 
 /* The ledger must be empty.  villages may be NULL. */
 int demo_data_fill(struct ledger *l, const struct villages *villages, int64_t now_ms,

@@ -91,7 +91,8 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(SYNC_NOTHING_DOWN, "Directives and answers do not come down from the receiver")              \
     X(SYNC_OWN_DISK, "The database here fails")                                                    \
     X(NODE, "Node")                                                                                \
-    X(NODE_OFF, "NEW REPORTS DO NOT COME IN: no contact with kengd, trying again")                 \
+    X(NODE_OFF, "NEW REPORTS DO NOT COME IN: no contact with the commune's box, trying again")     \
+    X(NODE_LOOK, "Has the box power, does its program kengd run?")                                 \
     X(NODE_ON, "connected")                                                                        \
     X(NEIGHBOURS, "neighbours")                                                                    \
     X(AIRTIME, "airtime")                                                                          \
@@ -115,7 +116,6 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(REPLY, "Answer")                                                                             \
     X(REPLY_TEXT, "Short answer (optional)")                                                       \
     X(REVIEW_QUEUED, "on its way to the node")                                                     \
-    X(REVIEW_BY, "by")                                                                             \
     X(STATE_WAITING, "Waiting")                                                                    \
     X(STATE_SEEN, "Seen")                                                                          \
     X(STATE_QUESTION, "Question")                                                                  \
@@ -124,6 +124,9 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(STATE_MET, "Need met")                                                                       \
     X(STATE_CORRECTED, "Corrected")                                                                \
     X(STATE_JOINED, "Joined")                                                                      \
+    X(DO_ASK, "Ask")                                                                               \
+    X(DO_APPROVE, "Approve")                                                                       \
+    X(DO_REJECT, "Reject")                                                                         \
     X(PRIORITY_ROUTINE, "Routine")                                                                 \
     X(PRIORITY_DAMAGE, "Medium")                                                                   \
     X(PRIORITY_EVACUATION, "HIGH")                                                                 \
@@ -191,6 +194,7 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(LOGIN_NAME, "Log-in name")                                                                   \
     X(OPERATOR, "Operator")                                                                        \
     X(PASSPHRASE, "Passphrase")                                                                    \
+    X(LOGIN_FORGOT, "Passphrase forgotten: whoever administers the console sets a new one.")       \
     X(LOGIN_WRONG, "Wrong name or passphrase.")                                                    \
     X(LOGIN_LATER, "Too many tries. Wait a minute and try again.")                                 \
     X(DIRECTIVES, "Directives")                                                                    \
@@ -203,6 +207,9 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(DIRECTIVE_SEND, "Send")                                                                      \
     X(TEMPLATES, "Templates")                                                                      \
     X(TO_ALL, "everybody")                                                                         \
+    X(SENT_TO, "To")                                                                               \
+    X(SENT_AT, "sent")                                                                             \
+    X(IS_DRILL, "This is a drill")                                                                 \
     X(PERSON, "Person")                                                                            \
     X(IN_FORCE, "In force for")                                                                    \
     X(FOR_EVER, "without end")                                                                     \
@@ -223,6 +230,10 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(NEIGHBOURS_TITLE, "Heard by this node")                                                      \
     X(NEIGHBOURS_NONE, "No other box is heard. Look at modem and antenna.")                        \
     X(IN_SYNC, "up to date")                                                                       \
+    X(SIGNAL, "Signal")                                                                            \
+    X(SIGNAL_GOOD, "good")                                                                         \
+    X(SIGNAL_FAIR, "fair")                                                                         \
+    X(SIGNAL_WEAK, "weak")                                                                         \
     X(NOT_IN_SYNC, "not the same yet")                                                             \
     X(EVIDENCE, "record")                                                                          \
     X(PEOPLE, "People")                                                                            \
@@ -255,7 +266,7 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(AUDIT_WHEN, "When")                                                                          \
     X(AUDIT_WHO, "Who")                                                                            \
     X(AUDIT_WHAT, "What")                                                                          \
-    X(ERR_ROLE, "Your role does not allow this.")                                                  \
+    X(ERR_ROLE, "Your role does not allow this. Ask whoever administers the console.")             \
     X(ERR_CSRF, "This page is out of date. Reload it and press again.")                            \
     X(ERR_HOST, "Unknown host name. Open by IP address, or name it with --host.")                  \
     X(ERR_NOT_FOUND, "There is no such page.")                                                     \
@@ -389,6 +400,8 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(MAP_NO_SCRIPT, "The map needs a script; the list below has everything that is on it.")       \
     X(MAP_PLACE, "Place")                                                                          \
     X(MAP_WHAT, "Point")                                                                           \
+    X(MAP_BOX, "Box")                                                                              \
+    X(MAP_LINK, "hear each other")                                                                 \
     X(MAP_NONE, "No place is known yet: village lists and reports may carry positions.")           \
     X(BACK, "Back to the console")                                                                 \
     X(FAULT_LOGIN, "A login has 1 to 32 of a-z 0-9 . _ -")                                         \

@@ -173,6 +173,7 @@ static int put_totals_or_link(const struct page *p)
     enum { ON_BOARD_COUNT_MAX = 2000 };
     struct db_list_filter all = db_list_all(ON_BOARD_COUNT_MAX + 1);
     struct totals_filter every = totals_all();
+    every.drills = page_is_training(p->view->console);
     int64_t total = 0, waiting = 0;
     int result = db_record_count(p->view->console->ledger->db, &all, &total, &waiting);
     if (result < 0)
@@ -267,7 +268,7 @@ static int put_refusal(void *ctx, int64_t commune, const char *reason, int64_t c
     if (p->shown_count++ == 0)
         strbuf_putf(p->out, "<section id=\"refused\"><h2>%s</h2><ul>", page_text(p, LANG_REFUSED));
     strbuf_put(p->out, "<li>");
-    strbuf_put_html(p->out, reason);
+    strbuf_put_html(p->out, lang_verdict_named(p->view->language, reason));
     strbuf_putf(p->out, ": <b>%" PRId64 "</b> <span class=\"dim\">", count);
     page_put_time(p, last_ms);
     strbuf_put(p->out, "</span></li>");
@@ -383,6 +384,8 @@ static void put_node(const struct page *p)
         strbuf_putf(p->out, " <b>%" PRId64 "</b>", node->number);
     strbuf_putf(p->out, " · %s</span>",
                 page_text(p, node->connected ? LANG_NODE_ON : LANG_NODE_OFF));
+    if (!node->connected)
+        strbuf_putf(p->out, "<span>%s</span>", page_text(p, LANG_NODE_LOOK));
     if (node->connected && node->neighbour_count >= 0)
         strbuf_putf(p->out, "<span><b>%" PRId64 "</b> %s</span>", node->neighbour_count,
                     page_text(p, LANG_NEIGHBOURS));
@@ -393,8 +396,8 @@ static void put_node(const struct page *p)
         put_percent(p, node);
     if (node->connected && node->modem[0])
         put_modem(p, node->modem);
-    if (node->error[0]) {
-        strbuf_put(p->out, "<span>");
+    if (node->error[0]) { /* for the technician, who reads it in the log, too */
+        strbuf_put(p->out, "<span class=\"technical\" lang=\"en\">");
         strbuf_put_html(p->out, node->error);
         strbuf_put(p->out, "</span>");
     }
@@ -420,13 +423,13 @@ void console_page_main(const struct console_view *view, struct strbuf *out)
     if (result >= 0)
         result = put_forks(&page);
     if (result >= 0)
-        result = put_totals_or_link(&page);
-    if (result >= 0)
         result = put_gaps(&page);
     if (result >= 0)
         result = put_sync(&page);
     if (result >= 0)
         result = put_refused(&page);
+    if (result >= 0) /* the longest last, so that it pushes nothing out of sight */
+        result = put_totals_or_link(&page);
     if (result < 0) {
         strbuf_put(out, "<p class=\"alarm\" role=\"alert\">");
         strbuf_put_html(out, db_error(db));

@@ -149,9 +149,9 @@ static int put_directive(void *ctx, const struct db_record *r)
         strbuf_putf(p->out, "<span class=\"mark drill\">%s</span> ", page_text(p, LANG_DRILL));
     strbuf_put(p->out, "<span class=\"badge\">");
     strbuf_put_html(p->out, lang_priority(p->view->language, r->priority));
-    strbuf_put(p->out, "</span> <h3>");
+    strbuf_putf(p->out, "</span> <h3>%s: ", page_text(p, LANG_SENT_TO));
     put_address(p, c, &d);
-    strbuf_put(p->out, "</h3><span class=\"at\">");
+    strbuf_putf(p->out, "</h3><span class=\"at\">%s ", page_text(p, LANG_SENT_AT));
     page_put_time(p, r->received_ms);
     strbuf_put(p->out, "</span></header><p class=\"words\">");
     strbuf_put_html(p->out, d.text);
@@ -294,6 +294,7 @@ void page_put_directive_form(const struct page *p, const struct ledger_commune *
                 page_text(p, LANG_DIRECTIVE_TEXT));
     strbuf_put_html(p->out, d->text);
     strbuf_put(p->out, "</textarea></label>");
+    strbuf_put(p->out, "<div class=\"fields\">");
     put_to(p, c, d);
     strbuf_putf(p->out, "<label>%s<select name=\"priority\">", page_text(p, LANG_PRIORITY));
     for (uint8_t i = PRIORITY_COUNT; i > 0; i--)
@@ -301,13 +302,13 @@ void page_put_directive_form(const struct page *p, const struct ledger_commune *
                    lang_priority(p->view->language, (uint8_t)(i - 1)));
     strbuf_put(p->out, "</select></label>");
     put_hours(p, d->hours);
-    strbuf_putf(p->out, "<label class=\"check\"><input type=\"checkbox\" "
+    strbuf_putf(p->out, "</div><label class=\"check\"><input type=\"checkbox\" "
                         "name=\"receipt\" value=\"1\"%s> %s</label><label class=\"check\"><input "
                         "type=\"checkbox\" name=\"drill\" value=\"1\"%s> %s</label>"
                         "<div class=\"buttons\"><button class=\"main\">%s</button></div></form>"
                         "</section>\n", d->receipt ? " checked" : "",
                 page_text(p, LANG_ASK_RECEIPT), d->drill ? " checked" : "",
-                page_text(p, LANG_DRILL),
+                page_text(p, LANG_IS_DRILL),
                 page_text(p, LANG_DIRECTIVE_SEND));
 }
 

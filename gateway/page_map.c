@@ -83,7 +83,7 @@ static void add_links(struct points *all, const struct ledger_commune *own)
             continue;
         p->to_lat_e5 = to->lat_e5;
         p->to_lon_e5 = to->lon_e5;
-        snprintf(p->name, sizeof p->name, "%u ↔ %u %.60s, SNR %.1f dB", (unsigned)node->number,
+        snprintf(p->name, sizeof p->name, "%u ↔ %u %.60s, SNR %.0f dB", (unsigned)node->number,
                  (unsigned)n->number, other->entry.name, n->snr_db);
     }
 }
@@ -107,7 +107,9 @@ static int add_report(void *ctx, const struct db_record *r)
     if (!p)
         return 0;
     p->arrival = r->arrival;
-    snprintf(p->name, sizeof p->name, "%s%s%s · %u-%u%s%.60s",
+    /* A call that waits says so in words as well, on the map and in the list. */
+    bool calls = r->kind == RECORD_RESCUE && r->review_state == 0 && !r->drill;
+    snprintf(p->name, sizeof p->name, "%s%s%s%s · %u-%u%s%.60s", calls ? "▲ " : "",
              r->drill ? lang_text(language, LANG_DRILL) : "", r->drill ? " " : "",
              lang_kind(language, r->kind), (unsigned)r->ref.author, (unsigned)r->ref.seq,
              v ? " · " : "", v ? v->name : "");
@@ -226,7 +228,14 @@ static void put_map(const struct page *p)
     if (map && map->tiles)
         strbuf_putf(p->out, " data-tiles=\"1\" data-zoom-min=\"%u\" data-zoom-max=\"%u\"",
                     map->zoom_min, map->zoom_max);
-    strbuf_putf(p->out, "></div><noscript><p class=\"dim\">%s</p></noscript>\n",
+    strbuf_putf(p->out, "></div><p class=\"legend\"><span><span class=\"dot village\"></span>"
+                        "%s</span><span><span class=\"dot node\"></span>%s</span><span>"
+                        "<span class=\"dot link\"></span>%s</span>", page_text(p, LANG_VILLAGE),
+                page_text(p, LANG_MAP_BOX), page_text(p, LANG_MAP_LINK));
+    for (uint8_t i = PRIORITY_COUNT; i > 0; i--)
+        strbuf_putf(p->out, "<span><span class=\"dot p%u\"></span>%s</span>", i - 1u,
+                    lang_priority(p->view->language, (uint8_t)(i - 1)));
+    strbuf_putf(p->out, "</p><noscript><p class=\"dim\">%s</p></noscript>\n",
                 page_text(p, LANG_MAP_NO_SCRIPT));
 }
 

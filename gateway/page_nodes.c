@@ -5,7 +5,9 @@
 
 #include "gateway/console_page.h"
 
-enum { MS_PER_MINUTE = 60000, QUIET_MIN = 60, MINUTES_PER_DAY = 24 * 60 };
+/* LoRa still hears at -7.5 dB with SF7 and -20 dB with SF12; rain and leaves take some of it. */
+enum { MS_PER_MINUTE = 60000, QUIET_MIN = 60, MINUTES_PER_DAY = 24 * 60, SNR_GOOD_DB = 0,
+       SNR_FAIR_DB = -6 };
 
 static void put_age(const struct page *p, int64_t age_min)
 {
@@ -101,19 +103,24 @@ static void put_neighbours(const struct page *p)
         strbuf_putf(p->out, "<p class=\"none\">%s</p>", page_text(p, LANG_NEIGHBOURS_NONE));
     else
         strbuf_putf(p->out, "<table><thead><tr><th>%s</th><th>%s</th><th>%s</th>"
-                            "<th class=\"value extra\">RSSI</th><th class=\"value\">SNR</th>"
-                            "<th>%s</th>"
+                            "<th>%s</th><th class=\"value extra\">SNR</th>"
+                            "<th class=\"value extra\">RSSI</th><th>%s</th>"
                             "</tr></thead><tbody>", page_text(p, LANG_NUMBER),
                     page_text(p, LANG_NAME), page_text(p, LANG_LAST_HEARD),
-                    page_text(p, LANG_STATE));
+                    page_text(p, LANG_SIGNAL), page_text(p, LANG_STATE));
     for (size_t i = 0; node->connected && i < node->listed_count; i++) {
         const struct console_neighbour *n = &node->neighbours[i];
         strbuf_putf(p->out, "<tr><td>%u</td><td>", (unsigned)n->number);
         page_put_author(p, own, n->number);
         strbuf_putf(p->out, "</td><td%s>", n->heard_s >= QUIET_MIN * 60 ? " class=\"warn\"" : "");
         put_age(p, n->heard_s / 60);
-        strbuf_putf(p->out, "</td><td class=\"value extra\">%d dBm</td><td class=\"value\">%.1f "
-                            "dB</td><td>%s</td></tr>\n", n->rssi_dbm, n->snr_db,
+        strbuf_putf(p->out, "</td><td%s>%s</td><td class=\"value extra\">%.0f dB</td>"
+                            "<td class=\"value extra\">%d dBm</td><td>%s</td></tr>\n",
+                    n->snr_db < SNR_FAIR_DB ? " class=\"warn\"" : "",
+                    page_text(p, n->snr_db >= SNR_GOOD_DB   ? LANG_SIGNAL_GOOD
+                                 : n->snr_db >= SNR_FAIR_DB ? LANG_SIGNAL_FAIR
+                                                            : LANG_SIGNAL_WEAK),
+                    n->snr_db, n->rssi_dbm,
                     page_text(p, n->in_sync ? LANG_IN_SYNC : LANG_NOT_IN_SYNC));
     }
     if (node->connected && node->neighbour_count > 0)

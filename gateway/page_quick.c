@@ -237,7 +237,7 @@ static int start_draft(const struct console_view *view, struct quick *q_out)
     struct quick last = { .id = 0 };
     *q_out = (struct quick){ .commune = reported_commune(view), .approved = true,
                              .until_ms = view->wall_ms };
-    q_out->drill = http_query(view->request, "drills") != NULL;
+    q_out->drill = http_query(view->request, "drills") || page_is_training(view->console);
     int64_t event = console_number(http_query(view->request, "event"), REPORT_EVENT_MAX, -1);
     struct db_list_filter top = db_list_all(1);
     top.commune = q_out->commune;

@@ -103,8 +103,12 @@ void page_put_review_button(const struct page *p, uint8_t state, const char *cla
                     (unsigned)state, (unsigned)state);
     else
         strbuf_put(p->out, ">");
+    /* What one does and not what then is: the states' names begin alike. */
     strbuf_put_html(p->out, state == REVIEW_CORRECTED ? page_text(p, LANG_CORRECT)
                             : state == REVIEW_JOINED ? page_text(p, LANG_JOIN_DO)
+                            : state == REVIEW_QUESTION ? page_text(p, LANG_DO_ASK)
+                            : state == REVIEW_APPROVED ? page_text(p, LANG_DO_APPROVE)
+                            : state == REVIEW_REJECTED ? page_text(p, LANG_DO_REJECT)
                             : lang_review(p->view->language, state));
     strbuf_put(p->out, "</button>");
 }
@@ -165,7 +169,7 @@ static int put_review(const struct page *p, const struct ledger_commune *commune
     strbuf_put_html(p->out, lang_review(p->view->language, r->review_state));
     strbuf_put(p->out, "</b>");
     if (r->review_state != 0) {
-        strbuf_putf(p->out, " <span class=\"dim\">%s ", page_text(p, LANG_REVIEW_BY));
+        strbuf_put(p->out, " <span class=\"dim\">· ");
         page_put_author(p, commune, r->review_author);
         strbuf_put(p->out, "</span>");
     }

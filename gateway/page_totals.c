@@ -108,8 +108,11 @@ int page_put_totals(const struct page *p, const struct totals_filter *filter)
     const struct ledger *l = p->view->console->ledger;
     int result = 0;
     size_t row_count = 0;
-    strbuf_putf(p->out, "<section id=\"totals\"><h2>%s</h2><p class=\"dim\">%s</p>",
-                page_text(p, LANG_TOTALS), page_text(p, LANG_TOTALS_RULE));
+    strbuf_putf(p->out, "<section id=\"totals\"><h2>%s%s%s%s</h2><p class=\"dim\">%s</p>",
+                page_text(p, LANG_TOTALS),
+                filter->drills ? " <span class=\"mark drill\">" : "",
+                filter->drills ? page_text(p, LANG_DRILL) : "", filter->drills ? "</span>" : "",
+                page_text(p, LANG_TOTALS_RULE));
     for (size_t i = 0; i < l->commune_count && result == 0; i++) {
         const struct ledger_commune *commune = &l->communes[i];
         struct totals t = { .claims = NULL };
@@ -144,7 +147,7 @@ static bool read_filter(const struct console_view *view, struct totals_filter *f
     *filter_out = (struct totals_filter){
         .event = console_number(http_query(request, "event"), REPORT_EVENT_MAX, -1),
         .approved = basis && strcmp(basis, "approved") == 0,
-        .drills = http_query(request, "drills") != NULL,
+        .drills = http_query(request, "drills") || page_is_training(view->console),
     };
     filter_out->as_of_ms = console_number(moment, INT64_MAX, -1); /* in links of ours */
     if (filter_out->as_of_ms >= 0)

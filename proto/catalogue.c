@@ -1014,6 +1014,22 @@ int catalogue_value_parse(const struct catalogue_item *item, const char *text, i
     return parse_decimal(text, item->decimals, CATALOGUE_VALUE_MAX, value_out);
 }
 
+enum { GROUPED_LEN = 32 };
+
+/* 1250 as 1.250: to read.  What may be typed again has no groups: there a point begins decimals. */
+static void put_whole(uint64_t value, char separator, char out[static GROUPED_LEN])
+{
+    char digits[GROUPED_LEN];
+    int count = snprintf(digits, sizeof digits, "%llu", (unsigned long long)value);
+    size_t len = 0;
+    for (int i = 0; i < count; i++) {
+        if (separator && i > 0 && (count - i) % 3 == 0)
+            out[len++] = separator;
+        out[len++] = digits[i];
+    }
+    out[len] = '\0';
+}
+
 size_t catalogue_value_format(const struct catalogue_item *item, int64_t value,
                               enum catalogue_language language, bool with_unit, char *buf,
                               size_t cap)
@@ -1043,8 +1059,12 @@ size_t catalogue_value_format(const struct catalogue_item *item, int64_t value,
     }
     if (decimals > 0)
         fraction[0] = language == CATALOGUE_VI ? ',' : '.';
-    return (size_t)snprintf(buf, cap, "%s%lld%s%s%s", value < 0 && value > -scale ? "-" : "",
-                            (long long)(value / scale), fraction, *unit ? " " : "", unit);
+    char whole[GROUPED_LEN];
+    uint64_t size = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    put_whole(size / (uint64_t)scale,
+              !with_unit ? '\0' : language == CATALOGUE_VI ? '.' : ',', whole);
+    return (size_t)snprintf(buf, cap, "%s%s%s%s%s", value < 0 ? "-" : "", whole, fraction,
+                            *unit ? " " : "", unit);
 }
 
 const char *catalogue_strerror(int err)

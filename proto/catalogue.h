@@ -143,8 +143,9 @@ size_t catalogue_hazard_suggest(const struct catalogue *cat, const char *name, i
 int catalogue_value_parse(const struct catalogue_item *item, const char *text,
                           int64_t *value_out);
 
-/* The value in words, NUL-ended, with its unit when with_unit: "2,5 ha" in Vietnamese, "2.5 ha" in
- * English.  Returns the full length as snprintf does.  item may be NULL: the bare number. */
+/* The value in words, NUL-ended.  with_unit: to read, with its unit and groups of thousands,
+ * "1.250,5 ha" in Vietnamese, "1,250.5 ha" in English; without: as it may be typed again, "1250,5".
+ * Returns the full length as snprintf does.  item may be NULL: the bare number. */
 size_t catalogue_value_format(const struct catalogue_item *item, int64_t value,
                               enum catalogue_language language, bool with_unit,
                               char *buf, size_t cap);

@@ -27,7 +27,8 @@
     const label = (f) => f.properties.what === 'village'
         ? [words(String(f.properties.name).split(' · ')[0]),
            { permanent: true, direction: 'bottom', className: 'place', offset: [0, 6] }]
-        : [words(f.properties.name)];
+        : [words(f.properties.name),
+           { permanent: f.properties.name.startsWith('▲'), direction: 'top', className: 'call' }];
     const draw = (data, style) => L.geoJSON(data, {
         style,
         pointToLayer: (f, at) => L.circleMarker(at, style(f)),

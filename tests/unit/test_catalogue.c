@@ -240,6 +240,10 @@ static void test_catalogue_values_read_well_in_both_languages(void **state)
         { "lua", -5, "-0,05 ha", "-0.05 ha" },
         { "lua", -605, "-6,05 ha", "-6.05 ha" },
         { "nha_sap", 10, "10 cái", "10" },
+        { "nha_sap", 999, "999 cái", "999" },
+        { "nha_sap", 1250, "1.250 cái", "1,250" },
+        { "lua", 123456705, "1.234.567,05 ha", "1,234,567.05 ha" },
+        { "lua", -125000, "-1.250 ha", "-1,250 ha" },
     };
     char buf[CATALOGUE_VALUE_LEN];
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -261,7 +265,7 @@ static void test_catalogue_values_read_well_in_both_languages(void **state)
     assert_string_equal(buf, "9");
     catalogue_value_format(NULL, 12, CATALOGUE_VI, true, buf, sizeof buf);
     assert_string_equal(buf, "12");
-    assert_int_equal(catalogue_value_format(NULL, 123456, CATALOGUE_VI, true, buf, 4), 6);
+    assert_int_equal(catalogue_value_format(NULL, 123456, CATALOGUE_VI, false, buf, 4), 6);
     assert_string_equal(buf, "123");
 }
 
