@@ -124,9 +124,21 @@ static int tell_author(struct node *n, const struct roster_author *a)
     return err;
 }
 
+/* Up to which number an author counts, as revoked_after says it; UINT32_MAX: all. */
+static uint32_t bound_of(const struct node *n, uint16_t number)
+{
+    const struct roster_author *a = roster_find(&n->roster, number);
+    return a && a->entry.revoked_after > 0 ? a->entry.revoked_after : UINT32_MAX;
+}
+
 static void apply_root_record(struct node *n, const struct record_view *view)
 {
-    uint32_t profile_seq = n->roster.profile_seq;
+    uint32_t profile_seq = n->roster.profile_seq, bound = UINT32_MAX;
+    struct roster_entry entry;
+    bool enrols = view->kind == RECORD_ROSTER &&
+                  roster_entry_decode(view->body, view->body_len, &entry) == REPORT_OK;
+    if (enrols)
+        bound = bound_of(n, entry.number);
     int verdict = roster_apply(&n->roster, view);
     if (verdict != ROSTER_VALID) {
         fprintf(stderr, "<4>kengd: record %u of the root: %s\n", view->ref.seq,
@@ -143,6 +155,9 @@ static void apply_root_record(struct node *n, const struct record_view *view)
             tell_author(n, &n->roster.authors[i]) != MESH_OK)
             fprintf(stderr, "<4>kengd: no room for author %u\n",
                     n->roster.authors[i].entry.number);
+    /* What the store kept of him counts again, and perhaps nobody else has it. */
+    for (size_t i = 0; enrols && bound_of(n, entry.number) > bound && i < n->side_count; i++)
+        n->sides[i].behind_ms = 0;
 }
 
 /* ---- own reports on their way --------------------------------------------------------------- */
@@ -185,6 +200,9 @@ void node_report_state(struct node *n, const struct record_ref *ref, uint16_t ca
 
 static void open_report(struct node *n, const struct record_ref *ref, uint16_t carried_by)
 {
+    for (size_t i = 0; i < n->open_count; i++)
+        if (n->open[i].ref.author == ref->author && n->open[i].ref.seq == ref->seq)
+            return; /* it did not count for a while */
     if (n->open_count == NODE_OPEN_COUNT_MAX) {
         /* The oldest is still answered when asked for; only its changes are no longer announced. */
         memmove(&n->open[0], &n->open[1], (NODE_OPEN_COUNT_MAX - 1) * sizeof n->open[0]);
@@ -338,6 +356,8 @@ static int apply_event(struct node *n, const struct node_side *side, const struc
             return STORE_EIO;
         err = make_room(n, ev);
         if (err == STORE_OK)
+            err = ev->own ? STORE_ENONE : store_keep_again(n->store, &view);
+        if (err == STORE_ENONE)
             err = store_put_record(n->store, &view, node_unix_ms(), ev->replaces_seq,
                                    p && p->once[0] ? p->once : NULL, &arrival);
         if (err == STORE_OK && view.kind == RECORD_REVIEW)
@@ -542,12 +562,12 @@ static bool persist_first(struct node *n, uint64_t now_ms)
 static bool persist(struct node *n, uint64_t now_ms)
 {
     bool any = persist_first(n, now_ms);
-    for (size_t i = 1; i < n->side_count; i++) {
+    for (size_t i = 0; i < n->side_count; i++) {
         struct node_side *side = &n->sides[i];
-        any = persist_further(n, side, now_ms) || any;
+        any = (i > 0 && persist_further(n, side, now_ms)) || any;
         if (side->behind_ms <= now_ms && !n->store_failing) {
             catch_up(n, side, now_ms);
-            any = persist_further(n, side, now_ms) || any;
+            any = (i > 0 ? persist_further(n, side, now_ms) : persist_first(n, now_ms)) || any;
         }
     }
     return any;

@@ -60,6 +60,10 @@ void store_rollback(struct store *s);
  * or the client's token.  *arrival_out is the new row's number. */
 int store_put_record(struct store *s, const struct record_view *view, int64_t received_ms,
                      uint32_t replaces_seq, const char *once, int64_t *arrival_out);
+/* Inside a transaction.  A revoked author's record may come to count again, and be here still: then
+ * STORE_OK, and it is not put again.  STORE_ENONE: it is not; if there were other bytes under its
+ * number they are evidence of a fork now. */
+int store_keep_again(struct store *s, const struct record_view *view);
 int store_put_fork(struct store *s, const struct record_view *view, int64_t received_ms);
 /* A record, and what was said of it, makes room. */
 int store_drop_record(struct store *s, const struct record_ref *ref);

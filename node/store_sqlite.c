@@ -45,8 +45,9 @@ static const char *const MIGRATIONS[SCHEMA_VERSION] = {
 
 enum statement {
     ST_BEGIN, ST_COMMIT, ST_ROLLBACK,
-    ST_PUT_RECORD, ST_DROP_RECORD, ST_DROP_REVIEW, ST_DROP_CORRECTIONS, ST_PUT_SETTLED, ST_PUT_FORK,
-    ST_PUT_REVIEW, ST_PUT_CORRECTION, ST_PUT_CARRIED, ST_PUT_OWED, ST_DROP_OWED,
+    ST_PUT_RECORD, ST_KEEP_OTHER, ST_DROP_RECORD, ST_DROP_REVIEW, ST_DROP_CORRECTIONS,
+    ST_PUT_SETTLED, ST_PUT_FORK, ST_PUT_REVIEW, ST_PUT_CORRECTION, ST_PUT_CARRIED, ST_PUT_OWED,
+    ST_DROP_OWED,
     ST_PUT_AIRTIME, ST_TRIM_AIRTIME, ST_KEEP_LEDGERS, ST_EACH_AIRTIME,
     ST_LOAD, ST_FIND_ONCE, ST_FIND_REVIEW,
     ST_EACH_RECORD, ST_FIND_RECORD, ST_RECORDS_AFTER, ST_RECORDS_OF, ST_LAST_ARRIVAL,
@@ -60,6 +61,8 @@ static const char *const SQL[ST_COUNT] = {
     [ST_COMMIT] = "COMMIT",
     [ST_ROLLBACK] = "ROLLBACK",
     [ST_PUT_RECORD] = "INSERT INTO record(log, seq, received_ms, once, bytes) VALUES(?,?,?,?,?)",
+    [ST_KEEP_OTHER] = "INSERT OR IGNORE INTO fork(log, seq, received_ms, bytes)"
+                      " SELECT log, seq, received_ms, bytes FROM record WHERE log = ? AND seq = ?",
     [ST_DROP_RECORD] = "DELETE FROM record WHERE log = ? AND seq = ?",
     [ST_DROP_REVIEW] = "DELETE FROM review WHERE log = ? AND seq = ?",
     [ST_DROP_CORRECTIONS] = "DELETE FROM correction WHERE log = ? AND seq = ?",
@@ -367,6 +370,20 @@ int store_put_record(struct store *s, const struct record_view *view, int64_t re
     if (err == STORE_OK)
         *arrival_out = sqlite3_last_insert_rowid(s->db);
     return err;
+}
+
+int store_keep_again(struct store *s, const struct record_view *view)
+{
+    uint8_t bytes[RECORD_LEN_MAX];
+    int len = store_load(s, &view->ref, bytes);
+    if (len < 0)
+        return len;
+    if ((size_t)len == view->len && memcmp(bytes, view->bytes, view->len) == 0)
+        return STORE_OK;
+    int err = run_ref(s, ST_KEEP_OTHER, &view->ref, "write evidence");
+    if (err == STORE_OK)
+        err = run_ref(s, ST_DROP_RECORD, &view->ref, "drop what did not count");
+    return err == STORE_OK ? STORE_ENONE : err;
 }
 
 int store_put_fork(struct store *s, const struct record_view *view, int64_t received_ms)

@@ -349,6 +349,14 @@ uint64_t core_mix(uint64_t x);
 /* table.c */
 void table_init(struct mesh *m);
 struct author_slot *table_find_author(const struct mesh *m, uint16_t number);
+/* The highest number that counts in a lane of this author: the root has said so.  Records past it
+ * are neither held nor asked for, and nobody takes them. */
+uint32_t table_last_good(const struct mesh_author *a, uint8_t lane);
+uint32_t table_log_end(const struct mesh *m, const struct log *log);
+bool table_is_revoked(const struct mesh *m, const struct record_ref *ref);
+/* A local author's numbers may have been used further than records are held: they are waited for.
+ */
+void table_expect_own(struct mesh *m, struct log *log);
 struct log *table_find_log(const struct mesh *m, uint16_t author, uint8_t lane);
 /* Creates it when the author is known; NULL when not, or no log is free. */
 /* As frames name it. */
@@ -371,6 +379,7 @@ bool table_load(struct mesh *m, uint32_t index);
 void table_commit(struct mesh *m, uint32_t index);
 /* From now on every number up to this counts as held: a gateway has said that it holds them. */
 void table_settle(struct mesh *m, struct log *log, uint32_t seq);
+/* Does the roster call it a gateway, still? */
 bool table_is_gateway(const struct mesh *m, uint16_t author);
 uint32_t table_digest24(const struct mesh *m, uint16_t sender);
 
@@ -430,6 +439,8 @@ void evict_begin(struct mesh *m, struct queued_event *q, uint32_t victim);
 /* It is about to go to the store: has what may be let go of more lightly come up meanwhile? */
 void evict_review(struct mesh *m, struct queued_event *q);
 void evict_end(struct mesh *m, const struct queued_event *q, bool durable);
+/* This slot goes for another reason: whatever it was to make room for has room. */
+void evict_forgotten(struct mesh *m, uint32_t index);
 /* 0: there is room for everything; else 1 + the least class that there is room for. */
 uint8_t evict_room(const struct mesh *m);
 /* By its own word the neighbour's store does not take this. */

@@ -249,6 +249,15 @@ void evict_end(struct mesh *m, const struct queued_event *q, bool durable)
         m->slots[q->victim].flags &= (uint8_t)~SLOT_LEAVING;
 }
 
+void evict_forgotten(struct mesh *m, uint32_t index)
+{
+    for (int i = 0; i < EVENT_COUNT; i++)
+        if (m->events[i].used && m->events[i].victim == index) {
+            m->events[i].victim = SLOT_NONE;
+            m->leaving_count--;
+        }
+}
+
 void mesh_on_left(struct mesh *m, uint64_t now_ms, const struct record_ref *ref, bool settles)
 {
     assert(now_ms >= m->now_ms);

@@ -203,6 +203,10 @@ static void stored(struct mesh *m, const struct queued_event *q, bool durable)
         table_forget(m, q->slot);
         return;
     }
+    if (table_is_revoked(m, &q->ev.ref)) {
+        table_forget(m, q->slot); /* the root took it back meanwhile */
+        return;
+    }
     table_commit(m, q->slot);
     if (q->ev.own || q->ev.from_node != AUTHOR_NONE) {
         m->news_ms = m->now_ms; /* what came from a file says nothing about the air */
@@ -422,6 +426,8 @@ int mesh_restore_record(struct mesh *m, const struct record_view *view)
     struct log *log = table_get_log(m, view->ref.author, view->ref.lane);
     if (!log)
         return table_find_author(m, view->ref.author) ? MESH_EFULL : MESH_EUNKNOWN;
+    if (table_is_revoked(m, &view->ref))
+        return MESH_OK; /* evidence */
     if (table_find(m, log, view->ref.seq) != SLOT_NONE ||
         (log->lane != 0 && view->ref.seq <= log->held))
         return MESH_OK;
@@ -451,13 +457,7 @@ int mesh_restore_reserved(struct mesh *m, uint16_t author, uint8_t lane, uint32_
     if (!log)
         return MESH_EUNKNOWN;
     log->reserved = seq;
-    log->lost = seq > log->top;
-    if (log->lost) {
-        /* A crash came between the note and the record, or the record was lost after it had been on
-         * air.  So what we hold of this log is told at once: whoever has more answers. */
-        log->claimed_ms = m->now_ms;
-        log->changed_ms = m->now_ms;
-    }
+    table_expect_own(m, log);
     return MESH_OK;
 }
 

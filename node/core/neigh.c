@@ -387,6 +387,9 @@ static void confirm_own(struct mesh *m, const struct log *log, uint32_t held, ui
 /* Somebody holds records of this log up to `claim`. */
 static void claimed(struct mesh *m, struct log *log, uint32_t claim)
 {
+    uint32_t end = table_log_end(m, log);
+    if (claim > end)
+        claim = end; /* he has not heard yet that the rest counts no more */
     if (claim > log->known)
         log->known = claim;
     if (log->hole_ms == 0 && log->known > log->held)
@@ -503,7 +506,7 @@ void neigh_lacks_one(struct mesh *m, struct neighbour *n, struct log *log, uint3
 void neigh_claims(struct mesh *m, const struct record_ref *ref)
 {
     struct log *log = stated_log(m, ref->author, ref->lane);
-    if (!log)
+    if (!log || table_is_revoked(m, ref))
         return;
     claimed(m, log, ref->seq);
     trickle_ask(m, log, HOLE_QUIET_UNITS);

@@ -23,7 +23,7 @@ bool rx_role_allows(const struct mesh_author *a, uint8_t kind)
 static enum mesh_verdict verify_record(struct mesh *m, const struct mesh_author *a,
                                        const struct record_view *v)
 {
-    if (a->last_good_seq != UINT32_MAX && (v->ref.lane != 0 || v->ref.seq > a->last_good_seq))
+    if (v->ref.seq > table_last_good(a, v->ref.lane))
         return MESH_RX_REVOKED;
     if (!rx_role_allows(a, v->kind))
         return MESH_RX_ROLE;

@@ -50,6 +50,65 @@ struct author_slot *table_find_author(const struct mesh *m, uint16_t number)
     return NULL;
 }
 
+uint32_t table_last_good(const struct mesh_author *a, uint8_t lane)
+{
+    /* A newest record's number says nothing about when it was written. */
+    return a->last_good_seq != UINT32_MAX && lane != 0 ? 0 : a->last_good_seq;
+}
+
+uint32_t table_log_end(const struct mesh *m, const struct log *log)
+{
+    return table_last_good(&table_find_author(m, log->author)->author, log->lane);
+}
+
+bool table_is_revoked(const struct mesh *m, const struct record_ref *ref)
+{
+    const struct author_slot *a = table_find_author(m, ref->author);
+    return a && ref->seq > table_last_good(&a->author, ref->lane);
+}
+
+void table_expect_own(struct mesh *m, struct log *log)
+{
+    log->lost = log->reserved > log->top && log->top < table_log_end(m, log);
+    if (!log->lost)
+        return;
+    /* A crash came between the note and the record, or the record was lost after it had been on
+     * air.  So what we hold of this log is told at once: whoever has more answers. */
+    log->claimed_ms = m->now_ms;
+    log->changed_ms = m->now_ms;
+}
+
+/* What of a log lies past its author's last good number leaves the core, so that it is neither
+ * offered to those who refuse it nor a difference from them.  The store keeps it as evidence. */
+static void cut_log(struct mesh *m, struct log *log, uint32_t last_good)
+{
+    uint16_t log_index = table_log_index(m, log);
+    uint32_t top = log->settled < last_good ? log->settled : last_good;
+    for (uint32_t i = 0; i < m->fresh_slot; i++) {
+        struct slot *s = &m->slots[i];
+        if ((s->flags & (SLOT_USED | SLOT_PENDING)) != SLOT_USED || s->log != log_index)
+            continue;
+        if (s->seq <= last_good) {
+            top = s->seq > top ? s->seq : top;
+            continue;
+        }
+        evict_forgotten(m, i);
+        table_forget(m, i);
+    }
+    for (; log->settled > last_good; log->settled--)
+        count_hash(m, log, 0 - held_hash(log, log->settled));
+    if (log->lane != 0)
+        log->newest = SLOT_NONE;
+    log->top = top;
+    log->held = log->held < last_good ? log->held : last_good;
+    log->known = log->known < last_good ? log->known : last_good;
+    if (log->known <= log->held)
+        log->hole_ms = 0;
+    log->changed_ms = 0; /* not told: who has not heard of it would send it all again */
+    m->stats.state_changes++;
+    m->need_dirty = true;
+}
+
 int mesh_set_author(struct mesh *m, const struct mesh_author *author)
 {
     if (author->number == AUTHOR_NONE)
@@ -69,10 +128,19 @@ int mesh_set_author(struct mesh *m, const struct mesh_author *author)
     } else if (memcmp(a->author.key, author->key, KENG_KEY_LEN) != 0) {
         return MESH_ECONFIG;
     }
+    uint32_t before = a->author.last_good_seq;
     a->author = *author;
-    for (int lane = 0; lane < LANE_COUNT; lane++)
-        if (a->log[lane] != LOG_NONE)
-            m->logs[a->log[lane]].local = author->local;
+    for (uint8_t lane = 0; lane < LANE_COUNT; lane++) {
+        if (a->log[lane] == LOG_NONE)
+            continue;
+        m->logs[a->log[lane]].local = author->local;
+        if (author->last_good_seq < before)
+            cut_log(m, &m->logs[a->log[lane]], table_last_good(author, lane));
+        else if (author->last_good_seq > before)
+            table_expect_own(m, &m->logs[a->log[lane]]);
+    }
+    if (author->last_good_seq < before)
+        neigh_recheck(m);
     return MESH_OK;
 }
 
@@ -291,6 +359,8 @@ void table_commit(struct mesh *m, uint32_t index)
 
 void table_settle(struct mesh *m, struct log *log, uint32_t seq)
 {
+    uint32_t end = table_log_end(m, log);
+    seq = seq < end ? seq : end;
     for (uint32_t i = log->settled + 1; i <= seq; i++)
         if (!table_holds(m, log, i))
             count_hash(m, log, held_hash(log, i));
@@ -313,7 +383,7 @@ void table_settle(struct mesh *m, struct log *log, uint32_t seq)
 bool table_is_gateway(const struct mesh *m, uint16_t author)
 {
     const struct author_slot *a = table_find_author(m, author);
-    return a && (a->author.roles & MESH_ROLE_GATEWAY);
+    return a && (a->author.roles & MESH_ROLE_GATEWAY) && a->author.last_good_seq == UINT32_MAX;
 }
 
 /* Salted with the sender, so that two different holdings that look alike to one pair of nodes

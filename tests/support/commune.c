@@ -107,6 +107,26 @@ static void add_root(struct commune *c, struct batch_builder *b, uint8_t kind, c
     assert_int_equal(batch_add(b, record, len), BATCH_OK);
 }
 
+static struct roster_entry entry_of(uint16_t number, enum roster_role role)
+{
+    uint8_t secret[KENG_SIG_LEN];
+    struct roster_entry entry = { .number = number, .role = role, .village = 1 };
+    snprintf(entry.name, sizeof entry.name, "Người %u", number);
+    keys_of(number, entry.key, secret);
+    return entry;
+}
+
+size_t commune_revoke(struct commune *c, uint16_t number, enum roster_role role,
+                      uint32_t revoked_after, uint8_t out[static RECORD_LEN_MAX])
+{
+    struct roster_entry entry = entry_of(number, role);
+    uint8_t body[RECORD_BODY_LEN_MAX];
+    entry.revoked_after = revoked_after;
+    int len = roster_entry_encode(&entry, body, sizeof body);
+    assert_true(len > 0);
+    return commune_sign(c, AUTHOR_ROOT, ++c->root_seq, RECORD_ROSTER, body, (size_t)len, out);
+}
+
 static void write_commune(struct commune *c, const uint8_t *root_key, const uint8_t *root_secret)
 {
     static const struct { uint16_t number; enum roster_role role; } authors[] = {
@@ -123,7 +143,7 @@ static void write_commune(struct commune *c, const uint8_t *root_key, const uint
                      .duty_node = 100, .duty_gateway = 1000, .window_s = 3600 } },
     };
     struct batch_header header = { .source = AUTHOR_ROOT, .number = 1, .created_min = 400000 };
-    uint8_t bytes[COMMUNE_LEN_MAX], body[RECORD_BODY_LEN_MAX], secret[KENG_SIG_LEN];
+    uint8_t bytes[COMMUNE_LEN_MAX], body[RECORD_BODY_LEN_MAX];
     char path[COMMUNE_PATH_LEN], err[HOME_ERR_LEN];
     struct batch_builder b;
 
@@ -132,10 +152,7 @@ static void write_commune(struct commune *c, const uint8_t *root_key, const uint
     assert_int_equal(batch_begin(&b, bytes, sizeof bytes, &header), BATCH_OK);
     add_root(c, &b, RECORD_PROFILE, body, profile_encode(&profile, body, sizeof body));
     for (size_t i = 0; i < sizeof authors / sizeof authors[0]; i++) {
-        struct roster_entry entry = { .number = authors[i].number, .role = authors[i].role,
-                                      .village = 1 };
-        snprintf(entry.name, sizeof entry.name, "Người %u", authors[i].number);
-        keys_of(entry.number, entry.key, secret);
+        struct roster_entry entry = entry_of(authors[i].number, authors[i].role);
         add_root(c, &b, RECORD_ROSTER, body, roster_entry_encode(&entry, body, sizeof body));
     }
     size_t len = batch_finish(&b, root_secret);

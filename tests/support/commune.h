@@ -9,6 +9,7 @@
 #define KENG_TESTS_SUPPORT_COMMUNE_H
 
 #include "proto/record.h"
+#include "proto/report.h"
 
 enum {
     COMMUNE_NODE = 1, COMMUNE_GATEWAY = 4, COMMUNE_OPERATOR = 5, COMMUNE_MEMBER = 11,
@@ -37,6 +38,9 @@ size_t commune_damage(uint32_t value, uint8_t body_out[static RECORD_BODY_LEN_MA
 size_t commune_ack(const struct commune *c, uint32_t seq, uint32_t held,
                    uint8_t out[static RECORD_LEN_MAX]);
 /* The operator's review number seq of one record. */
+/* The root's next word about an author: revoked_after as in a roster entry, 0 takes it back. */
+size_t commune_revoke(struct commune *c, uint16_t number, enum roster_role role,
+                      uint32_t revoked_after, uint8_t out[static RECORD_LEN_MAX]);
 size_t commune_review(const struct commune *c, uint32_t seq, struct record_ref of, int state,
                       const char *text, uint8_t out[static RECORD_LEN_MAX]);
 size_t commune_correction(const struct commune *c, uint32_t seq, struct record_ref of,

@@ -336,6 +336,8 @@ static void set_author(struct net_node *n, uint32_t number)
         return;
     if (number > 0 && net_is_gateway(net, number - 1))
         a.roles = MESH_ROLE_GATEWAY;
+    if (number > 0 && net->nodes[number - 1].revoked)
+        a.last_good_seq = net->nodes[number - 1].last_good_seq;
     memcpy(a.key, net->keys[number], KENG_KEY_LEN);
     if (mesh_set_author(n->mesh, &a) != MESH_OK)
         breach(n->net, "node %u: author %u refused", n->number, number);
@@ -479,14 +481,26 @@ void net_forget(struct net *net, uint32_t node, bool numbers_too)
     n->charge_count = 0;
 }
 
-void net_enrol(struct net *net, uint32_t node)
+static void tell_of(struct net *net, uint32_t node)
 {
-    net->nodes[node].hidden = false;
     for (uint32_t i = 0; i < net->cfg.node_count; i++)
         if (net->nodes[i].up) {
             set_author(&net->nodes[i], node + 1);
             wake(&net->nodes[i]);
         }
+}
+
+void net_enrol(struct net *net, uint32_t node)
+{
+    net->nodes[node].hidden = false;
+    tell_of(net, node);
+}
+
+void net_revoke(struct net *net, uint32_t node, uint32_t last_good_seq)
+{
+    net->nodes[node].revoked = true;
+    net->nodes[node].last_good_seq = last_good_seq;
+    tell_of(net, node);
 }
 
 uint64_t net_rx(const struct net *net, uint32_t node, enum mesh_verdict verdict)

@@ -129,6 +129,8 @@ struct net_node {
     uint32_t index;
     uint16_t number;        /* node number and author number: index + 1 */
     bool up, restart_due, rebooted, hidden; /* hidden: others' rosters do not have it (yet) */
+    bool revoked;           /* past this number, by the roster that all have */
+    uint32_t last_good_seq;
     uint64_t restart_us;
     uint64_t clock_base_us; /* the core's clock: now_us - base, as another boot would count */
     void *storage;
@@ -230,6 +232,8 @@ bool net_same_commune(const struct net *net, uint32_t a, uint32_t b);
 enum mesh_verdict net_inject(struct net *net, uint32_t node, const uint8_t *frame, size_t len);
 /* A hidden node's roster entry reaches everybody. */
 void net_enrol(struct net *net, uint32_t node);
+/* Everybody learns, those who are off when they start, up to which number this author counts. */
+void net_revoke(struct net *net, uint32_t node, uint32_t last_good_seq);
 
 /* Signs with any node's key what the test made up; returns the record's length. */
 size_t net_sign(struct net *net, const struct record_draft *draft, uint8_t *buf);

@@ -794,9 +794,101 @@ static void test_mesh_config_out_of_range_is_refused(void **state)
         assert_int_equal(mesh_storage_size(&bad[i]), 0);
 }
 
+/* ---- what the root takes back ------------------------------------------------------------- */
+
+static void revoke(struct rig *rig, uint16_t number, uint8_t roles, uint32_t last_good_seq)
+{
+    struct mesh_author a = { .number = number, .roles = roles, .last_good_seq = last_good_seq,
+                             .local = number == SELF };
+    a.key[0] = (uint8_t)number;
+    assert_int_equal(mesh_set_author(rig->mesh, &a), MESH_OK);
+}
+
+/* Takes the record in and leaves it on its way to the store: the event's number. */
+static uint32_t stage(struct rig *rig, uint32_t seq, uint8_t kind)
+{
+    uint8_t record[RECORD_LEN_MAX];
+    struct mesh_event ev;
+    size_t len = make_record(OPERATOR, seq, kind, "x", record);
+    assert_int_equal(mesh_on_record(rig->mesh, rig->now_ms, record, len), MESH_RX_NEW);
+    do
+        assert_true(mesh_poll_event(rig->mesh, rig->now_ms, &ev));
+    while (ev.type != MESH_EV_STORE);
+    return ev.event_id;
+}
+
+/* However a record past the last good one came in, once the root has spoken the node is like one
+ * that refused it. */
+static void test_mesh_revoked_records_leave_no_trace_in_what_is_held(void **state)
+{
+    struct rig rig;
+    struct mesh_stats want, got;
+    struct record_ref ref = { .author = OPERATOR, .seq = 5 };
+    struct mesh_record_state seen;
+    (void)state;
+    setup(&rig);
+    for (uint32_t seq = 1; seq <= 4; seq++)
+        mesh_on_persisted(rig.mesh, rig.now_ms, stage(&rig, seq, RECORD_NOTE), true);
+    mesh_stats(rig.mesh, &want);
+    free(rig.storage);
+    for (uint32_t settled = 0; settled <= 9; settled++) {
+        setup(&rig);
+        for (uint32_t seq = 1; seq <= 8; seq++)
+            mesh_on_persisted(rig.mesh, rig.now_ms, stage(&rig, seq, RECORD_NOTE), true);
+        mesh_on_persisted(rig.mesh, rig.now_ms, stage(&rig, 11, RECORD_NOTE), true);
+        if (settled > 0)
+            assert_int_equal(mesh_restore_settled(rig.mesh, OPERATOR, 0, settled), MESH_OK);
+        uint32_t pending = stage(&rig, 12, RECORD_NOTE);
+        revoke(&rig, OPERATOR, MESH_ROLE_REVIEW, 4);
+        assert_int_equal(mesh_on_persisted(rig.mesh, rig.now_ms, pending, true), MESH_OK);
+        mesh_stats(rig.mesh, &got);
+        assert_int_equal(got.digest, want.digest);
+        assert_int_equal(got.records_held, want.records_held);
+        assert_false(mesh_record_state(rig.mesh, &ref, &seen));
+        /* The store's memory of it changes nothing either. */
+        assert_int_equal(mesh_restore_settled(rig.mesh, OPERATOR, 0, 12), MESH_OK);
+        mesh_stats(rig.mesh, &got);
+        assert_int_equal(got.digest, want.digest);
+        free(rig.storage);
+    }
+}
+
+/* The newest of another lane says nothing of when it was written. */
+static void test_mesh_revoked_gateway_loses_its_other_lanes(void **state)
+{
+    struct rig rig;
+    struct mesh_stats before, after;
+    struct mesh_tx tx;
+    uint8_t record[RECORD_LEN_MAX];
+    struct frame_entry claim = { .log = GATEWAY * LANE_COUNT + 1, .held = 9 };
+    (void)state;
+    setup(&rig);
+    mesh_stats(rig.mesh, &before);
+    size_t len = make_record(GATEWAY, 7, RECORD_ACK_FIRST, "", record);
+    assert_int_equal(mesh_on_record(rig.mesh, rig.now_ms, record, len), MESH_RX_NEW);
+    drain(&rig);
+    revoke(&rig, GATEWAY, MESH_ROLE_GATEWAY, 0);
+    mesh_stats(rig.mesh, &after);
+    assert_int_equal(after.digest, before.digest);
+    /* Who has not heard of it claims more: nobody asks him for it. */
+    assert_int_equal(hear_claim(&rig, OTHER, &claim), MESH_RX_FRAME);
+    uint64_t until_ms = rig.now_ms + HOUR_MS;
+    while (next_frame(&rig, until_ms, &tx)) {
+        struct frame_view v;
+        struct frame_entry e;
+        assert_int_equal(frame_decode(tx.bytes, tx.len, &v), FRAME_OK);
+        while (frame_next_entry(&v, &e))
+            assert_int_not_equal(e.log, claim.log);
+        mesh_on_tx_done(rig.mesh, rig.now_ms, tx.tx_id, MESH_TX_SENT);
+    }
+    free(rig.storage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_mesh_revoked_records_leave_no_trace_in_what_is_held),
+        cmocka_unit_test(test_mesh_revoked_gateway_loses_its_other_lanes),
         cmocka_unit_test(test_mesh_gives_each_record_its_verdict),
         cmocka_unit_test(test_mesh_gives_each_frame_its_verdict),
         cmocka_unit_test(test_mesh_keeps_one_fork_as_evidence),

@@ -602,6 +602,59 @@ static uint64_t mean_bytes(uint32_t node_count, uint32_t loss_ppm, uint32_t repo
     return bytes / count;
 }
 
+static void in_sync(struct net *net, uint32_t a, uint32_t b)
+{
+    struct mesh_stats one, other;
+    mesh_stats(net->nodes[a].mesh, &one);
+    mesh_stats(net->nodes[b].mesh, &other);
+    must(net, 1, one.digest == other.digest && one.records_held == other.records_held,
+         "two that hold the same look different");
+}
+
+/* Some took in what a thief wrote before the root took his number back.  Those who come later
+ * refuse it: it must be neither offered to them nor a difference for ever. */
+static void test_mesh_net_what_the_root_took_back_is_left_in_peace(void **state)
+{
+    enum { KEEPER, THIEF, LATE, COUNT };
+    (void)state;
+    struct net_config c = net_config_default(COUNT, 1);
+    for (int i = 0; i < COUNT * COUNT; i++)
+        loss[i] = 10000;
+    c.loss_db_x100 = loss;
+    struct net *net = net_new(&c);
+    net_run(net, net->now_us + MINUTE_US);
+    net_stop(net, LATE);
+    for (int i = 0; i < 8; i++)
+        net_order(net, THIEF, RECORD_DAMAGE, PRIORITY_DAMAGE, 60);
+    net_run(net, net->now_us + HOUR_US);
+    must(net, 1, net_row_count(&net->nodes[KEEPER].rows) == 8, "the keeper holds all");
+    net_stop(net, THIEF);
+    net_revoke(net, THIEF, 4);
+    net_start(net, LATE);
+    net_run(net, net->now_us + HOUR_US);
+    must(net, 1, net_row_count(&net->nodes[LATE].rows) == 4, "who comes late lacks good records");
+    for (int round = 0; round < 2; round++) {
+        uint64_t frames = net->frames, records = net->records_sent;
+        in_sync(net, KEEPER, LATE);
+        net_run(net, net->now_us + 4 * HOUR_US);
+        must(net, 1, net->frames - frames <= 40, "frames as if something was missing");
+        must(net, 1, net->records_sent == records, "records that nobody takes");
+        must(net, 1, net_rx(net, LATE, MESH_RX_REVOKED) == 0, "refused");
+        net_stop(net, KEEPER); /* its rows are there still, and stay out of the core */
+        net_start(net, KEEPER);
+        net_run(net, net->now_us + HOUR_US);
+    }
+    must(net, 1, net_row_count(&net->nodes[KEEPER].rows) == 8, "evidence is kept");
+    /* The root thinks better of two of them. */
+    net_revoke(net, THIEF, 6);
+    net_stop(net, KEEPER);
+    net_start(net, KEEPER);
+    net_run(net, net->now_us + HOUR_US);
+    must(net, 1, net_row_count(&net->nodes[LATE].rows) == 6, "what counts again comes again");
+    in_sync(net, KEEPER, LATE);
+    net_free(net);
+}
+
 static void test_mesh_net_line_of_4_costs_few_bytes(void **state)
 {
     (void)state;
@@ -637,6 +690,7 @@ int main(void)
         cmocka_unit_test(test_mesh_net_unknown_author_until_enrolled),
         cmocka_unit_test(test_mesh_net_fork_is_kept_as_evidence),
         cmocka_unit_test(test_mesh_net_superseding_lanes),
+        cmocka_unit_test(test_mesh_net_what_the_root_took_back_is_left_in_peace),
         cmocka_unit_test(test_mesh_net_same_seed_same_run),
         cmocka_unit_test(test_mesh_net_line_of_4_costs_few_bytes),
     };

@@ -556,6 +556,66 @@ static void test_node_killed_at_any_file_length_uses_no_number_twice(void **stat
     }
 }
 
+/* ---- what the root takes back ---- */
+
+static void say_of_member(struct bench *b, uint32_t revoked_after)
+{
+    struct station *stations[] = { &b->village, &b->gateway };
+    uint8_t record[RECORD_LEN_MAX];
+    size_t len = commune_revoke(&b->village.commune, COMMUNE_MEMBER, ROSTER_MEMBER, revoked_after,
+                                record);
+    for (int i = 0; i < 2; i++) {
+        assert_string_equal(node_add(&stations[i]->node, b->now_ms, record, len), "new");
+        node_drain(&stations[i]->node, b->now_ms);
+    }
+}
+
+/* Both hold so many records and look alike, also after a restart; none is missing in the store. */
+static void both_hold(struct bench *b, uint32_t count)
+{
+    struct mesh_stats village, gateway;
+    uint8_t bytes[RECORD_LEN_MAX];
+    for (int restart = 0; restart < 2; restart++) {
+        mesh_stats(b->village.node.mesh, &village);
+        mesh_stats(b->gateway.node.mesh, &gateway);
+        assert_int_equal(village.records_held, count);
+        assert_int_equal(gateway.records_held, count);
+        assert_int_equal(village.digest, gateway.digest);
+        assert_false(b->village.node.store_failing || b->gateway.node.store_failing);
+        for (uint32_t seq = 1; seq <= 4; seq++) {
+            struct record_ref ref = { .author = COMMUNE_MEMBER, .seq = seq };
+            assert_true(store_load(b->village.node.store, &ref, bytes) > 0);
+            assert_true(store_load(b->gateway.node.store, &ref, bytes) > 0);
+        }
+        stop(&b->village);
+        stop(&b->gateway);
+        start(b, &b->village);
+        start(b, &b->gateway);
+    }
+}
+
+static void test_node_what_was_taken_back_may_count_again(void **state)
+{
+    struct bench *b = *state;
+    struct mesh_stats stats;
+    for (uint32_t i = 1; i <= 4; i++)
+        assert_string_equal(submit(b, &b->village, COMMUNE_MEMBER, i), "ok");
+    run_until(b, "never", 3600000);
+    assert_int_equal(state_of(&b->village, 4), REPORT_RECEIVED);
+    mesh_stats(b->village.node.mesh, &stats);
+    uint32_t all = stats.records_held;
+    say_of_member(b, 1 + 1);
+    both_hold(b, all + 1 - 3);
+    say_of_member(b, 3 + 1);
+    both_hold(b, all + 2 - 1);
+    assert_int_equal(state_of(&b->village, 3), REPORT_RECEIVED);
+    say_of_member(b, 0);
+    both_hold(b, all + 3);
+    b->now_ms += 24 * 3600 * 1000ull; /* what came back once more is waited for, too */
+    assert_string_equal(submit(b, &b->village, COMMUNE_MEMBER, 5), "ok");
+    assert_int_equal(answered_seq(&b->village), 5);
+}
+
 /* ---- a store that is full ---- */
 
 static void hear_note(struct bench *b, uint32_t seq)
@@ -854,6 +914,7 @@ int main(void)
         NODE_TEST(test_node_airtime_of_another_boot_does_not_count_over),
         NODE_TEST(test_node_airtime_that_a_modem_spent_by_itself_counts_and_lasts),
         NODE_TEST(test_node_store_behind_its_numbers_writes_nothing_new),
+        NODE_TEST(test_node_what_was_taken_back_may_count_again),
         NODE_TEST(test_node_that_lost_its_last_record_signs_no_second),
         NODE_TEST(test_node_killed_at_any_file_length_uses_no_number_twice),
         NODE_TEST(test_node_full_store_survives_restarts),

@@ -421,6 +421,47 @@ static void test_store_airtime_does_not_grow_for_ever(void **state)
     assert_int_equal(count, 5);
 }
 
+/* ---- kept as evidence, and counting again ---- */
+
+/* A revoked author's records stay as rows while the core lets go of them.  Should he count again
+ * they come in again, and must not stop the whole transaction. */
+static void test_store_takes_again_what_it_kept(void **state)
+{
+    (void)state;
+    uint8_t bytes[RECORD_LEN_MAX], got[RECORD_LEN_MAX];
+    int64_t arrival;
+    sqlite3 *db;
+    sqlite3_stmt *st;
+    open_store();
+    int64_t first = put_one(11, 0, 1, 0, "token");
+    struct record_view v = make(11, 0, 1, bytes);
+    assert_int_equal(store_keep_again(s, &v), STORE_OK);
+    v.ref.seq = 2;
+    assert_int_equal(store_keep_again(s, &v), STORE_ENONE);
+    v.ref.seq = 1;
+    v.bytes = memcpy(got, bytes, sizeof got);
+    got[v.len - 1] ^= 1; /* two under one number: the other one has come to be believed here */
+    assert_int_equal(store_begin(s), STORE_OK);
+    assert_int_equal(store_keep_again(s, &v), STORE_ENONE);
+    assert_int_equal(store_put_record(s, &v, 5, 0, NULL, &arrival), STORE_OK);
+    assert_int_equal(store_commit(s), STORE_OK);
+    assert_true(arrival > first);
+    assert_int_equal(store_load(s, &v.ref, bytes), (int)v.len);
+    assert_memory_equal(bytes, got, v.len);
+    store_close(s);
+    s = NULL;
+    make(11, 0, 1, bytes);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, "SELECT bytes FROM fork", -1, &st, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+    assert_int_equal(sqlite3_column_bytes(st, 0), (int)v.len);
+    assert_memory_equal(sqlite3_column_blob(st, 0), bytes, v.len);
+    assert_int_equal(sqlite3_step(st), SQLITE_DONE);
+    sqlite3_finalize(st);
+    sqlite3_close(db);
+    open_store();
+}
+
 /* ---- what it refuses to open ------------------------------------------------------------ */
 
 static void run_sql(const char *sql)
@@ -848,6 +889,7 @@ int main(void)
         STORE_TEST(test_store_names_of_records_survive_their_packing),
         STORE_TEST(test_store_rollback_leaves_nothing),
         STORE_TEST(test_store_superseding_lane_keeps_only_the_newest),
+        STORE_TEST(test_store_takes_again_what_it_kept),
         STORE_TEST(test_store_arrival_is_never_used_again),
         STORE_TEST(test_store_what_made_room_is_gone_and_its_number_is_known),
         STORE_TEST(test_store_a_number_and_a_token_are_taken_once),
