@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 /* TLS 1.3, and 1.2 only with forward secrecy and authenticated ciphers. */
@@ -104,7 +105,9 @@ static void stream_put(struct stream *st, const char *event)
 {
     size_t len = strlen(event);
     if (len > sizeof st->buffer - st->len) {
+        /* The library would wait for a reader that hangs; what he missed he asks for again. */
         st->ended = true;
+        shutdown(line_of(st->connection)->fd, SHUT_RDWR);
     } else {
         memcpy(st->buffer + st->len, event, len);
         st->len += len;
@@ -157,6 +160,28 @@ static const char *header(struct MHD_Connection *connection, const char *name)
 {
     const char *value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
     return value ? value : "";
+}
+
+struct host { const char *name; unsigned count; };
+
+static enum MHD_Result take_host(void *cls, enum MHD_ValueKind kind, const char *name,
+                                 const char *value)
+{
+    struct host *host = cls;
+    (void)kind;
+    if (strcasecmp(name, "Host") == 0) {
+        host->name = value;
+        host->count++;
+    }
+    return MHD_YES;
+}
+
+/* Of two names somebody between us may have judged the other one: that is none (RFC 9112, 3.2). */
+static const char *host_of(struct MHD_Connection *connection)
+{
+    struct host host = { .name = "" };
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, take_host, &host);
+    return host.count == 1 && host.name ? host.name : "";
 }
 
 static enum MHD_Result take_query(void *cls, enum MHD_ValueKind kind, const char *name,
@@ -294,7 +319,7 @@ static enum MHD_Result answer_request(struct http_server *s, struct MHD_Connecti
     struct http_request request = {
         .method = verb,
         .path = path,
-        .host = header(connection, "Host"),
+        .host = host_of(connection),
         .origin = header(connection, "Origin"),
         .fetch_site = header(connection, "Sec-Fetch-Site"),
         .cookie = header(connection, "Cookie"),

@@ -38,7 +38,7 @@ struct http_field {
 struct http_request {
     enum http_method method;
     const char *path;
-    const char *host;       /* "" when absent, as all of these */
+    const char *host;       /* "" when absent, as all of these; or when there are two */
     const char *origin;
     const char *fetch_site;
     const char *cookie;

@@ -159,7 +159,8 @@ console_attacks()
     step_tap 'stored markup' 240 env KENG_BIN=build/gcc-san python3 tests/e2e/console_markup.py
     sed -n 's/^# figure: //p' "$(log_of attacks)" "$(log_of 'stored markup')" >"$figures"
     for attack in 'no session' 'wrong role' 'forged form' 'session fixation' 'path tricks' \
-        'oversized requests' 'slow requests' 'readers that hang' 'log-in tries' 'stored markup'; do
+        'odd requests' 'oversized requests' 'slow requests' 'readers that hang' \
+        'log-in tries' 'stored markup'; do
         grep -q "^attack, $attack: " "$figures" && continue
         echo "attack, $attack: 0 tried (all)" >>"$figures"
         failed=$((failed + 1)) failures="$failures attack:$attack"

@@ -214,6 +214,74 @@ def path_tricks(a):
     a.done("path tricks", tried, bad)
 
 
+def odd_forms(a):
+    """Requests between two readings of HTTP: what was sent, which answers are right.  None may hide
+    a second request from whoever stands between, and none may say whose name we answer to."""
+    cookie, token = a.cookie("lan")["Cookie"], a.token(a.cookie("lan"))
+    host, hidden = "Host: 127.0.0.1\r\n", f"GET /people HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: " \
+        f"{cookie}\r\n\r\n"
+    post, chunked = f"POST /send-now HTTP/1.1\r\n{host}", "Transfer-Encoding: chunked\r\n"
+    get, form = f"GET / HTTP/1.1\r\nCookie: {cookie}\r\n", f"token={token}"
+    return [
+        (f"{post}Content-Length: 5\r\n{chunked}\r\n0\r\n\r\n{hidden}", {403}),
+        (f"{post}Content-Length: 3\r\nContent-Length: {3 + len(hidden)}\r\n\r\na=b{hidden}",
+         {400, 403}),
+        (f"{post}Content-Length: 3, 3\r\n\r\na=b{hidden}", {400}),
+        (f"{post}Content-Length: -3\r\n\r\na=b{hidden}", {400}),
+        (f"{post}Content-Length: +3\r\n\r\na=b{hidden}", {400}),
+        (f"{post}Content-Length: 0x3\r\n\r\na=b{hidden}", {400}),
+        (f"{post}Content-Length: {'9' * 30}\r\n\r\na=b", {400, 413}),
+        (f"{post}Content-Length: {2 ** 64 - 1}\r\n\r\na=b", {400, 413}),
+        (f"{post}{chunked}{chunked}\r\n3\r\na=b\r\n0\r\n\r\n{hidden}", {400, 403}),
+        (f"{post}{chunked}\r\n-1\r\na=b\r\n0\r\n\r\n", {400}),
+        (f"{post}{chunked}\r\n1{'f' * 18}\r\na=b\r\n0\r\n\r\n", {400, 413}),
+        (f"{post}{chunked}\r\n3\r\na=bZZ0\r\n\r\n", {400}),
+        (f"{post}{chunked}\r\n0\r\nHost: evil\r\nCookie: x\r\n\r\n{hidden}", {403}),
+        (f"{post}{chunked}\r\n0\r\n" + "X: y\r\n" * 20000, {400, 431}),
+        (f"{post}{chunked}\r\n" + "1\r\na\r\n" * 60000 + "0\r\n\r\n", {400, 413}),
+        (f"{post}Cookie: {cookie}\r\nContent-Length: {len(form) + 4}\r\n\r\n{form}\0&a=", {400}),
+        (f"{post}Cookie: {cookie}\r\nContent-Length: {len(form) + 6}\r\n\r\n{form}&a=%zz", {400}),
+        (f"{get}\r\n", {400}), (f"{get}Host: \r\n\r\n", {421}),
+        (f"{get}Host: evil.example\r\n\r\n", {421}),
+        (f"{get}Host: 127.0.0.1.evil\r\n\r\n", {421}),
+        (f"{get}Host: evil@127.0.0.1\r\n\r\n", {421}), (f"{get}Host: [::1\r\n\r\n", {421}),
+        (f"{get}Host: 127.0.0.1 evil\r\n\r\n", {421}), (f"{get}Host: <q>\r\n\r\n", {421}),
+        (f"{get}Host: evil.example\r\n{host}\r\n", {400, 421}),
+        (f"{get}{host}Host: evil.example\r\n\r\n", {400, 421}),
+        (f"GET http://evil.example/ HTTP/1.1\r\nCookie: {cookie}\r\n{host}\r\n", {400, 404, 421}),
+        ("GET / HTTP/1.0\r\n\r\n", {421}), (f"GET / HTTP/9.9\r\n{host}\r\n", {505}),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", {400, 505}), ("GET /people\r\n\r\n", {400}),
+        *((f"{verb} /people HTTP/1.1\r\n{host}Cookie: {cookie}\r\n\r\n", {405})
+          for verb in ("TRACE", "OPTIONS", "CONNECT", "DELETE", "PUT", "get", "A" * 30000)),
+        (f"{get}{host}Connection: close\r\nCookie : keng=x\r\n: x\r\n\r\n", {200, 303, 400})]
+
+
+def raw(port, request):
+    """The statuses of all answers to these bytes, in as long as a person waits."""
+    with socket.create_connection(("127.0.0.1", port), 5) as s:
+        text = b""
+        try:
+            s.sendall(request.encode())
+            s.settimeout(0.3)  # what is kept open says nothing more
+            while (more := s.recv(1 << 16)):
+                text += more
+                if b"\r\n\r\n" in text:
+                    s.settimeout(0.05)
+        except OSError:
+            pass
+        return [int(n) for n in re.findall(rb"^HTTP/1\.[01] (\d+)", text, re.M)]
+
+
+def odd_requests(a):
+    """The library may say twice that it does not understand; it then closes."""
+    cases, bad = odd_forms(a), []
+    for request, right in cases:
+        got = raw(a.port, request)
+        if not set(got) <= right or len(got) > 1 and got != [got[0]] * 2:
+            bad.append(f"{request[:150]!r}: {got}, not {right}")
+    a.done("odd requests", len(cases), bad)
+
+
 def oversized(a):
     """Too long in every way; a cut connection is a refusal, too."""
     cookie = a.cookie("xem")["Cookie"]
@@ -344,7 +412,8 @@ def attacks(tap):
     tap.ok(len(routes()) >= 25, f"the console's {len(routes())} routes are found")
     with Rig() as rig:
         a = Attacked(tap, rig)
-        scenes = (no_session, wrong_role, forged_forms, session_fixation, path_tricks, oversized,
+        scenes = (no_session, wrong_role, forged_forms, session_fixation, path_tricks,
+                  odd_requests, oversized,
                   slow_requests, hanging_readers, lambda a: guesses(a, tries))
         for scene in scenes:
             scene(a)

@@ -32,6 +32,16 @@ static void test_http_server_stands_hostile_requests(void **state)
     free(junk);
 }
 
+static int connect_raw(const struct place *p)
+{
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(http_server_port(p->server)),
+                              .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof to), 0);
+    return fd;
+}
+
 /* Without a stated length a body could last for ever, and its connection with it. */
 static void test_http_server_cuts_off_a_body_without_an_end(void **state)
 {
@@ -40,14 +50,10 @@ static void test_http_server_cuts_off_a_body_without_an_end(void **state)
                                "Transfer-Encoding: chunked\r\n\r\n";
     static char chunk[6 + CHUNK_LEN + 2];
     struct place *p = *state;
-    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(http_server_port(p->server)),
-                              .sin_addr = { htonl(INADDR_LOOPBACK) } };
     memset(chunk, 'x', sizeof chunk);
     memcpy(chunk, "1000\r\n", 6);
     memcpy(chunk + 6 + CHUNK_LEN, "\r\n", 2);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof to), 0);
+    int fd = connect_raw(p);
     assert_int_equal(send(fd, HEAD, sizeof HEAD - 1, MSG_NOSIGNAL), sizeof HEAD - 1);
     size_t sent = 0;
     bool ended = false;
@@ -868,6 +874,40 @@ static void test_http_streams_carry_events_and_end_cleanly(void **state)
     free(replies);
 }
 
+/* Who opens a live page and reads nothing is let go; who reads hears everything. */
+static void test_http_streams_let_a_hanging_reader_go(void **state)
+{
+    enum { EVENT_COUNT_MAX = 20000, SMALL_LEN = 2048 };
+    static const char ASK[] = "GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+    static const char EVENT[] = "id: 7\nevent: report\ndata: as long as a line may well become, "
+                                "so that a few thousand of them fill every buffer\n\n";
+    struct place *p = *state;
+    struct reply *reply = calloc(1, sizeof *reply);
+    int small = SMALL_LEN, fd = connect_raw(p), sent = 0;
+    assert_non_null(reply);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+    assert_int_equal(send(fd, ASK, sizeof ASK - 1, MSG_NOSIGNAL), sizeof ASK - 1);
+    CURL *reads = open_stream(p, reply);
+    for (int i = 0; i < 300 && http_server_stream_count(p->server) < 2; i++)
+        pump(p);
+    assert_int_equal(http_server_stream_count(p->server), 2);
+    for (; sent < EVENT_COUNT_MAX && http_server_stream_count(p->server) == 2; sent++) {
+        http_server_broadcast(p->server, EVENT);
+        pump(p);
+    }
+    for (int i = 0; i < 300; i++)
+        pump(p);
+    assert_int_equal(http_server_stream_count(p->server), 1);
+    size_t heard = 0;
+    for (const char *at = reply->text; (at = strstr(at, "id: 7\n")) != NULL; at++)
+        heard++;
+    assert_int_equal(heard, sent);
+    close(fd);
+    curl_multi_remove_handle(p->multi, reads);
+    curl_easy_cleanup(reads);
+    free(reply);
+}
+
 /* ---- pure parts ---- */
 
 static void test_http_parses_forms_strictly(void **state)
@@ -934,6 +974,7 @@ int main(void)
         HTTP_TEST(test_http_console_asks_who_one_is),
         HTTP_TEST(test_http_console_holds_everybody_to_his_role),
         HTTP_TEST(test_http_streams_carry_events_and_end_cleanly),
+        HTTP_TEST(test_http_streams_let_a_hanging_reader_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
