@@ -1,5 +1,6 @@
 #include "gateway/totals.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 
 enum {
@@ -232,10 +233,10 @@ static uint32_t *newest_slot(const struct totals *t, const struct totals_claim *
     size_t moment = moment_of(t, claim);
     const uint64_t parts[] = { key->village, key->event, key->code, key->kind, claim->author,
                                moment };
-    uint64_t hash = 0;
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-        hash = (hash ^ parts[i]) * UINT64_C(0x9e3779b97f4a7c15);
-    for (size_t at = (size_t)(hash >> 32);; at++) {
+    uint64_t hash;
+    /* Villages and codes are what members say: without a key they could be chosen to collide. */
+    crypto_shorthash((uint8_t *)&hash, (const uint8_t *)parts, sizeof parts, t->newest_key);
+    for (size_t at = (size_t)hash;; at++) {
         uint32_t *slot = &t->newest[at & (t->newest_cap - 1)];
         const struct totals_claim *other = *slot != 0 ? &t->claims[*slot - 1] : NULL;
         if (!other || (other->author == claim->author && moment_of(t, other) == moment &&
@@ -583,6 +584,7 @@ int totals_collect(struct totals *t, struct db *db, int64_t commune,
     if (!filter->all_claims && !filter->approved) {
         t->newest = calloc(NEWEST_CAP_MIN, sizeof *t->newest);
         t->newest_cap = NEWEST_CAP_MIN;
+        crypto_shorthash_keygen(t->newest_key);
         if (!t->newest)
             result = DB_ENOMEM;
     }

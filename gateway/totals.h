@@ -24,6 +24,7 @@
 #ifndef KENG_GATEWAY_TOTALS_H
 #define KENG_GATEWAY_TOTALS_H
 
+#include <sodium.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -126,6 +127,7 @@ struct totals {
      * by key, author and moment.  cap: a power of 2, or 0: every claim is kept. */
     uint32_t *newest;
     size_t newest_count, newest_cap;
+    uint8_t newest_key[crypto_shorthash_KEYBYTES];
     int64_t from_ms, until_ms; /* of all claims added: when they happened */
     struct totals_answer *answers;
     size_t answer_count, answer_cap;
