@@ -95,6 +95,9 @@ const char *page_calls_words(const struct page *p, char buf[static CONSOLE_STATU
 void page_put_calls(const struct page *p);
 void page_put_calls_region(const struct page *p);
 
+/* page_board.c: does the list leave anything out? */
+bool page_is_filtered(const struct db_list_filter *filter);
+
 /* page_next.c: from one waiting report to the next. */
 /* Is the page, or was the form, one of those that lead on? */
 bool page_goes_on(const struct console_view *view);

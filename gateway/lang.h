@@ -38,6 +38,7 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(NEXT, "Next waiting report")                                                                 \
     X(NEXT_LATER, "Later; next one")                                                               \
     X(NEXT_NONE, "Nothing waits any more.")                                                        \
+    X(NEXT_NONE_HERE, "Nothing waits any more of what you filtered by; other reports may.")        \
     X(NEXT_KEYS, "Keys: Alt and the number on the button; in Firefox Alt, Shift and the number.")  \
     X(NONE_YET, "No report matches yet.")                                                          \
     X(NOTHING_YET, "No report yet. New ones appear here by themselves.")                           \

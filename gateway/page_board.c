@@ -131,7 +131,7 @@ static void put_one_by_one(const struct page *p, int64_t waiting)
     strbuf_putf(p->out, "\">%s →</a></p>\n", page_text(p, LANG_NEXT_START));
 }
 
-static bool is_filtered(const struct db_list_filter *filter)
+bool page_is_filtered(const struct db_list_filter *filter)
 {
     return filter->commune != 0 || filter->village >= 0 || filter->kind != 0 ||
            filter->state >= 0 || filter->priority >= 0 || filter->since_ms > 0 ||
@@ -159,7 +159,8 @@ static int put_reports(struct page *p)
         return result;
     if (p->shown_count == 0)
         strbuf_putf(p->out, "<p class=\"none\">%s</p>",
-                    page_text(p, is_filtered(&p->view->filter) ? LANG_NONE_YET : LANG_NOTHING_YET));
+                    page_text(p, page_is_filtered(&p->view->filter) ? LANG_NONE_YET
+                                                                    : LANG_NOTHING_YET));
     put_pages(p);
     strbuf_put(p->out, "</section>\n");
     return 0;

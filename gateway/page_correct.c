@@ -316,7 +316,7 @@ static void open_field_story(const struct page *p, const struct page_subject *s,
             page_put_text(p, LANG_REVIEW_QUEUED);
         strbuf_put(p->out, " · ");
         page_put_reviewer(p, commune, said->reviewer, said->by);
-        strbuf_put(p->out, ": ");
+        strbuf_put(p->out, " · ");
         page_put_change(p, s, code, said->value, said->arrival);
         strbuf_put(p->out, "</li>");
     }

@@ -118,7 +118,7 @@ static int take_next(void *ctx, const struct db_record *r)
     return 1;
 }
 
-static int find_next(const struct console_view *view, struct search *s)
+static int find_next(const struct console_view *view, struct search *s, bool *filtered_out)
 {
     struct db *db = view->console->ledger->db;
     struct db_list_filter filter = view->filter;
@@ -132,6 +132,8 @@ static int find_next(const struct console_view *view, struct search *s)
         filter.below_arrival = INT64_MAX;
         result = db_record_list(db, &filter, take_next, s);
     }
+    filter.state = -1;
+    *filtered_out = page_is_filtered(&filter);
     return result;
 }
 
@@ -139,13 +141,14 @@ void console_next(const struct console_view *view, struct http_answer *answer)
 {
     struct search s = { .view = view };
     struct strbuf location = { .text = NULL };
-    int result = find_next(view, &s);
+    bool filtered = false;
+    int result = find_next(view, &s, &filtered);
     if (result >= 0)
         console_put_record_location(view, s.arrival, &location);
     if (result < 0 || location.failed)
         console_message(view, STATUS_UNAVAILABLE, LANG_ERR_DISK, answer);
     else if (s.arrival == 0)
-        console_message(view, STATUS_OK, LANG_NEXT_NONE, answer);
+        console_message(view, STATUS_OK, filtered ? LANG_NEXT_NONE_HERE : LANG_NEXT_NONE, answer);
     else
         console_see_other(answer, location.text);
     strbuf_free(&location);

@@ -362,6 +362,8 @@ static void test_http_console_leads_from_one_to_the_next(void **state)
     assert_leads_to(p, "/next?lang=vi&kind=1", "arrival=6"); /* 8 waits for the node alone */
     post_review(p, "arrival=6&state=1", 303);
     assert_leads_to(p, "/next?lang=vi", "arrival=7");
+    struct ask filtered = { "GET", "/next?lang=vi&kind=1&from=9.8", NULL, NULL, 0 };
+    assert_reply("others wait", ask(p, &filtered), 200, "các tin khác có thể vẫn còn");
     p->console.own_commune = 0; /* above communes, with a key for it */
     assert_reply("nobody to speak to", ask(p, &alone), 200, "Không còn tin nào chờ xem");
     p->console.keys = &p->receiver.keys;
