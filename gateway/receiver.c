@@ -131,7 +131,7 @@ static unsigned answer_put(const struct question *q, struct http_answer *answer)
     l->write_failed = put < 0 && put > LEDGER_BATCH_EFORM;
     if (put < 0)
         return batch_refused(q, put, answer);
-    answer->known = true;
+    answer->known = result.counts[LEDGER_NEW] > 0; /* anybody can repeat an old one */
     put_verdicts(&result, &answer->body);
     uint32_t held = 0;
     for (int v = 0; v < LEDGER_VERDICT_COUNT; v++)

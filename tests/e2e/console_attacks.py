@@ -411,12 +411,14 @@ def attacks(tap):
     tries = parser.parse_args().tries
     tap.ok(len(routes()) >= 25, f"the console's {len(routes())} routes are found")
     with Rig() as rig:
-        a = Attacked(tap, rig)
+        began, a = time.monotonic(), Attacked(tap, rig)
         scenes = (no_session, wrong_role, forged_forms, session_fixation, path_tricks,
                   odd_requests, oversized,
                   slow_requests, hanging_readers, lambda a: guesses(a, tries))
         for scene in scenes:
             scene(a)
+        said, periods = rig.log_tail("console", 100000).count("\n"), (time.monotonic() - began) / 15
+        tap.ok(said < 50 + 21 * (periods + 2), f"the console said {said} lines of all that")
         tap.ok(rig.alive("console") and rig.stop("console") == 0, "the console stayed up")
         tap.note(f"figure: console answers after an attack: {a.answer_count} attacks "
                  f"({len(scenes)})")

@@ -775,6 +775,9 @@ static void test_http_console_asks_who_one_is(void **state)
     assert_reply("planted", ask(p, &with_planted), 303, "");
     struct ask inside = { "GET", "/", header, NULL, 0 };
     assert_reply("inside", ask(p, &inside), 200, "logout");
+    assert_true(p->known);
+    assert_reply("planted", ask(p, &with_planted), 303, "");
+    assert_false(p->known);
     for (int i = 0; i < ACCESS_TRIES_PER_ADDRESS; i++)
         (void)log_in(p, "lan", "wrong+wrong+wrong", NULL);
     int64_t before_ms = now_ms();

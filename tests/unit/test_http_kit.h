@@ -35,6 +35,7 @@ struct place {
     unsigned put_count, fail_count, down_count;
     size_t first_put_count; /* records in the first batch */
     size_t refused_len; /* a longer PUT never gets as far as the receiver; 0: all do */
+    bool known; /* the last who asked proved who he is */
     int spoiling;
     char old_signature[EXCHANGE_SIGNED_LEN];
 };
@@ -56,8 +57,10 @@ static inline void handle(void *ctx, const struct http_request *request, struct 
     }
     if (!receiver_handle(&p->receiver, request, KIT_NOW_MS, answer)) {
         console_handle(&p->console, request, now_ms(), answer);
+        p->known = answer->known;
         return;
     }
+    p->known = answer->known;
     if (p->seen)
         p->seen(p, request, answer);
 }

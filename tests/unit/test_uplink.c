@@ -44,6 +44,7 @@ static void test_uplink_receiver_answers_each_batch(void **state)
     struct kit_record report = kit_damage(k, KIT_ANNA, 1, 1, 3);
     uint8_t *early = kit_batch(k, KIT_GATEWAY, &report, 1, &len);
     assert_reply("no roster yet", put_batch(p, early, len), 403, "\"unknown-source\"");
+    assert_false(p->known);
     free(early);
     records[count++] = report;
     records[count] = kit_damage(k, KIT_ANNA, 3, 1, 4);
@@ -53,7 +54,9 @@ static void test_uplink_receiver_answers_each_batch(void **state)
     assert_reply("first time", put_batch(p, good, len), 200,
                  "\"verdicts\":{\"new\":6,\"bad-signature\":1},"
                  "\"refused\":[{\"index\":6,\"reason\":\"bad-signature\"}]");
+    assert_true(p->known);
     assert_reply("second time", put_batch(p, good, len), 200, "\"duplicate\":6");
+    assert_false(p->known); /* anybody may have found it */
     assert_reply("how far", put_batch(p, good, len), 200, "{\"author\":12,\"seq\":1,\"count\":1}");
     good[len - 70] ^= 1;
     assert_reply("changed on the way", put_batch(p, good, len), 403, "\"bad-signature\"");
@@ -704,6 +707,7 @@ static void test_uplink_gives_nothing_down_to_strangers(void **state)
                  CASES[i].other ? "1-ab" : "", 0, from);
         struct ask a = { .method = "GET", .path = path };
         assert_int_equal(ask(p, &a)->status, CASES[i].want);
+        assert_int_equal(p->known, CASES[i].want == 200);
     }
     struct ask unsigned_one = { .method = "GET", .path = path };
     path[strlen(path) - strlen(from) - strlen("&from=")] = '\0';
