@@ -110,6 +110,9 @@ struct page_answered {
 };
 int page_answered_get(const struct console *c, struct page_answered *answered_out);
 bool page_is_answered(const struct page_answered *a, const struct db_record *r);
+/* page_path.c: how far a report has come, step by step; 0 or enum db_err. */
+int page_put_path(const struct page *p, const struct db_record *r);
+
 /* page_paper.c: around a quick report that is printed. */
 struct quick;
 void page_put_paper_head(const struct page *p, const struct quick *q);

@@ -1049,6 +1049,14 @@ int db_outbox_count(struct db *db, int64_t target, int64_t *waiting_out)
     return query_int(&q, waiting_out);
 }
 
+int db_outbox_stands(struct db *db, int64_t target, int64_t arrival, int64_t *state_out)
+{
+    struct db_query q = query_start(db, DB_OP_OUTBOX_STANDS);
+    bind_int(&q, target);
+    bind_int(&q, arrival);
+    return query_int(&q, state_out);
+}
+
 int db_outbox_answered(struct db *db, int64_t target, int64_t arrival, const char *reason)
 {
     struct db_query q = query_start(db, DB_OP_OUTBOX_ANSWERED);

@@ -310,6 +310,9 @@ int db_outbox_target(struct db *db, const char *url, int64_t commune, int64_t *i
 /* Not yet answered: the root's log first, then urgent before others, then in order of arrival. */
 int db_outbox_waiting(struct db *db, int64_t target, db_record_fn fn, void *ctx);
 int db_outbox_count(struct db *db, int64_t target, int64_t *waiting_out);
+/* Does the target hold this record? */
+enum db_outbox_state { DB_OUTBOX_WAITS, DB_OUTBOX_HELD, DB_OUTBOX_REFUSED };
+int db_outbox_stands(struct db *db, int64_t target, int64_t arrival, int64_t *state_out);
 /* reason NULL: the receiver holds it; otherwise it never will, and this is why. */
 int db_outbox_answered(struct db *db, int64_t target, int64_t arrival, const char *reason);
 /* Moves the cursor over answered rows. */

@@ -296,6 +296,10 @@ OP(OUTBOX_WAITING,
 OP(OUTBOX_COUNT,
    "SELECT count(*) FROM record r JOIN target t ON t.id = ?1"
    " WHERE r.commune = t.commune AND r.arrival > t.cursor AND " UNANSWERED)
+OP(OUTBOX_STANDS, /* enum db_outbox_state */
+   "SELECT max(CASE WHEN a.reason IS NOT NULL THEN 2"
+   " WHEN a.arrival IS NOT NULL OR t.cursor >= ?2 THEN 1 ELSE 0 END) FROM target t"
+   " LEFT JOIN answer a ON a.target = t.id AND a.arrival = ?2 WHERE t.id = ?1")
 OP(OUTBOX_ANSWERED,
    "INSERT INTO answer (target, arrival, reason) VALUES (?1, ?2, ?3)"
    " ON CONFLICT (target, arrival) DO UPDATE SET reason = ?3")

@@ -161,6 +161,15 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(VIA_FILE, "by file")                                                                         \
     X(ANSWERS, "Answers so far")                                                                   \
     X(ANSWERS_NONE, "Nobody has answered yet.")                                                    \
+    X(PATH, "How far it has come")                                                                 \
+    X(PATH_STORED, "stored in the village")                                                        \
+    X(PATH_CARRIED, "carried")                                                                     \
+    X(PATH_RECEIVED, "received by the commune")                                                    \
+    X(PATH_READ, "read by the commune")                                                            \
+    X(PATH_UNREAD, "not read yet")                                                                 \
+    X(PATH_ABOVE, "stored above")                                                                  \
+    X(PATH_WAITS, "waits to go up")                                                                \
+    X(PATH_REFUSED, "refused above")                                                               \
     X(CORRECT, "Correct figures or village")                                                       \
     X(CORRECT_RULE,                                                                                \
       "What the author wrote stays in his signed report; this stands in its place.")               \
@@ -379,6 +388,7 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(CAP_XML, "Alert, XML")                                                                       \
     X(CAP_READ, "Read")                                                                            \
     X(CAP_BAD, "This alert cannot be taken over")                                                  \
+    X(CAP_BAD_DO, "Copy the whole text again, or write it as a directive.")                        \
     X(CAP_AS, "as an alert (CAP 1.2)")                                                             \
     X(CAP_FROM, "Alert of")                                                                        \
     X(CAP_IMMEDIATE, "Immediate")                                                                  \

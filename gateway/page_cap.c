@@ -80,9 +80,10 @@ static void show(const struct console_view *view, const char *xml, struct http_a
     page_open(&p, page_text(&p, LANG_CAP), false);
     strbuf_put(p.out, "<main class=\"wide\">\n");
     if (*err) {
-        strbuf_putf(p.out, "<p class=\"alarm\" role=\"alert\">%s: ", page_text(&p, LANG_CAP_BAD));
+        strbuf_putf(p.out, "<p class=\"alarm\" role=\"alert\">%s. %s <span lang=\"en\">(",
+                    page_text(&p, LANG_CAP_BAD), page_text(&p, LANG_CAP_BAD_DO));
         strbuf_put_html(p.out, err);
-        strbuf_put(p.out, "</p>");
+        strbuf_put(p.out, ")</span></p>");
     }
     if (!own)
         strbuf_putf(p.out, "<p class=\"none\">%s</p>", page_text(&p, LANG_DIRECTIVES_NO_NODE));

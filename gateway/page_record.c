@@ -384,6 +384,8 @@ static void show_record(const struct console_view *view, const struct loaded *l,
     if (result >= 0)
         result = db_record_get(c->ledger->db, l->record.arrival, page_put_report, &p);
     if (result >= 0)
+        result = page_put_path(&p, &l->record);
+    if (result >= 0)
         result = put_answers(&p, l, &subject);
     if (result < 0) {
         strbuf_put(p.out, "<p class=\"alarm\" role=\"alert\">");

@@ -241,6 +241,14 @@ static void test_db_refuses_a_file_that_is_none(void **state)
     assert_int_equal(db_open(path, &db, err), DB_EDISK);
 }
 
+static void assert_stands(struct place *p, int64_t target, int64_t arrival,
+                          enum db_outbox_state want)
+{
+    int64_t stands = -1;
+    assert_int_equal(db_outbox_stands(p->db, target, arrival, &stands), 0);
+    assert_int_equal(stands, want);
+}
+
 static void test_db_outbox_sends_the_root_then_the_urgent(void **state)
 {
     struct place *p = *state;
@@ -255,13 +263,19 @@ static void test_db_outbox_sends_the_root_then_the_urgent(void **state)
     assert_int_equal(db_outbox_answered(p->db, target, late, "bad-role"), 0);
     assert_int_equal(db_outbox_settle(p->db, target), 0);
     assert_waiting(p, target, (const uint32_t[]){ 1202, 1201 }, 2);
+    assert_stands(p, target, root, DB_OUTBOX_HELD);
+    assert_stands(p, target, late, DB_OUTBOX_REFUSED);
+    assert_stands(p, target, 1, DB_OUTBOX_WAITS);
     assert_int_equal(db_outbox_answered(p->db, target, 1, NULL), 0);
     assert_int_equal(db_outbox_answered(p->db, target, 2, NULL), 0);
     assert_int_equal(db_outbox_settle(p->db, target), 0);
     assert_int_equal(db_outbox_count(p->db, target, &waiting), 0);
     assert_int_equal(waiting, 0);
-    add(p, 15, 2, PRIORITY_DAMAGE);
+    assert_stands(p, target, 1, DB_OUTBOX_HELD);
+    assert_stands(p, target, late, DB_OUTBOX_REFUSED);
+    int64_t next = add(p, 15, 2, PRIORITY_DAMAGE);
     assert_waiting(p, target, (const uint32_t[]){ 1502 }, 1);
+    assert_stands(p, target, next, DB_OUTBOX_WAITS);
     assert_int_equal(db_outbox_reopen(p->db, target, 2), 0);
     assert_waiting(p, target, (const uint32_t[]){ 1, 1202, 1502 }, 3);
 }
