@@ -470,17 +470,22 @@ static void roll_back(struct db *db)
         PQclear(PQexec(p->conn, "ROLLBACK"));
 }
 
+/* 0 where there is no table of versions yet: who makes one holds the lock. */
 static int version(struct db *db, int64_t *version_out)
 {
     struct db_postgres *p = engine_of(db);
-    int result = execute(p, "CREATE TABLE IF NOT EXISTS keng_schema (version INTEGER NOT NULL)");
-    if (result < 0)
+    /* Not to_regclass(), which goes on saying what was so before the lock. */
+    PGresult *rows = PQexec(p->conn, "SELECT FROM pg_class WHERE relname = 'keng_schema'"
+                            " AND relnamespace = current_schema()::regnamespace");
+    bool none = PQntuples(rows) == 0;
+    int result = judge(p, rows);
+    *version_out = 0;
+    if (result < 0 || none)
         return result;
-    PGresult *rows = PQexecParams(p->conn, "SELECT max(version) FROM keng_schema", 0, NULL, NULL,
-                                  NULL, NULL, 1);
-    if (PQresultStatus(rows) == PGRES_TUPLES_OK)
-        *version_out = PQgetisnull(rows, 0, 0)
-                           ? 0 : (int32_t)load32_be((const uint8_t *)PQgetvalue(rows, 0, 0));
+    rows = PQexecParams(p->conn, "SELECT max(version) FROM keng_schema", 0, NULL, NULL, NULL, NULL,
+                        1);
+    if (PQntuples(rows) == 1 && !PQgetisnull(rows, 0, 0))
+        *version_out = (int32_t)load32_be((const uint8_t *)PQgetvalue(rows, 0, 0));
     return judge(p, rows);
 }
 
@@ -493,8 +498,9 @@ static int migrate(struct db *db, const char *sql, int to_version)
         result = version(db, &now);
     /* Somebody else may have taken the step while we waited for the lock. */
     if (result == 0 && now < to_version) {
-        char mark[80];
-        snprintf(mark, sizeof mark, "INSERT INTO keng_schema (version) VALUES (%d)", to_version);
+        char mark[160];
+        snprintf(mark, sizeof mark, "CREATE TABLE IF NOT EXISTS keng_schema (version INTEGER"
+                 " NOT NULL); INSERT INTO keng_schema (version) VALUES (%d)", to_version);
         result = execute(p, sql);
         if (result == 0)
             result = execute(p, mark);

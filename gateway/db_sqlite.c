@@ -261,6 +261,22 @@ static bool make_uri(const char *path, char *uri, size_t cap)
     return snprintf(w.at, (size_t)(w.end - w.at), "?psow=0") < w.end - w.at;
 }
 
+/* The order matters: synchronous before the journal mode, so that the very first pages are synced
+ * too; the checkpoint leaves no old log to be replayed over newer pages.  Of two that open a new
+ * database SQLite lets neither wait for the other's switch of the mode: one must step back.  Only
+ * then there is a timeout, as a checkpoint that waits for readers keeps writers out meanwhile. */
+static int set_up(struct db_sqlite *s)
+{
+    enum { STEP_MS = 20 };
+    int result, waited_ms = 0;
+    do {
+        result = execute(s, "PRAGMA synchronous = EXTRA; PRAGMA journal_mode = WAL;"
+                            "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA foreign_keys = ON");
+    } while (result == DB_EBUSY && (waited_ms += sqlite3_sleep(STEP_MS)) < DB_BUSY_TIMEOUT_MS);
+    int rc = sqlite3_busy_timeout(s->handle, DB_BUSY_TIMEOUT_MS);
+    return rc == SQLITE_OK ? result : fail(s, rc);
+}
+
 int db_sqlite_open(const char *path, struct db **db_out)
 {
     struct db_sqlite *s = calloc(1, sizeof *s);
@@ -276,12 +292,5 @@ int db_sqlite_open(const char *path, struct db **db_out)
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI |
                 SQLITE_OPEN_NOMUTEX; /* a handle is one thread's */
     int rc = sqlite3_open_v2(uri, &s->handle, flags, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_busy_timeout(s->handle, DB_BUSY_TIMEOUT_MS);
-    if (rc != SQLITE_OK)
-        return fail(s, rc);
-    /* The order matters: synchronous before the journal mode, so that the very first pages are
-     * synced too; the checkpoint leaves no old log to be replayed over newer pages. */
-    return execute(s, "PRAGMA synchronous = EXTRA; PRAGMA journal_mode = WAL;"
-                      "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA foreign_keys = ON");
+    return rc == SQLITE_OK ? set_up(s) : fail(s, rc);
 }

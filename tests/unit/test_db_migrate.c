@@ -3,6 +3,7 @@
 #include "tests/unit/test_gateway_kit.h"
 
 #include <sqlite3.h>
+#include <threads.h>
 
 #include "gateway/db_engine.h"
 #include "gateway/totals.h"
@@ -302,6 +303,54 @@ static void test_db_every_older_database_becomes_this_programs(void **state)
     }
 }
 
+struct opening {
+    char place[POSTGRES_URL_LEN];
+    mtx_t *gate; /* shut until all are there */
+    struct db *db;
+    int result;
+};
+
+static int open_it(void *ctx)
+{
+    struct opening *o = ctx;
+    mtx_lock(o->gate);
+    mtx_unlock(o->gate);
+    o->result = kit_on_postgres ? db_postgres_open(o->place, &o->db)
+                                : db_sqlite_open(o->place, &o->db);
+    if (o->result == 0)
+        o->result = db_migrate(o->db, 1);
+    return 0;
+}
+
+static void test_db_is_made_by_all_who_come_at_once(void **state)
+{
+    const struct place *p = *state;
+    enum { THREAD_COUNT = 4, ROUND_COUNT = 12 };
+    for (int i = 0; i < ROUND_COUNT; i++) {
+        struct opening all[THREAD_COUNT] = { { .result = 1 } };
+        thrd_t threads[THREAD_COUNT];
+        mtx_t gate;
+        char name[16];
+        snprintf(name, sizeof name, "n%d.db", i);
+        assert_int_equal(mtx_init(&gate, mtx_plain), thrd_success);
+        mtx_lock(&gate);
+        for (int t = 0; t < THREAD_COUNT; t++) {
+            kit_db_place(p->dir, name, all[t].place);
+            all[t].gate = &gate;
+            assert_int_equal(thrd_create(&threads[t], open_it, &all[t]), thrd_success);
+        }
+        mtx_unlock(&gate);
+        for (int t = 0; t < THREAD_COUNT; t++)
+            thrd_join(threads[t], NULL);
+        mtx_destroy(&gate);
+        for (int t = 0; t < THREAD_COUNT; t++) {
+            if (all[t].result != 0)
+                fail_msg("round %d: %s", i, db_error(all[t].db));
+            db_close(all[t].db);
+        }
+    }
+}
+
 static void test_db_released_steps_never_change(void **state)
 {
     const struct place *p = *state;
@@ -353,6 +402,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_db_released_steps_never_change, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_db_a_step_is_taken_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_db_is_made_by_all_who_come_at_once, set_up,
+                                        tear_down),
     };
     return kit_run_on_both(tests);
 }
