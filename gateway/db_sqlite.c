@@ -249,7 +249,8 @@ static const struct db_engine ENGINE = {
 static bool make_uri(const char *path, char *uri, size_t cap)
 {
     struct { char *at, *end; } w = { uri, uri + cap };
-    w.at += snprintf(uri, cap, "file:");
+    /* A host, empty, where the path begins with a slash: two of them would name one. */
+    w.at += snprintf(uri, cap, "file:%s", *path == '/' ? "//" : "");
     for (; *path; path++) {
         if (w.end - w.at < 4)
             return false;

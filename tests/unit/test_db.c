@@ -228,6 +228,22 @@ static void test_db_is_not_asked_where_no_server_is(void **state)
     assert_null(strstr(err, "secret"));
 }
 
+/* Every way to write it names the same file. */
+static void test_db_takes_any_path(void **state)
+{
+    struct place *p = *state;
+    static const char *const NAMES[] = { "a b.db", "50%25.db", "x?y#z&mode=ro.db", "/a.db" };
+    for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
+        char path[2 * KIT_PATH_LEN], err[DB_ERR_LEN] = "";
+        struct db *db = NULL;
+        snprintf(path, sizeof path, "/%s/%s", p->dir, NAMES[i]); /* begins with two slashes */
+        if (db_open(path, &db, err) != 0)
+            fail_msg("%s", err);
+        db_close(db);
+        assert_int_equal(access(path, F_OK), 0);
+    }
+}
+
 static void test_db_refuses_a_file_that_is_none(void **state)
 {
     struct place *p = *state;
@@ -389,6 +405,7 @@ int main(void)
         DB_TEST(test_db_goes_down_to_all_but_who_brought_it),
     };
     const struct CMUnitTest sqlite[] = {
+        DB_TEST(test_db_takes_any_path),
         DB_TEST(test_db_refuses_a_file_that_is_none),
     };
     const struct CMUnitTest postgres[] = {
