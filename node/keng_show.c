@@ -305,7 +305,8 @@ int keng_run_roster(struct keng *k)
         keng_village_name(k, (uint32_t)keng_integer_of(a, "village"), keng_now_ms(), village,
                           sizeof village);
         bool local = keng_is_local(k, keng_integer_of(a, "number"));
-        bool revoked = keng_integer_of(a, "revoked_after") > 0;
+        /* None of his records may be good: then it is 0, and present all the same. */
+        bool revoked = json_object_get(a, "revoked_after") != NULL;
         printf("%5lld  %s · %s%s%s%s%s%s%s\n", (long long)keng_integer_of(a, "number"),
                keng_string_of(a, "name"),
                text_get(k->lang, keng_role_text(keng_string_of(a, "role"))),

@@ -49,6 +49,7 @@ static const struct refusal {
     { "bad-request", false, true, TEXT_FAILED },
     { "bad-body", false, true, TEXT_FAILED },
     { "unknown-author", false, true, TEXT_REFUSED_AUTHOR },
+    { "revoked", false, false, TEXT_REFUSED_REVOKED },
     { "too-long", false, true, TEXT_REFUSED_LONG },
     { "store-full", false, false, TEXT_REFUSED_FULL },
     { "disk", false, false, TEXT_REFUSED_DISK },

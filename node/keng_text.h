@@ -253,6 +253,8 @@ enum keng_lang { KENG_VI, KENG_EN, KENG_LANG_COUNT };
     X(FAILED_REFUSED, "tin CHƯA được giữ: {1}", "the node could not keep the report: {1}") \
     X(REFUSED_AUTHOR, "máy này không có khoá của người gửi; chọn người bằng --as SỐ", \
       "this node has no key of the author; name one with --as NUMBER") \
+    X(REFUSED_REVOKED, "xã đã thu hồi số của người gửi; hãy hỏi xã", \
+      "the commune has taken the author's number back; ask the commune") \
     X(REFUSED_LONG, "tin quá dài; bớt chữ hoặc chia thành hai tin", \
       "the report is too long; shorten it or make two") \
     X(REFUSED_FULL, "bộ nhớ tin của máy đã đầy", "the node's store is full") \

@@ -583,6 +583,7 @@ static json_t *refusal(int err)
     case MESH_EROLE: return node_json_error("bad-request", "%s", mesh_strerror(err));
     case MESH_ETOOBIG: return node_json_error("too-long", "%s", mesh_strerror(err));
     case MESH_EFULL: return node_json_error("store-full", "%s", mesh_strerror(err));
+    case MESH_EREVOKED: return node_json_error("revoked", "%s", mesh_strerror(err));
     case MESH_EBEHIND: return node_json_error("behind", "%s", mesh_strerror(err));
     default: return node_json_error("bad-request", "%s", mesh_strerror(err));
     }

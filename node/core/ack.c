@@ -216,6 +216,8 @@ void ack_advance(struct mesh *m)
         m->ack_due_ms = MESH_NEVER;
         m->ack_last_ms = m->now_ms;
         m->ack_urgent = false;
+    } else if (err == MESH_EREVOKED) {
+        m->ack_due_ms = MESH_NEVER; /* nobody would believe it */
     } else {
         m->ack_due_ms = m->now_ms + (err == MESH_EAGAIN ? 1 : RETRY_MS);
     }

@@ -377,6 +377,8 @@ int mesh_submit(struct mesh *m, uint64_t now_ms, const struct record_draft *draf
     struct log *log = table_get_log(m, draft->ref.author, lane);
     if (!rx_role_allows(&a->author, draft->kind))
         return MESH_EROLE;
+    if (a->author.last_good_seq != UINT32_MAX)
+        return MESH_EREVOKED;
     uint32_t victim;
     if (!log || log->top >= RECORD_SEQ_MAX ||
         !evict_find(m, log, draft->priority, log->top + 1, &victim))
@@ -521,6 +523,7 @@ const char *mesh_strerror(int err)
     case MESH_EAGAIN: return "busy, try again at once";
     case MESH_EUNKNOWN: return "not known here";
     case MESH_ESIGN: return "signing failed";
+    case MESH_EREVOKED: return "the commune has taken this author's number back";
     case MESH_EROLE: return "this author may not write records of this kind";
     case MESH_EBEHIND:
         return "this store lacks numbers its author has used; waiting for neighbours to return "

@@ -51,6 +51,7 @@ enum mesh_err {
     MESH_EAGAIN = -5,   /* number or staging slot not free yet: drain, then retry */
     MESH_EUNKNOWN = -6, /* no such author, record, event or transmission */
     MESH_ESIGN = -7,    /* sign() failed; nothing was changed */
+    MESH_EREVOKED = -10, /* the root has taken this author back: nobody would believe him */
     MESH_EROLE = -9,    /* this author may not write this kind */
     MESH_EBEHIND = -8,  /* numbers of this author were used that we lack: wait for neighbours */
 };

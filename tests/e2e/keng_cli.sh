@@ -325,5 +325,15 @@ said "it holds, though the file in the home is the old one" "SF10"
 grep -q "restart kengd" out
 [ $? = 1 ]
 result $? "and nothing is left to do"
+run 0 "none of a number's reports is good" "$keng" revoke --dir desk --number 12 --after 0
+run 0 "the node hears of it" "$keng" --home home import desk/commune.keng
+run 0 "the roster" "$keng" --home home --lang vi roster
+said "shows it" "12  Lò Văn Pánh .* · đã thu hồi"
+run 1 "his report is not taken" "$keng" --home home --lang vi bao damage nha_sap=4
+grep -q "xã đã thu hồi số của người gửi; hãy hỏi xã" err
+result $? "and he hears why"
+"$keng" --home home report damage nha_sap=4 >out 2>err
+grep -q "ask the commune" err
+result $? "in English too"
 echo "1..$number"
 [ $failures = 0 ]

@@ -884,9 +884,38 @@ static void test_mesh_revoked_gateway_loses_its_other_lanes(void **state)
     free(rig.storage);
 }
 
+static void test_mesh_revoked_author_is_told_so(void **state)
+{
+    struct rig rig = { 0 };
+    struct mesh_config cfg = config_of(&rig);
+    struct record_ref ref;
+    uint8_t record[RECORD_LEN_MAX];
+    struct mesh_tx tx;
+    (void)state;
+    cfg.gateway = true;
+    start(&rig, &cfg);
+    revoke(&rig, SELF, MESH_ROLE_GATEWAY, 7);
+    assert_int_equal(submit(&rig, RECORD_DAMAGE, "x", &ref), MESH_EREVOKED);
+    assert_int_equal(submit(&rig, RECORD_ROSTER, "x", &ref), MESH_EROLE);
+    assert_int_equal(rig.reserves, 0);
+    /* Nor does his gateway try for ever to acknowledge what it takes in. */
+    size_t len = make_record(OTHER, 1, RECORD_RESCUE, "help", record);
+    assert_int_equal(mesh_on_record(rig.mesh, rig.now_ms, record, len), MESH_RX_NEW);
+    mesh_set_modem(rig.mesh, rig.now_ms, false);
+    uint64_t until_ms = rig.now_ms + HOUR_MS;
+    for (int i = 0; i < 1000 && rig.now_ms < until_ms; i++) {
+        assert_false(next_frame(&rig, rig.now_ms, &tx));
+        rig.now_ms = mesh_next_deadline(rig.mesh);
+    }
+    assert_true(rig.now_ms >= until_ms);
+    assert_int_equal(rig.row_count, 1);
+    free(rig.storage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_mesh_revoked_author_is_told_so),
         cmocka_unit_test(test_mesh_revoked_records_leave_no_trace_in_what_is_held),
         cmocka_unit_test(test_mesh_revoked_gateway_loses_its_other_lanes),
         cmocka_unit_test(test_mesh_gives_each_record_its_verdict),

@@ -606,6 +606,7 @@ static void test_node_what_was_taken_back_may_count_again(void **state)
     uint32_t all = stats.records_held;
     say_of_member(b, 1 + 1);
     both_hold(b, all + 1 - 3);
+    assert_string_equal(submit(b, &b->village, COMMUNE_MEMBER, 5), "revoked");
     say_of_member(b, 3 + 1);
     both_hold(b, all + 2 - 1);
     assert_int_equal(state_of(&b->village, 3), REPORT_RECEIVED);
