@@ -171,7 +171,7 @@ static bool is_only_gateway(const struct mesh *m)
 {
     for (uint16_t i = 0; i < m->author_count; i++)
         if (m->authors[i].author.number != m->cfg.node &&
-            m->authors[i].author.roles & MESH_ROLE_GATEWAY)
+            table_is_gateway(m, m->authors[i].author.number))
             return false;
     return true;
 }
@@ -331,6 +331,39 @@ void ack_apply(struct mesh *m, uint16_t gateway, const uint8_t *body, size_t len
         m->slots[index].acked_by = gateway;
         m->stats.state_changes++;
     }
+}
+
+/* What the other gateways say of themselves: their newest statements, once more. */
+static void apply_held_acks(struct mesh *m)
+{
+    for (uint16_t i = 0; i < m->log_count; i++) {
+        const struct log *log = &m->logs[i];
+        struct record_view v;
+        if (log->lane == 0 || log->newest == SLOT_NONE ||
+            !record_is_ack(m->slots[log->newest].kind) || !table_load(m, log->newest))
+            continue;
+        int err = record_decode(m->scratch, m->slots[log->newest].len, &v);
+        if (err == RECORD_OK)
+            ack_apply(m, log->author, v.body, v.body_len);
+    }
+}
+
+void ack_take_back(struct mesh *m, uint16_t gateway)
+{
+    for (uint16_t i = 0; i < m->log_count; i++)
+        if (m->logs[i].acked_by == gateway) {
+            m->logs[i].acked = 0;
+            m->logs[i].acked_by = AUTHOR_NONE;
+        }
+    for (uint32_t i = 0; i < m->fresh_slot; i++)
+        if ((m->slots[i].flags & SLOT_ACKED) && m->slots[i].acked_by == gateway) {
+            m->slots[i].flags &= (uint8_t)~SLOT_ACKED;
+            m->slots[i].acked_by = AUTHOR_NONE;
+        }
+    apply_held_acks(m);
+    m->stats.state_changes++;
+    if (m->cfg.gateway)
+        m->ack_due_ms = m->now_ms; /* where he spoke for us we kept silent */
 }
 
 void mesh_restore_ack(struct mesh *m, const struct record_view *view)

@@ -539,5 +539,7 @@ void ack_on_commit(struct mesh *m, const struct slot *s);
 void ack_advance(struct mesh *m);
 void ack_on_failure(struct mesh *m, uint8_t lane);
 void ack_apply(struct mesh *m, uint16_t gateway, const uint8_t *body, size_t len);
+/* This gateway's key is in other hands: what it said is worth nothing. */
+void ack_take_back(struct mesh *m, uint16_t gateway);
 
 #endif

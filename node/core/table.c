@@ -139,8 +139,10 @@ int mesh_set_author(struct mesh *m, const struct mesh_author *author)
         else if (author->last_good_seq > before)
             table_expect_own(m, &m->logs[a->log[lane]]);
     }
-    if (author->last_good_seq < before)
+    if (author->last_good_seq < before) {
+        ack_take_back(m, author->number);
         neigh_recheck(m);
+    }
     return MESH_OK;
 }
 

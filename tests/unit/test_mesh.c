@@ -581,17 +581,23 @@ static uint16_t gateway_of(const struct rig *rig, uint32_t seq)
     return st.gateway;
 }
 
-static void hear_ack(struct rig *rig, uint32_t seq, const uint8_t *body, size_t body_len)
+static void hear_ack_of(struct rig *rig, uint16_t gateway, uint32_t seq, const uint8_t *body,
+                        size_t body_len)
 {
     uint8_t record[RECORD_LEN_MAX];
-    struct record_draft d = { .ref = { .author = GATEWAY, .lane = 1, .seq = seq },
+    struct record_draft d = { .ref = { .author = gateway, .lane = 1, .seq = seq },
                               .kind = RECORD_ACK_FIRST, .body = body, .body_len = body_len };
     int len = record_encode(&d, record, sizeof record);
     assert_true(len > 0);
-    fake_sign(NULL, GATEWAY, record, (size_t)len);
+    fake_sign(NULL, gateway, record, (size_t)len);
     assert_int_equal(mesh_on_record(rig->mesh, rig->now_ms, record, (size_t)len + KENG_SIG_LEN),
                      MESH_RX_NEW);
     drain(rig);
+}
+
+static void hear_ack(struct rig *rig, uint32_t seq, const uint8_t *body, size_t body_len)
+{
+    hear_ack_of(rig, GATEWAY, seq, body, body_len);
 }
 
 static void test_mesh_author_reads_what_report_ack_writes(void **state)
@@ -912,9 +918,75 @@ static void test_mesh_revoked_author_is_told_so(void **state)
     free(rig.storage);
 }
 
+/* Whoever stole a gateway's key can say "received" of what nobody has.  Once the root has spoken
+ * only the other gateways' word counts, also after a restart. */
+static void test_mesh_revoked_gateway_has_acknowledged_nothing(void **state)
+{
+    enum { OTHER_GATEWAY = 77 };
+    static const struct ack stolen = { .log_count = 1, .beyond_count = 1,
+                                       .logs = { { SELF * LANE_COUNT, 3 } },
+                                       .beyond = { { 0, 5 } } };
+    static const struct ack honest = { .log_count = 1, .logs = { { SELF * LANE_COUNT, 1 } } };
+    static const uint16_t before[] = { GATEWAY, GATEWAY, GATEWAY, AUTHOR_NONE, GATEWAY };
+    uint8_t body[RECORD_BODY_LEN_MAX], other[RECORD_BODY_LEN_MAX];
+    struct rig rig;
+    (void)state;
+    setup(&rig);
+    add_author(&rig, OTHER_GATEWAY, MESH_ROLE_GATEWAY);
+    store_own(&rig, 5);
+    int len = ack_encode(&stolen, body, sizeof body);
+    int other_len = ack_encode(&honest, other, sizeof other);
+    assert_true(len > 0 && other_len > 0);
+    hear_ack_of(&rig, OTHER_GATEWAY, 1, other, (size_t)other_len);
+    hear_ack(&rig, 900, body, (size_t)len);
+    for (uint32_t seq = 1; seq <= 5; seq++)
+        assert_int_equal(gateway_of(&rig, seq), before[seq - 1]);
+    revoke(&rig, GATEWAY, MESH_ROLE_GATEWAY, 0);
+    for (uint32_t seq = 1; seq <= 5; seq++)
+        assert_int_equal(gateway_of(&rig, seq), seq == 1 ? OTHER_GATEWAY : AUTHOR_NONE);
+    for (size_t i = 0; i < rig.row_count; i++) {
+        struct record_view v;
+        assert_int_equal(record_decode(rig.rows[i].bytes, rig.rows[i].len, &v), RECORD_OK);
+        assert_int_equal(mesh_restore_record(rig.mesh, &v), MESH_OK);
+        mesh_restore_ack(rig.mesh, &v);
+    }
+    for (uint32_t seq = 1; seq <= 5; seq++)
+        assert_int_equal(gateway_of(&rig, seq), seq == 1 ? OTHER_GATEWAY : AUTHOR_NONE);
+    free(rig.storage);
+}
+
+/* He spoke for a record, so the other gateway kept silent: now it says itself that it has it. */
+static void test_mesh_gateway_speaks_up_when_another_is_revoked(void **state)
+{
+    static const struct ack stolen = { .log_count = 1, .logs = { { OTHER * LANE_COUNT, 9 } } };
+    uint8_t body[RECORD_BODY_LEN_MAX], record[RECORD_LEN_MAX];
+    struct rig rig = { 0 };
+    struct mesh_config cfg = config_of(&rig);
+    struct mesh_tx tx;
+    (void)state;
+    cfg.gateway = true;
+    start(&rig, &cfg);
+    int body_len = ack_encode(&stolen, body, sizeof body);
+    hear_ack(&rig, 900, body, (size_t)body_len);
+    size_t len = make_record(OTHER, 1, RECORD_DAMAGE, "x", record);
+    assert_int_equal(mesh_on_record(rig.mesh, rig.now_ms, record, len), MESH_RX_NEW);
+    for (uint64_t until_ms = rig.now_ms + HOUR_MS; next_frame(&rig, until_ms, &tx);)
+        mesh_on_tx_done(rig.mesh, rig.now_ms, tx.tx_id, MESH_TX_SENT);
+    assert_int_equal(rig.row_count, 2);
+    revoke(&rig, GATEWAY, MESH_ROLE_GATEWAY, 0);
+    for (uint64_t until_ms = rig.now_ms + HOUR_MS; next_frame(&rig, until_ms, &tx);)
+        mesh_on_tx_done(rig.mesh, rig.now_ms, tx.tx_id, MESH_TX_SENT);
+    assert_int_equal(rig.row_count, 3);
+    assert_int_equal(rig.rows[2].ref.author, SELF);
+    assert_int_equal(rig.rows[2].ref.lane, record_lane(RECORD_ACK_FIRST));
+    free(rig.storage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_mesh_revoked_gateway_has_acknowledged_nothing),
+        cmocka_unit_test(test_mesh_gateway_speaks_up_when_another_is_revoked),
         cmocka_unit_test(test_mesh_revoked_author_is_told_so),
         cmocka_unit_test(test_mesh_revoked_records_leave_no_trace_in_what_is_held),
         cmocka_unit_test(test_mesh_revoked_gateway_loses_its_other_lanes),
