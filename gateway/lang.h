@@ -377,6 +377,7 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
       "in the form, what is saved stands below it. Put together what shall hold, then save.")      \
     X(ERR_QUICK_UNREAD,                                                                            \
       "This draft has changed since you opened it. Nothing was signed: read it again, then sign.") \
+    X(ERR_QUICK_SIGNER, "Write the name of whoever signs, in short. Nothing was signed.")          \
     X(QUICK_STORED, "What is saved now")                                                           \
     X(ERR_QUICK_FIELDS, "A time cannot be read or lies in the future, or a text is too long or "   \
                         "has characters that cannot be used.")                                     \

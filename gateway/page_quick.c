@@ -805,7 +805,8 @@ static bool sign_off(const struct console_view *view, struct quick *q, struct ht
         answer->status = STATUS_CONFLICT;
         show_quick(view, q, LANG_ERR_QUICK_UNREAD, answer);
     } else if (!name_signer(view, q)) {
-        console_message(view, STATUS_BAD_REQUEST, LANG_ERR_QUICK_FIELDS, answer);
+        answer->status = STATUS_BAD_REQUEST;
+        show_quick(view, q, LANG_ERR_QUICK_SIGNER, answer);
     } else if (console_audit(view, "sign-off", object, answer)) {
         if (store_signed(view, q) >= 0)
             return true;

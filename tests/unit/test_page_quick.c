@@ -92,6 +92,10 @@ static void test_page_quick_signs_what_was_seen(void **state)
     /* The page that says so is the one to sign from. */
     snprintf(read, sizeof read, "%s", hidden(r, "seen"));
     assert_reply("without a word of what was seen", sign(p, 1, ""), 409, "");
+    char nameless[128];
+    snprintf(nameless, sizeof nameless, "id=1&signer=&seen=%s", read);
+    assert_reply("by nobody", post(p, "/quick/sign", nameless), 400, "họ tên người ký, ngắn");
+    assert_int_equal(number_of(p, 1), 0);
     assert_reply("read again", sign(p, 1, read), 303, "");
     assert_int_equal(number_of(p, 1), 1);
     assert_int_equal(outgoing_count(p), 1);
