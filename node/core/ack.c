@@ -44,22 +44,34 @@ static size_t part_len(const struct part *p)
            bytes_written(&p->beyond_w);
 }
 
-/* Records held behind a gap are named one by one: their authors wait for word too. */
+/* Records held behind a gap are named one by one: their authors wait for word too.  The urgent
+ * have the room first; what is written is ascending, as whoever decodes it demands. */
 static void part_add_beyond(struct mesh *m, struct part *p, const struct log *log, size_t cap)
 {
     uint16_t log_index = table_log_index(m, log);
-    for (uint32_t pri = PRIORITY_COUNT; pri-- > 0;) {
+    uint32_t seqs[BEYOND_LEN_MAX / 2], count = 0; /* a pair takes two bytes at least */
+    size_t index_len = varint_len(p->count), len = 0;
+    bool room = true;
+    for (uint32_t pri = PRIORITY_COUNT; room && pri-- > 0;) {
         uint32_t i = m->order_first[pri];
-        for (; i != SLOT_NONE; i = m->slots[i].order_next) {
+        for (; room && i != SLOT_NONE; i = m->slots[i].order_next) {
             const struct slot *s = &m->slots[i];
             if (s->log != log_index || s->seq <= log->held)
                 continue;
-            size_t need = varint_len(p->count) + varint_len(s->seq);
-            if (bytes_room(&p->beyond_w) < need || part_len(p) + need > cap)
-                return;
-            write_varint(&p->beyond_w, p->count);
-            write_varint(&p->beyond_w, s->seq);
+            size_t need = len + index_len + varint_len(s->seq);
+            room = bytes_room(&p->beyond_w) >= need && part_len(p) + need <= cap;
+            if (!room)
+                continue;
+            len = need;
+            uint32_t at = count++;
+            for (; at > 0 && seqs[at - 1] > s->seq; at--)
+                seqs[at] = seqs[at - 1];
+            seqs[at] = s->seq;
         }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        write_varint(&p->beyond_w, p->count);
+        write_varint(&p->beyond_w, seqs[i]);
     }
 }
 
