@@ -183,7 +183,10 @@ static void put_entry(const struct page *p, const struct audit_entry *e)
     strbuf_put(p->out, "</td><td>");
     put_action(p, e->action);
     strbuf_put(p->out, ": ");
-    strbuf_put_html(p->out, e->object);
+    /* "quick 3 csv": the trail is for machines, too. */
+    bool quick = strncmp(e->object, "quick ", strlen("quick ")) == 0;
+    strbuf_put(p->out, quick ? page_text(p, LANG_QUICK) : "");
+    strbuf_put_html(p->out, e->object + (quick ? strlen("quick") : 0));
     strbuf_put(p->out, "</td></tr>\n");
 }
 
