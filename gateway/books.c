@@ -9,31 +9,31 @@
 #include "gateway/units.h"
 #include "proto/csv.h"
 
-enum { COLUMN_COUNT = 5, CELL_LEN = 256, CSV_ROW_LEN = 2048 };
+enum { COLUMN_COUNT = 5, CELL_LEN = 256, CSV_ROW_LEN = 2048, PAGE_LINE_COUNT_MAX = 5000 };
 
 /* ---- collecting ---- */
 
-static int64_t moment_of(const struct books_query *q)
+int64_t books_moment(const struct books_query *q)
 {
     return q->as_of_ms ? q->as_of_ms : q->now_ms;
 }
 
 static uint32_t today(const struct books_query *q)
 {
-    return units_day_of_ms(moment_of(q));
+    return units_day_of_ms(books_moment(q));
 }
 
-static bool is_named(const struct ledger_commune *c, const char *wanted)
+bool books_is_named(const struct ledger_commune *c, const char *wanted)
 {
-    return strcmp(wanted, c->info.name) == 0 || strcmp(wanted, c->unit.name) == 0 ||
-           strcmp(wanted, c->unit.code) == 0;
+    return strcmp(wanted, units_name(c)) == 0 || strcmp(wanted, c->info.name) == 0 ||
+           strcmp(wanted, c->unit.name) == 0 || strcmp(wanted, c->unit.code) == 0;
 }
 
 /* A unit's figures are also those of what was merged into it. */
 bool books_is_wanted(const struct books_query *q, const struct ledger_commune *c)
 {
-    return !q->commune || is_named(c, q->commune) ||
-           is_named(units_now(q->ledger, c, today(q)), q->commune);
+    return !q->commune || books_is_named(c, q->commune) ||
+           books_is_named(units_now(q->ledger, c, today(q)), q->commune);
 }
 
 struct totals_filter books_filter(const struct books_query *q, const struct totals_indicator *only)
@@ -105,8 +105,7 @@ static const char *commune_name(const struct books_query *q, int64_t commune)
     return c ? units_name(c) : "?";
 }
 
-/* "Xã Cao Minh", or "Xã Mới (Xã Cao Minh)" when its figures are part of another's today. */
-static void put_commune(const struct books_query *q, int64_t commune, char *name, size_t cap)
+void books_commune_name(const struct books_query *q, int64_t commune, char *name, size_t cap)
 {
     int64_t now = group_of((void *)(uintptr_t)q, commune);
     if (now == commune)
@@ -118,7 +117,7 @@ static void put_commune(const struct books_query *q, int64_t commune, char *name
 void books_village_name(const struct books_query *q, uint32_t number, char *name, size_t cap)
 {
     const struct village *village = q->villages && q->ledger->commune_count == 1
-                                        ? villages_get(q->villages, number, moment_of(q)) : NULL;
+                                        ? villages_get(q->villages, number, books_moment(q)) : NULL;
     if (number == 0)
         snprintf(name, cap, "%s", text(q, LANG_NO_VILLAGE));
     else if (village)
@@ -129,7 +128,7 @@ void books_village_name(const struct books_query *q, uint32_t number, char *name
 
 const struct catalogue_item *books_item(const struct books_query *q, const struct totals_key *key)
 {
-    return q->catalogue ? catalogue_get(q->catalogue, key->kind, key->code, moment_of(q)) : NULL;
+    return q->catalogue ? catalogue_get(q->catalogue, key->kind, key->code, books_moment(q)) : NULL;
 }
 
 void books_value(const struct books_query *q, const struct totals_key *key, int64_t value,
@@ -173,7 +172,7 @@ static void fill_line(const struct books_query *q, const struct totals_row *row,
 {
     const struct catalogue_item *item = books_item(q, &row->key);
     char low[CATALOGUE_VALUE_LEN], high[CATALOGUE_VALUE_LEN];
-    put_commune(q, row->key.commune, line->cells[0], CELL_LEN);
+    books_commune_name(q, row->key.commune, line->cells[0], CELL_LEN);
     books_village_name(q, row->key.village, line->cells[1], CELL_LEN);
     put_event(q, row->key.event, line->cells[1]);
     books_item_name(q, &row->key, line->cells[2], CELL_LEN);
@@ -292,31 +291,34 @@ static void html_row(struct html *h, const char *group, const struct line *line,
     strbuf_put(h->out, "</td></tr>\n");
 }
 
-/* Sums first: who opens this page looks for them. */
-static void html_table(const struct books_query *q, const struct totals *t, struct strbuf *out)
+/* Sums first: who opens this page looks for them.  How many figures stand behind them. */
+static size_t html_table(const struct books_query *q, const struct totals *t, struct strbuf *out)
 {
     struct html h = { .out = out };
     struct line line;
     char group[sizeof h.group], villages[CELL_LEN];
+    size_t left = PAGE_LINE_COUNT_MAX;
     strbuf_putf(out, "<table class=\"figures-of\"><thead><tr><th>%s</th><th class=\"value\">%s</th>"
                      "<th>%s</th></tr></thead>\n", text(q, LANG_INDICATOR), text(q, LANG_VALUE),
                 text(q, LANG_SOURCE));
-    for (size_t i = 0; i < t->sum_count; i++) {
+    for (size_t i = 0; i < t->sum_count && left > 0; i++) {
         const struct totals_sum *sum = &t->sums[i];
         if (!fill_sum(q, sum, &line))
             continue;
+        left--;
         snprintf(group, CELL_LEN, "%s", line.cells[0]);
         put_event(q, sum->key.event, group);
         snprintf(villages, sizeof villages, "%u %s", (unsigned)sum->village_count,
                  text(q, LANG_VILLAGES));
         html_row(&h, group, &line, villages, " class=\"sum\"");
     }
-    for (size_t i = 0; i < t->row_count; i++) {
+    for (size_t i = 0; i < t->row_count && i < left; i++) {
         fill_line(q, &t->rows[i], &line);
         snprintf(group, sizeof group, "%s · %s", line.cells[0], line.cells[1]);
         html_row(&h, group, &line, line.cells[4], "");
     }
     strbuf_putf(out, "%s</table>\n", *h.group ? "</tbody>" : "");
+    return left < t->row_count ? left : t->row_count;
 }
 
 /* ---- all of it ---- */
@@ -340,10 +342,20 @@ int books_text(const struct books_query *q, const struct books *b, struct strbuf
     return result < 0 ? result : out->failed ? DB_ENOMEM : 0;
 }
 
+/* No browser likes a page of 100,000 rows, and nobody reads one; a part says that it is one. */
+static void html_cut(const struct books_query *q, size_t count, size_t shown, struct strbuf *out)
+{
+    char words[2 * CELL_LEN];
+    if (shown < count)
+        strbuf_putf(out, "<p><strong>%s</strong></p>\n",
+                    lang_fill(q->language, LANG_P_PAGE_FIRST, words, sizeof words,
+                              LANG_NUMBER(shown), LANG_NUMBER(count)));
+}
+
 /* On a page all of it stands before the table, where it opens. */
 int books_html(const struct books_query *q, const struct books *b, struct strbuf *out)
 {
-    struct strbuf details = { .text = NULL }, line = { .text = NULL };
+    struct strbuf details = { .text = NULL }, line = { .text = NULL }, table = { .text = NULL };
     struct findings found;
     int result = findings_text(q, b, &details, &found);
     if (result >= 0) {
@@ -353,7 +365,9 @@ int books_html(const struct books_query *q, const struct books *b, struct strbuf
         strbuf_put(out, "</strong></p>\n<pre>");
         strbuf_put_html(out, details.text ? details.text : "");
         strbuf_put(out, "</pre>\n");
-        html_table(q, &b->totals, out);
+        html_cut(q, b->totals.row_count, html_table(q, &b->totals, &table), out);
+        strbuf_put(out, table.text ? table.text : "");
+        out->failed = out->failed || table.failed;
         if (q->catalogue) {
             strbuf_putf(out, "<p>%s: ", text(q, LANG_CATALOGUE));
             strbuf_put_html(out, q->catalogue->version);
@@ -361,6 +375,7 @@ int books_html(const struct books_query *q, const struct books *b, struct strbuf
         }
     }
     strbuf_free(&line);
+    strbuf_free(&table);
     strbuf_free(&details);
     return result < 0 ? result : out->failed ? DB_ENOMEM : 0;
 }
@@ -485,39 +500,4 @@ int books_csv(const struct books_query *q, const struct books *b, struct strbuf 
         strbuf_put_len(out, row, w.len);
     }
     return w.failed || out->failed ? DB_ENOMEM : 0;
-}
-
-/* ---- as a quick report ---- */
-
-int books_quick(const struct books_query *q, const struct books *b, struct quick *quick_out)
-{
-    struct quick quick = { .event = q->event, .until_ms = moment_of(q) };
-    const struct ledger_commune *only = NULL;
-    for (size_t i = 0; i < q->ledger->commune_count; i++) {
-        const struct ledger_commune *c = &q->ledger->communes[i];
-        if (q->commune ? is_named(c, q->commune) : c->is_province || q->ledger->commune_count == 1)
-            only = c;
-    }
-    snprintf(quick.commune_name, sizeof quick.commune_name, "%s",
-             only ? units_name(only) : q->commune ? q->commune : "");
-    snprintf(quick.commune_code, sizeof quick.commune_code, "%s",
-             !only ? "" : only->unit.code[0] ? only->unit.code : only->roster.profile.code);
-    quick_name_catalogue(&quick, q->catalogue);
-    int result = quick_fill_lines(&quick, &b->totals, q->catalogue, q->villages, NULL);
-    for (size_t i = 0; i < quick.line_count; i++) {
-        char commune[CELL_LEN], village[CELL_LEN];
-        const struct totals_key *key = &b->totals.rows[i].key;
-        if (q->ledger->commune_count == 1)
-            break;
-        put_commune(q, key->commune, commune, sizeof commune);
-        books_village_name(q, key->village, village, sizeof village);
-        snprintf(quick.lines[i].village_name, sizeof quick.lines[i].village_name, "%.90s – %.90s",
-                 commune, village);
-        quick.lines[i].lat_e5 = quick.lines[i].lon_e5 = 0;
-    }
-    if (result < 0)
-        quick_free(&quick);
-    else
-        *quick_out = quick;
-    return result;
 }

@@ -26,6 +26,7 @@ struct books_query {
     enum language language;
     int64_t as_of_ms; /* received and decided up to this moment; 0: all */
     int64_t now_ms;   /* which units stand, when as_of_ms says nothing */
+    const char *database; /* as db_open() was told */
 };
 
 struct books {
@@ -41,10 +42,6 @@ int books_json(const struct books_query *q, const struct books *b, struct strbuf
 int books_csv(const struct books_query *q, const struct books *b, struct strbuf *out);
 /* The table and what is below it, as a part of a page. */
 int books_html(const struct books_query *q, const struct books *b, struct strbuf *out);
-/* For the exporters of quick reports: a document of all communes asked for (quick_free). */
-int books_quick(const struct books_query *q, const struct books *b,
-                 struct quick *quick_out);
-
 /* What totals are asked for; only: of the question's indicator, the caller's. */
 struct totals_filter books_filter(const struct books_query *q, const struct totals_indicator *only);
 /* Is a commune among those asked for? */
@@ -52,6 +49,12 @@ bool books_is_wanted(const struct books_query *q, const struct ledger_commune *c
 /* The commune whose figures this one's are part of on the question's day. */
 const struct ledger_commune *books_today(const struct books_query *q,
                                          const struct ledger_commune *c);
+/* Is a commune called so, or has it that code? */
+bool books_is_named(const struct ledger_commune *c, const char *wanted);
+/* The moment that the books are of. */
+int64_t books_moment(const struct books_query *q);
+/* "Xã Cao Minh", or "Xã Mới (Xã Cao Minh)" when its figures are part of another's today. */
+void books_commune_name(const struct books_query *q, int64_t commune, char *name, size_t cap);
 void books_village_name(const struct books_query *q, uint32_t number, char *name, size_t cap);
 /* A value in words, without its unit. */
 void books_value(const struct books_query *q, const struct totals_key *key, int64_t value,

@@ -13,37 +13,52 @@ enum {
     LINE_LEN = 1024,
 };
 
+/* Where lines go: as text, the first of each kind, or a row for each. */
+struct target {
+    struct strbuf *out;
+    quick_finding_fn fn; /* NULL: as text */
+    void *ctx;
+};
+
 /* One kind of findings: a heading before the first of its lines. */
 struct listing {
     const struct books_query *query;
-    struct strbuf *out;
-    enum lang_text heading, line;
+    struct target to;
+    enum lang_text heading, line, kind;
     uint64_t line_count;
 };
 
-static struct listing list_begin(const struct books_query *q, struct strbuf *out,
+static struct listing list_begin(const struct books_query *q, struct target to,
                                  enum lang_text heading)
 {
-    /* In lang_province.h the text of a line stands behind its heading. */
-    return (struct listing){ .query = q, .out = out, .heading = heading,
-                             .line = (enum lang_text)(heading + 1) };
+    /* In lang_province.h the text of a line stands behind its heading, and behind that its kind. */
+    return (struct listing){ .query = q, .to = to, .heading = heading,
+                             .line = (enum lang_text)(heading + 1),
+                             .kind = (enum lang_text)(heading + 2) };
 }
 
+/* args: the first is the commune. */
 static void put_line(struct listing *l, const struct lang_arg *args, size_t count)
 {
     char line[LINE_LEN];
+    if (l->to.fn) {
+        l->line_count++;
+        l->to.fn(l->to.ctx, lang_text(l->query->language, l->kind), args[0].word,
+                 lang_fill_args(l->query->language, l->line, args, count, line, sizeof line));
+        return;
+    }
     if (l->line_count == 0)
-        strbuf_putf(l->out, "%s\n", lang_text(l->query->language, l->heading));
+        strbuf_putf(l->to.out, "%s\n", lang_text(l->query->language, l->heading));
     if (l->line_count++ < LIST_COUNT_MAX)
-        strbuf_putf(l->out, "  %s\n", lang_fill_args(l->query->language, l->line, args, count, line,
-                                                     sizeof line));
+        strbuf_putf(l->to.out, "  %s\n",
+                    lang_fill_args(l->query->language, l->line, args, count, line, sizeof line));
 }
 
 static void list_end(struct listing *l)
 {
     char line[LINE_LEN];
-    if (l->line_count > LIST_COUNT_MAX)
-        strbuf_putf(l->out, "  %s\n",
+    if (l->line_count > LIST_COUNT_MAX && !l->to.fn)
+        strbuf_putf(l->to.out, "  %s\n",
                     lang_fill(l->query->language, LANG_F_MORE, line, sizeof line,
                               LANG_NUMBER(l->line_count - LIST_COUNT_MAX)));
 }
@@ -75,6 +90,12 @@ struct runs {
     unsigned count;
 };
 
+/* A row for each is whole: what does not fit a line goes on on the next. */
+static bool is_full(const struct runs *r, const struct listing *l)
+{
+    return l->to.fn && r->count == RUN_COUNT_MAX;
+}
+
 static void put_run(struct runs *r, uint32_t first, uint32_t last)
 {
     const char *comma = r->count ? ", " : "";
@@ -93,9 +114,9 @@ static void put_run(struct runs *r, uint32_t first, uint32_t last)
 /* ---- contradictions ---- */
 
 static uint64_t list_differences(const struct books_query *q, const struct totals *t,
-                                 struct strbuf *out)
+                                 struct target to)
 {
-    struct listing l = list_begin(q, out, LANG_F_DIFFER);
+    struct listing l = list_begin(q, to, LANG_F_DIFFER);
     enum { VALUE, LOW, HIGH, VALUE_COUNT };
     for (size_t i = 0; i < t->row_count; i++) {
         const struct totals_row *row = &t->rows[i];
@@ -130,8 +151,8 @@ static int tell_fork(void *ctx, const struct db_record *r)
     if (r->variant == 0 || (q->as_of_ms && r->received_ms > q->as_of_ms))
         return 0;
     if (f->json) {
-        strbuf_put_comma(f->listing.out);
-        strbuf_putf(f->listing.out,
+        strbuf_put_comma(f->listing.to.out);
+        strbuf_putf(f->listing.to.out,
                     "{\"commune\":%" PRId64 ",\"author\":%u,\"lane\":%u,\"seq\":%u}", r->commune,
                     (unsigned)r->ref.author, (unsigned)r->ref.lane, (unsigned)r->ref.seq);
         return 0;
@@ -155,16 +176,16 @@ static int each_fork(struct forks *f)
 /* ---- missing numbers ---- */
 
 static uint64_t list_missing(const struct books_query *q, const struct gaps *gaps,
-                             struct strbuf *out)
+                             struct target to)
 {
-    struct listing l = list_begin(q, out, LANG_F_MISSING);
+    struct listing l = list_begin(q, to, LANG_F_MISSING);
     uint64_t missing = 0;
     for (size_t i = 0, next; i < gaps->count; i = next) {
         const struct gap *gap = &gaps->list[i];
         struct runs runs = { .len = 0 };
         char author[WORD_LEN];
         for (next = i; next < gaps->count && gaps->list[next].author == gap->author &&
-                       gaps->list[next].commune == gap->commune; next++) {
+                       gaps->list[next].commune == gap->commune && !is_full(&runs, &l); next++) {
             put_run(&runs, gaps->list[next].first, gaps->list[next].last);
             missing += gaps->list[next].last - gaps->list[next].first + 1;
         }
@@ -200,20 +221,23 @@ static uint32_t next_silent(const struct ledger_commune *c, const struct totals 
 }
 
 static uint64_t list_silent(const struct books_query *q, const struct totals *t,
-                            struct strbuf *out)
+                            struct target to)
 {
-    struct listing l = list_begin(q, out, LANG_F_SILENT);
+    struct listing l = list_begin(q, to, LANG_F_SILENT);
     uint64_t silent = 0;
     for (size_t i = 0; i < q->ledger->commune_count && tells_silent(q); i++) {
         const struct ledger_commune *c = &q->ledger->communes[i];
         struct runs runs = { .len = 0 };
-        if (!books_is_wanted(q, c))
-            continue;
-        for (uint32_t v = next_silent(c, t, 0); v != 0; v = next_silent(c, t, v))
+        uint32_t v = books_is_wanted(q, c) ? next_silent(c, t, 0) : 0;
+        while (v != 0) {
             put_run(&runs, v, v);
-        silent += runs.count;
-        if (runs.count > 0)
+            silent++;
+            v = next_silent(c, t, v);
+            if (v != 0 && !is_full(&runs, &l))
+                continue;
             put_line(&l, LANG_ARGS(LANG_WORD(units_name(c)), LANG_WORD(runs.text)));
+            runs = (struct runs){ .len = 0 };
+        }
     }
     list_end(&l);
     return silent;
@@ -236,9 +260,9 @@ static int is_empty(const struct books_query *q, const struct ledger_commune *c,
 }
 
 /* Since when somebody has spoken is not kept: nothing of earlier moments. */
-static int list_empty(const struct books_query *q, struct strbuf *out, uint64_t *count_out)
+static int list_empty(const struct books_query *q, struct target to, uint64_t *count_out)
 {
-    struct listing l = list_begin(q, out, LANG_F_EMPTY);
+    struct listing l = list_begin(q, to, LANG_F_EMPTY);
     int result = 0;
     for (size_t i = 0; i < q->ledger->commune_count && !q->as_of_ms && result >= 0; i++) {
         const struct ledger_commune *c = &q->ledger->communes[i];
@@ -274,8 +298,8 @@ static void end_source(struct sources *s)
     s->source_count++;
     s->covered_count += s->covered == s->newest;
     if (s->json) {
-        strbuf_put_comma(s->open.out);
-        strbuf_putf(s->open.out, "{\"commune\":%" PRId64 ",\"source\":%u,\"covered\":%" PRIu64
+        strbuf_put_comma(s->open.to.out);
+        strbuf_putf(s->open.to.out, "{\"commune\":%" PRId64 ",\"source\":%u,\"covered\":%" PRIu64
                                  ",\"signed\":%" PRIu64 "}", s->commune, (unsigned)s->source,
                     s->covered, s->newest);
     } else if (s->covered < s->newest) {
@@ -327,9 +351,9 @@ static int note_checkpoint(void *ctx, const struct db_checkpoint *checkpoint)
 }
 
 /* Communes that spoke and of which no checkpoint ever came. */
-static int list_unproved(const struct books_query *q, struct strbuf *out)
+static int list_unproved(const struct books_query *q, struct target to)
 {
-    struct listing l = list_begin(q, out, LANG_F_UNPROVED);
+    struct listing l = list_begin(q, to, LANG_F_UNPROVED);
     int result = 0;
     for (size_t i = 0; i < q->ledger->commune_count && !q->as_of_ms && result >= 0; i++) {
         const struct ledger_commune *c = &q->ledger->communes[i];
@@ -346,26 +370,29 @@ static int list_unproved(const struct books_query *q, struct strbuf *out)
     return result;
 }
 
-static int list_sources(const struct books_query *q, struct strbuf *out, struct findings *f)
+static int list_sources(const struct books_query *q, struct target to, struct findings *f)
 {
     struct strbuf forks = { .text = NULL };
-    struct sources s = { .open = list_begin(q, out, LANG_F_OPEN),
-                         .forks = list_begin(q, &forks, LANG_F_CHECKPOINT_FORKS) };
+    struct target behind = to;
+    behind.out = &forks;
+    struct sources s = { .open = list_begin(q, to, LANG_F_OPEN),
+                         .forks = list_begin(q, behind, LANG_F_CHECKPOINT_FORKS) };
     char line[LINE_LEN];
     int result = each_source(&s);
     list_end(&s.open);
     list_end(&s.forks);
-    if (forks.text)
-        strbuf_put(out, forks.text);
-    out->failed = out->failed || forks.failed;
+    if (to.out) {
+        strbuf_put(to.out, forks.text ? forks.text : "");
+        to.out->failed = to.out->failed || forks.failed;
+    }
+    if (to.out && s.source_count > 0)
+        strbuf_putf(to.out, "%s\n", lang_fill(q->language, LANG_F_COVERED, line, sizeof line,
+                                              LANG_NUMBER(s.covered_count),
+                                              LANG_NUMBER(s.source_count)));
     strbuf_free(&forks);
-    if (s.source_count > 0)
-        strbuf_putf(out, "%s\n", lang_fill(q->language, LANG_F_COVERED, line, sizeof line,
-                                           LANG_NUMBER(s.covered_count),
-                                           LANG_NUMBER(s.source_count)));
     f->counts[FINDINGS_OPEN] = s.open.line_count;
     f->counts[FINDINGS_FORKS] += s.forks.line_count;
-    return result < 0 ? result : list_unproved(q, out);
+    return result < 0 ? result : list_unproved(q, to);
 }
 
 /* ---- refusals ---- */
@@ -393,9 +420,9 @@ static int tell_refused(void *ctx, int64_t commune, const char *reason, int64_t 
 }
 
 /* Refusals are counted, not kept: what they were at a moment is not known. */
-static int list_refused(const struct books_query *q, struct strbuf *out, struct findings *f)
+static int list_refused(const struct books_query *q, struct target to, struct findings *f)
 {
-    struct refusals r = { .listing = list_begin(q, out, LANG_F_REFUSED) };
+    struct refusals r = { .listing = list_begin(q, to, LANG_F_REFUSED) };
     int result = q->as_of_ms ? 0 : db_refused_list(q->ledger->db, tell_refused, &r);
     list_end(&r.listing);
     f->counts[FINDINGS_REFUSED] = r.count;
@@ -404,25 +431,39 @@ static int list_refused(const struct books_query *q, struct strbuf *out, struct 
 
 /* ---- all of it ---- */
 
-int findings_text(const struct books_query *q, const struct books *b, struct strbuf *out,
-                  struct findings *findings_out)
+static int list_all(const struct books_query *q, const struct books *b, struct target to,
+                    struct findings *findings_out)
 {
     struct findings f = { .counts = { 0 } };
-    struct forks forks = { .listing = list_begin(q, out, LANG_F_FORKS) };
-    f.counts[FINDINGS_DIFFER] = list_differences(q, &b->totals, out);
+    struct forks forks = { .listing = list_begin(q, to, LANG_F_FORKS) };
+    f.counts[FINDINGS_DIFFER] = list_differences(q, &b->totals, to);
     int result = each_fork(&forks);
     list_end(&forks.listing);
     f.counts[FINDINGS_FORKS] = forks.listing.line_count;
-    f.counts[FINDINGS_MISSING] = list_missing(q, &b->gaps, out);
-    f.counts[FINDINGS_SILENT] = list_silent(q, &b->totals, out);
+    f.counts[FINDINGS_MISSING] = list_missing(q, &b->gaps, to);
+    f.counts[FINDINGS_SILENT] = list_silent(q, &b->totals, to);
     if (result >= 0)
-        result = list_empty(q, out, &f.counts[FINDINGS_EMPTY]);
+        result = list_empty(q, to, &f.counts[FINDINGS_EMPTY]);
     if (result >= 0)
-        result = list_sources(q, out, &f);
+        result = list_sources(q, to, &f);
     if (result >= 0)
-        result = list_refused(q, out, &f);
+        result = list_refused(q, to, &f);
     *findings_out = f;
+    return result < 0 ? result : 0;
+}
+
+int findings_text(const struct books_query *q, const struct books *b, struct strbuf *out,
+                  struct findings *findings_out)
+{
+    int result = list_all(q, b, (struct target){ .out = out }, findings_out);
     return result < 0 ? result : out->failed ? DB_ENOMEM : 0;
+}
+
+int findings_each(const struct books_query *q, const struct books *b, quick_finding_fn fn,
+                  void *ctx)
+{
+    struct findings ignored;
+    return list_all(q, b, (struct target){ .fn = fn, .ctx = ctx }, &ignored);
 }
 
 void findings_line(const struct books_query *q, const struct findings *f, struct strbuf *out)
@@ -450,8 +491,8 @@ void findings_line(const struct books_query *q, const struct findings *f, struct
 
 int findings_json(const struct books_query *q, const struct books *b, struct strbuf *out)
 {
-    struct forks forks = { .listing = { .query = q, .out = out }, .json = true };
-    struct sources sources = { .open = { .query = q, .out = out }, .json = true };
+    struct forks forks = { .listing = { .query = q, .to = { .out = out } }, .json = true };
+    struct sources sources = { .open = { .query = q, .to = { .out = out } }, .json = true };
     strbuf_put(out, "\"missing\":[");
     for (size_t i = 0; i < b->gaps.count; i++) {
         strbuf_put_comma(out);

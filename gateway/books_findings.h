@@ -24,6 +24,9 @@ struct findings {
 /* The details. */
 int findings_text(const struct books_query *q, const struct books *b, struct strbuf *out,
                   struct findings *findings_out);
+/* All of them, a row each. */
+int findings_each(const struct books_query *q, const struct books *b, quick_finding_fn fn,
+                  void *ctx);
 /* The line that counts them. */
 void findings_line(const struct books_query *q, const struct findings *f, struct strbuf *out);
 /* The members missing, forks, silent and checkpoints of an object. */

@@ -13,6 +13,7 @@
 
 #include "gateway/assets.h"
 #include "gateway/books_chart.h"
+#include "gateway/books_export.h"
 #include "gateway/console.h"
 #include "gateway/export.h"
 #include "gateway/http.h"
@@ -69,6 +70,9 @@ static void say(struct http_answer *answer, unsigned status, enum language langu
 {
     strbuf_free(&answer->body);
     answer->body = (struct strbuf){ .text = NULL };
+    if (answer->file)
+        fclose(answer->file);
+    answer->file = NULL;
     answer->file_name[0] = '\0';
     answer->status = status;
     answer->content_type = "text/html; charset=utf-8";
@@ -216,23 +220,40 @@ static int put_page(const struct books_query *q, const struct books *b,
     return result;
 }
 
-static int put_export(const struct books_query *q, const struct books *b, const char *format,
-                      struct http_answer *answer)
+static int put_export(const struct books_query *q, const struct books *b,
+                      const struct export_format *f, struct http_answer *answer)
 {
-    struct quick quick;
-    const struct export_format *f = export_find(format);
-    if (!f) {
+    struct books_export e;
+    answer->content_type = f->type;
+    snprintf(answer->file_name, sizeof answer->file_name, "keng-figures.%s", f->name);
+    books_export_init(&e, q, b);
+    return f->write(&e.quick, q->language, &answer->body) ? 0 : DB_ENOMEM;
+}
+
+/* What has no end goes through an unnamed file. */
+static int put_file(const struct books_query *q, const struct books *b, const char *path,
+                    struct http_answer *answer)
+{
+    static const char FIGURES[] = "/figures.";
+    bool json = strcmp(path, "/figures.json") == 0;
+    const struct export_format *f = json ? NULL : export_find(path + sizeof FIGURES - 1);
+    int result = DB_ENOMEM;
+    if (!json && !f) {
         say_text(answer, STATUS_NOT_FOUND, q->language, LANG_ERR_NOT_FOUND);
         return 0;
     }
-    int result = books_quick(q, b, &quick);
-    if (result < 0)
+    answer->file = answer->body.sink = tmpfile();
+    if (!answer->file)
         return result;
-    answer->content_type = f->type;
-    snprintf(answer->file_name, sizeof answer->file_name, "keng-figures.%s", f->name);
-    bool good = f->write(&quick, q->language, &answer->body);
-    quick_free(&quick);
-    return good ? 0 : DB_ENOMEM;
+    if (json) {
+        answer->content_type = "application/json";
+        result = books_json(q, b, &answer->body);
+    } else {
+        result = put_export(q, b, f, answer);
+    }
+    bool whole = strbuf_flush(&answer->body);
+    strbuf_free(&answer->body);
+    return result < 0 ? result : whole ? 0 : DB_ENOMEM;
 }
 
 static int put_answer(const struct books_query *q, const struct http_request *request,
@@ -244,14 +265,11 @@ static int put_answer(const struct books_query *q, const struct http_request *re
     if (result >= 0 && strcmp(request->path, "/") == 0) {
         answer->content_type = "text/html; charset=utf-8";
         result = put_page(q, &b, request, &answer->body);
-    } else if (result >= 0 && strcmp(request->path, "/figures.json") == 0) {
-        answer->content_type = "application/json";
-        result = books_json(q, &b, &answer->body);
     } else if (result >= 0 && strcmp(request->path, "/course.svg") == 0) {
         answer->content_type = "image/svg+xml";
         result = books_chart(q, &b, &answer->body);
     } else if (result >= 0 && strncmp(request->path, FIGURES, sizeof FIGURES - 1) == 0) {
-        result = put_export(q, &b, request->path + sizeof FIGURES - 1, answer);
+        result = put_file(q, &b, request->path, answer);
     } else if (result >= 0) {
         say_text(answer, STATUS_NOT_FOUND, q->language, LANG_ERR_NOT_FOUND);
     }

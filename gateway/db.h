@@ -92,6 +92,8 @@ struct db_record {
 /* where: a file's path, made if it is not there, or postgresql://... as libpq takes it. */
 int db_open(const char *where, struct db **db_out, char err[static DB_ERR_LEN]);
 bool db_is_url(const char *where);
+/* Of the schema that this program writes. */
+int db_newest_version(void);
 void db_close(struct db *db);
 const char *db_error(const struct db *db);
 

@@ -94,7 +94,6 @@ int db_postgres_open(const char *url, struct db **db_out);
 /* Brings the schema up to a version of this program: the newest, or an older one to try the steps
  * from there. */
 int db_migrate(struct db *db, int to_version);
-int db_newest_version(void);
 /* All statements of one step in the engine's words; false: longer than cap. */
 enum { DB_STEP_LEN_MAX = 8192 };
 bool db_step_text(const struct db *db, int version, char *text, size_t cap);

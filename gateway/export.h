@@ -1,6 +1,8 @@
 /* export.h - a quick report in the forms that others take.
  *
- *   xlsx     spreadsheet, numbers as numbers: a sheet of sums, one by village (ECMA-376)
+ *   xlsx     spreadsheet, numbers as numbers: a sheet of sums, one by village, going on on another
+ *            where the format ends; of a province's books also the findings, and one that says
+ *            how it was made (ECMA-376)
  *   csv      by village, with the mark of UTF-8, formulas disarmed, no cell that a spreadsheet
  *            would take for a date or whose leading zeros it would drop (RFC 4180)
  *   hxl      the same figures under HXL 1.1 hashtags, for machines of relief organisations
@@ -12,7 +14,8 @@
  * HXL and GeoJSON leave it out.
  *
  * Time      Linear in the lines.
- * Memory    One buffer; XLSX goes through an unnamed file, of which a kill leaves nothing.
+ * Memory    What is in out, which may have a sink; XLSX goes through unnamed files in /tmp, of
+ *           which a kill leaves nothing.
  * Errors    False: memory or disk ran out; out is not to be used.
  */
 #ifndef KENG_GATEWAY_EXPORT_H
@@ -51,6 +54,11 @@ void export_states(const struct quick *q, enum language language, struct strbuf 
 enum { EXPORT_PERIOD_LEN = 128 };
 const char *export_period(const struct quick *q, enum language language,
                           char text_out[static EXPORT_PERIOD_LEN]);
+/* Where and in which event a line is. */
+const char *export_commune(const struct quick *q, const struct quick_line *line);
+const char *export_commune_code(const struct quick *q, const struct quick_line *line);
+const char *export_village(const struct quick_line *line, enum language language);
+uint32_t export_event(const struct quick *q, const struct quick_line *line);
 /* What a line is called in that language. */
 const char *export_name(const struct quick_line *line, enum language language);
 /* The word for a state, or that the figure is withdrawn, else "". */

@@ -44,13 +44,33 @@ const char *export_state(const struct quick_line *line, enum language language)
     return language == LANG_EN ? line->words_en : line->words_vi;
 }
 
-static const char *village_of(const struct quick_line *line, enum language language)
+const char *export_commune(const struct quick *q, const struct quick_line *line)
+{
+    return *line->commune_name ? line->commune_name : q->commune_name;
+}
+
+const char *export_commune_code(const struct quick *q, const struct quick_line *line)
+{
+    return *line->commune_name ? line->commune_code : q->commune_code;
+}
+
+uint32_t export_event(const struct quick *q, const struct quick_line *line)
+{
+    return line->event ? line->event : q->event;
+}
+
+const char *export_village(const struct quick_line *line, enum language language)
 {
     return *line->village_name ? line->village_name : lang_text(language, LANG_NO_VILLAGE);
 }
 
 void export_title(const struct quick *q, enum language language, struct strbuf *out)
 {
+    if (q->source) {
+        strbuf_putf(out, "%s%s%s", lang_text(language, LANG_BOOKS), *q->commune_name ? " · " : "",
+                    q->commune_name);
+        return;
+    }
     if (q->drill)
         strbuf_putf(out, "%s – ", lang_text(language, LANG_DRILL));
     strbuf_putf(out, "%s ", lang_text(language, LANG_QUICK));
@@ -96,38 +116,36 @@ void export_amount(const struct quick_sum *sum, enum language language,
 
 /* ---- CSV ------------------------------------------------------------------------------------- */
 
-enum { CSV_HEAD_LEN = 16384, CSV_LINE_LEN = 2048 };
+enum { CSV_ROW_LEN = 8192 };
 
 static void write_text(struct csv_writer *w, const char *text)
 {
     csv_write_text(w, text, strlen(text));
 }
 
-/* Hands the buffer over to a strbuf. */
-static bool finish_csv(struct csv_writer *w, struct strbuf *out)
+/* Hands the row over, and begins the next. */
+static void end_row(struct csv_writer *w, struct strbuf *out)
 {
-    bool good = w->buf && !w->failed;
-    if (good)
-        strbuf_put_len(out, w->buf, w->len);
-    free(w->buf);
-    return good && !out->failed;
+    csv_write_end_row(w);
+    strbuf_put_len(out, w->buf, w->len);
+    out->failed = out->failed || w->failed;
+    *w = csv_writer(w->buf, w->cap);
 }
 
-static struct csv_writer start_csv(const struct quick *q)
+/* What authors say, lowest and highest, where they differ. */
+static void write_range(struct csv_writer *w, const struct quick_line *line)
 {
-    size_t cap = CSV_HEAD_LEN + q->line_count * CSV_LINE_LEN;
-    char *buf = malloc(cap);
-    struct csv_writer w = csv_writer(buf, buf ? cap : 0);
-    csv_write_bom(&w);
-    return w;
+    bool differ = line->low != line->high;
+    differ ? csv_write_number(w, line->low, line->decimals) : write_text(w, "");
+    differ ? csv_write_number(w, line->high, line->decimals) : write_text(w, "");
 }
 
 static void write_csv_line(struct csv_writer *w, const struct quick *q,
                            const struct quick_line *line, enum language language)
 {
-    char unit[2 * DB_NAME_LEN], number[32], until[LANG_TIME_LEN], catalogue[96];
+    char unit[QUICK_NAME_LEN + 40], number[32], until[LANG_TIME_LEN], catalogue[96];
     /* Alone, 01879 would lose its zero and 12-3 become a day in March. */
-    snprintf(unit, sizeof unit, "%s %s", q->commune_name, q->commune_code);
+    snprintf(unit, sizeof unit, "%s %s", export_commune(q, line), export_commune_code(q, line));
     snprintf(number, sizeof number, "%s %u-%u", lang_text(language, LANG_QUICK_RECORD),
              (unsigned)line->author, (unsigned)line->seq);
     snprintf(catalogue, sizeof catalogue, "%s %s", lang_text(language, LANG_CATALOGUE),
@@ -135,7 +153,8 @@ static void write_csv_line(struct csv_writer *w, const struct quick *q,
     lang_time_utc(q->until_ms, until);
     write_text(w, q->drill ? lang_text(language, LANG_DRILL) : "");
     write_text(w, unit);
-    write_text(w, village_of(line, language));
+    write_text(w, export_village(line, language));
+    csv_write_number(w, export_event(q, line), 0);
     write_text(w, lang_kind(language, line->kind));
     write_text(w, line->official);
     write_text(w, export_name(line, language));
@@ -149,26 +168,56 @@ static void write_csv_line(struct csv_writer *w, const struct quick *q,
         csv_write_number(w, line->before, line->decimals);
     else
         write_text(w, "");
+    write_range(w, line);
     write_text(w, number);
     write_text(w, until);
     write_text(w, catalogue);
-    csv_write_end_row(w);
 }
 
 bool export_csv(const struct quick *q, enum language language, struct strbuf *out)
 {
     static const enum lang_text COLUMNS[] = {
-        LANG_DRILL, LANG_COMMUNE, LANG_VILLAGE, LANG_KIND, LANG_QUICK_CODE, LANG_INDICATOR,
-        LANG_VALUE, LANG_QUICK_UNIT, LANG_STATE, LANG_QUICK_BEFORE, LANG_SOURCE, LANG_QUICK_UNTIL,
-        LANG_CATALOGUE,
+        LANG_DRILL, LANG_COMMUNE, LANG_VILLAGE, LANG_EVENT, LANG_KIND, LANG_QUICK_CODE,
+        LANG_INDICATOR, LANG_VALUE, LANG_QUICK_UNIT, LANG_STATE, LANG_QUICK_BEFORE,
+        LANG_LOWEST, LANG_HIGHEST, LANG_SOURCE, LANG_QUICK_UNTIL, LANG_CATALOGUE,
     };
-    struct csv_writer w = start_csv(q);
+    char row[CSV_ROW_LEN];
+    struct csv_writer w = csv_writer(row, sizeof row);
+    struct quick_line room;
+    csv_write_bom(&w);
     for (size_t i = 0; i < sizeof COLUMNS / sizeof COLUMNS[0]; i++)
         write_text(&w, lang_text(language, COLUMNS[i]));
-    csv_write_end_row(&w);
-    for (size_t i = 0; i < q->line_count; i++)
-        write_csv_line(&w, q, &q->lines[i], language);
-    return finish_csv(&w, out);
+    end_row(&w, out);
+    for (size_t i = 0; i < q->line_count && !out->failed; i++) {
+        write_csv_line(&w, q, quick_line(q, i, &room), language);
+        end_row(&w, out);
+    }
+    return !out->failed;
+}
+
+static void write_hxl_line(struct csv_writer *w, const struct quick *q,
+                           const struct quick_line *line, enum language language)
+{
+    char until[LANG_TIME_LEN], source[32];
+    bool placed = line->lat_e5 != 0 || line->lon_e5 != 0;
+    lang_time_utc(q->until_ms, until);
+    snprintf(source, sizeof source, "%u-%u", (unsigned)line->author, (unsigned)line->seq);
+    write_text(w, until);
+    csv_write_number(w, export_event(q, line), 0);
+    write_text(w, q->drill ? "drill" : "");
+    write_text(w, export_commune_code(q, line));
+    write_text(w, export_commune(q, line));
+    csv_write_number(w, line->village, 0);
+    write_text(w, line->village_name);
+    placed ? csv_write_number(w, line->lat_e5, 5) : write_text(w, "");
+    placed ? csv_write_number(w, line->lon_e5, 5) : write_text(w, "");
+    write_text(w, record_kind_name(line->kind));
+    write_text(w, line->official);
+    write_text(w, export_name(line, language));
+    csv_write_number(w, line->value, line->decimals);
+    write_text(w, export_unit(line, language));
+    write_text(w, source);
+    write_text(w, q->catalogue);
 }
 
 /* Machines take the figures as they are: bare codes, a row of hashtags under the names. */
@@ -184,40 +233,24 @@ bool export_hxl(const struct quick *q, enum language language, struct strbuf *ou
         { LANG_VALUE, "#indicator+value+num" }, { LANG_QUICK_UNIT, "#indicator+unit" },
         { LANG_SOURCE, "#meta+source+id" }, { LANG_CATALOGUE, "#meta+catalogue+version" },
     };
-    char until[LANG_TIME_LEN], source[32];
-    struct csv_writer w = start_csv(q);
-    lang_time_utc(q->until_ms, until);
+    char row[CSV_ROW_LEN];
+    struct csv_writer w = csv_writer(row, sizeof row);
+    struct quick_line room;
+    csv_write_bom(&w);
     for (size_t i = 0; i < sizeof COLUMNS / sizeof COLUMNS[0]; i++)
         write_text(&w, lang_text(language, COLUMNS[i].name));
-    csv_write_end_row(&w);
+    end_row(&w, out);
     for (size_t i = 0; i < sizeof COLUMNS / sizeof COLUMNS[0]; i++)
         write_text(&w, COLUMNS[i].tag);
-    csv_write_end_row(&w);
-    for (size_t i = 0; i < q->line_count; i++) {
-        const struct quick_line *line = &q->lines[i];
+    end_row(&w, out);
+    for (size_t i = 0; i < q->line_count && !out->failed; i++) {
+        const struct quick_line *line = quick_line(q, i, &room);
         if (line->withdrawn)
             continue;
-        bool placed = line->lat_e5 != 0 || line->lon_e5 != 0;
-        write_text(&w, until);
-        csv_write_number(&w, q->event, 0);
-        write_text(&w, q->drill ? "drill" : "");
-        write_text(&w, q->commune_code);
-        write_text(&w, q->commune_name);
-        csv_write_number(&w, line->village, 0);
-        write_text(&w, line->village_name);
-        placed ? csv_write_number(&w, line->lat_e5, 5) : write_text(&w, "");
-        placed ? csv_write_number(&w, line->lon_e5, 5) : write_text(&w, "");
-        write_text(&w, record_kind_name(line->kind));
-        write_text(&w, line->official);
-        write_text(&w, export_name(line, language));
-        csv_write_number(&w, line->value, line->decimals);
-        write_text(&w, export_unit(line, language));
-        snprintf(source, sizeof source, "%u-%u", (unsigned)line->author, (unsigned)line->seq);
-        write_text(&w, source);
-        write_text(&w, q->catalogue);
-        csv_write_end_row(&w);
+        write_hxl_line(&w, q, line, language);
+        end_row(&w, out);
     }
-    return finish_csv(&w, out);
+    return !out->failed;
 }
 
 /* ---- GeoJSON --------------------------------------------------------------------------------- */
@@ -230,41 +263,50 @@ static void put_decimal(int64_t value, unsigned decimals, struct strbuf *out)
     strbuf_put_len(out, text, w.len);
 }
 
-static void put_feature(const struct quick *q, size_t from, size_t to, enum language language,
-                        struct strbuf *out)
+static void put_place(const struct quick *q, const struct quick_line *line, enum language language,
+                      struct strbuf *out)
 {
-    const struct quick_line *first = &q->lines[from];
     strbuf_put(out, "{\"type\":\"Feature\",\"geometry\":");
-    if (first->lat_e5 != 0 || first->lon_e5 != 0) {
+    if (line->lat_e5 != 0 || line->lon_e5 != 0) {
         strbuf_put(out, "{\"type\":\"Point\",\"coordinates\":[");
-        put_decimal(first->lon_e5, 5, out);
+        put_decimal(line->lon_e5, 5, out);
         strbuf_put(out, ",");
-        put_decimal(first->lat_e5, 5, out);
+        put_decimal(line->lat_e5, 5, out);
         strbuf_put(out, "]}");
     } else {
         strbuf_put(out, "null");
     }
-    strbuf_putf(out, ",\"properties\":{\"village\":%u,\"name\":", (unsigned)first->village);
-    strbuf_put_json(out, village_of(first, language));
+    strbuf_put(out, ",\"properties\":{\"commune\":");
+    strbuf_put_json(out, export_commune(q, line));
+    strbuf_put(out, ",\"commune_code\":");
+    strbuf_put_json(out, export_commune_code(q, line));
+    strbuf_putf(out, ",\"village\":%u,\"name\":", (unsigned)line->village);
+    strbuf_put_json(out, export_village(line, language));
     strbuf_put(out, ",\"figures\":[");
-    bool again = false;
-    for (size_t i = from; i < to; i++) {
-        const struct quick_line *line = &q->lines[i];
-        if (line->withdrawn)
-            continue;
-        strbuf_putf(out, "%s{\"kind\":\"%s\",\"code\":", again ? "," : "",
-                    record_kind_name(line->kind));
-        again = true;
-        strbuf_put_json(out, line->official);
-        strbuf_put(out, ",\"name\":");
-        strbuf_put_json(out, export_name(line, language));
-        strbuf_put(out, ",\"value\":");
-        put_decimal(line->value, line->decimals, out);
-        strbuf_put(out, ",\"unit\":");
-        strbuf_put_json(out, export_unit(line, language));
-        strbuf_putf(out, ",\"source\":\"%u-%u\"}", (unsigned)line->author, (unsigned)line->seq);
-    }
-    strbuf_put(out, "]}}");
+}
+
+static void put_figure(const struct quick *q, const struct quick_line *line,
+                       enum language language, struct strbuf *out)
+{
+    strbuf_put_comma(out);
+    strbuf_putf(out, "{\"event\":%u,\"kind\":\"%s\",\"code\":",
+                (unsigned)export_event(q, line), record_kind_name(line->kind));
+    strbuf_put_json(out, line->official);
+    strbuf_put(out, ",\"name\":");
+    strbuf_put_json(out, export_name(line, language));
+    strbuf_put(out, ",\"value\":");
+    put_decimal(line->value, line->decimals, out);
+    strbuf_put(out, ",\"unit\":");
+    strbuf_put_json(out, export_unit(line, language));
+    strbuf_putf(out, ",\"source\":\"%u-%u\"}", (unsigned)line->author, (unsigned)line->seq);
+}
+
+/* Two communes may have one name, and two villages as well. */
+static bool is_same_village(const struct quick_line *a, const struct quick_line *b)
+{
+    return a->village == b->village && strcmp(a->village_name, b->village_name) == 0 &&
+           strcmp(a->commune_name, b->commune_name) == 0 &&
+           strcmp(a->commune_code, b->commune_code) == 0;
 }
 
 bool export_geojson(const struct quick *q, enum language language, struct strbuf *out)
@@ -279,22 +321,21 @@ bool export_geojson(const struct quick *q, enum language language, struct strbuf
     strbuf_put_json(out, q->catalogue);
     strbuf_putf(out, ",\"event\":%u,\"drill\":%s,\"as_of\":\"%s\",\"features\":[",
                 (unsigned)q->event, q->drill ? "true" : "false", until);
-    bool again = false;
-    for (size_t from = 0, to; from < q->line_count; from = to) {
-        bool stands = !q->lines[from].withdrawn;
-        for (to = from + 1; to < q->line_count; to++)
-            if (q->lines[to].village != q->lines[from].village ||
-                strcmp(q->lines[to].village_name, q->lines[from].village_name) != 0)
-                break;
-            else
-                stands = stands || !q->lines[to].withdrawn;
-        if (!stands)
+    struct quick_line room, place = { .village = 0 }; /* of the feature that is open */
+    bool open = false;
+    for (size_t i = 0; i < q->line_count && !out->failed; i++) {
+        const struct quick_line *line = quick_line(q, i, &room);
+        if (line->withdrawn)
             continue;
-        strbuf_put(out, again ? ",\n" : "");
-        again = true;
-        put_feature(q, from, to, language, out);
+        if (!open || !is_same_village(line, &place)) {
+            strbuf_put(out, open ? "]}},\n" : "");
+            put_place(q, line, language, out);
+            place = *line;
+            open = true;
+        }
+        put_figure(q, line, language, out);
     }
-    strbuf_put(out, "]}\n");
+    strbuf_put(out, open ? "]}}]}\n" : "]}\n");
     return !out->failed;
 }
 
@@ -319,36 +360,51 @@ static void put_sum(const struct quick *q, const struct quick_sum *sum, enum lan
 }
 
 /* 0 is always the good state. */
+static bool is_bad_state(const struct quick_line *line)
+{
+    return line->is_state && line->counted && !line->withdrawn && line->kind == RECORD_ACCESS &&
+           line->value > 0;
+}
+
 void export_states(const struct quick *q, enum language language, struct strbuf *out)
 {
-    const struct quick_line *before = NULL;
-    for (size_t i = 0; i < q->line_count; i++) {
-        const struct quick_line *line = &q->lines[i];
-        if (!line->is_state || !line->counted || line->withdrawn || line->kind != RECORD_ACCESS ||
-            line->value <= 0)
+    struct quick_line room, place = { .village = 0 };
+    bool open = false;
+    for (size_t i = 0; i < q->line_count && !out->failed; i++) {
+        const struct quick_line *line = quick_line(q, i, &room);
+        if (!is_bad_state(line))
             continue;
-        if (before && before->village == line->village &&
-            strcmp(before->village_name, line->village_name) == 0)
+        if (open && is_same_village(line, &place)) {
             strbuf_put(out, "; ");
-        else
-            strbuf_putf(out, "%s- %s: ", before ? "\n" : "", village_of(line, language));
+        } else {
+            strbuf_putf(out, "%s- %s%s%s: ", open ? "\n" : "", line->commune_name,
+                        *line->commune_name ? " – " : "", export_village(line, language));
+            place = *line;
+            open = true;
+        }
         strbuf_putf(out, "%s – %s", export_name(line, language),
                     language == LANG_EN ? line->words_en : line->words_vi);
-        before = line;
     }
-    strbuf_put(out, before ? "\n" : "");
+    strbuf_put(out, open ? "\n" : "");
+}
+
+static bool has_bad_state(const struct quick *q)
+{
+    struct quick_line room;
+    for (size_t i = 0; i < q->line_count; i++)
+        if (is_bad_state(quick_line(q, i, &room)))
+            return true;
+    return false;
 }
 
 /* As somebody put it, and as the reports have it. */
 static void put_isolated(const struct quick *q, enum language language, struct strbuf *out)
 {
-    struct strbuf states = { .text = NULL };
-    export_states(q, language, &states);
-    if (*q->isolated || states.text)
-        strbuf_putf(out, "%s:%s%s\n", lang_text(language, LANG_QUICK_ISOLATED),
-                    *q->isolated ? " " : "", q->isolated);
-    strbuf_put(out, states.text ? states.text : "");
-    strbuf_free(&states);
+    if (!*q->isolated && !has_bad_state(q))
+        return;
+    strbuf_putf(out, "%s:%s%s\n", lang_text(language, LANG_QUICK_ISOLATED),
+                *q->isolated ? " " : "", q->isolated);
+    export_states(q, language, out);
 }
 
 const char *export_period(const struct quick *q, enum language language,
@@ -382,8 +438,11 @@ bool export_chat(const struct quick *q, enum language language, struct strbuf *o
     if (quick_is_unchanged(q))
         strbuf_putf(out, "%s\n", lang_text(language, LANG_QUICK_UNCHANGED));
     for (int i = 0; i < count; i++) {
-        if (i == 0 || sums[i].of->kind != sums[i - 1].of->kind)
-            strbuf_putf(out, "%s:\n", lang_kind(language, sums[i].of->kind));
+        bool other = i == 0 || sums[i].event != sums[i - 1].event;
+        if (other && sums[i].event != 0)
+            strbuf_putf(out, "%s %u\n", lang_text(language, LANG_EVENT), (unsigned)sums[i].event);
+        if (other || sums[i].kind != sums[i - 1].kind)
+            strbuf_putf(out, "%s:\n", lang_kind(language, sums[i].kind));
         put_sum(q, &sums[i], language, out);
     }
     free(sums);

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* TLS 1.3, and 1.2 only with forward secrecy and authenticated ciphers. */
 static const char TLS_PRIORITIES[] =
@@ -273,8 +275,24 @@ static void add_headers(struct MHD_Response *response, const struct http_answer 
 static void plain_answer(struct http_answer *answer, unsigned status, const char *text)
 {
     strbuf_free(&answer->body);
+    if (answer->file)
+        fclose(answer->file);
     *answer = (struct http_answer){ .status = status, .content_type = "text/plain; charset=utf-8" };
     strbuf_put(&answer->body, text);
+}
+
+static struct MHD_Response *file_response(struct http_answer *answer)
+{
+    struct stat st;
+    struct MHD_Response *response = NULL;
+    int fd = fflush(answer->file) == 0 ? dup(fileno(answer->file)) : -1;
+    if (fd >= 0 && fstat(fd, &st) == 0)
+        response = MHD_create_response_from_fd((uint64_t)st.st_size, fd);
+    if (fd >= 0 && !response)
+        close(fd);
+    fclose(answer->file);
+    answer->file = NULL;
+    return response;
 }
 
 static enum MHD_Result send_answer(struct http_server *s, struct MHD_Connection *connection,
@@ -294,6 +312,8 @@ static enum MHD_Result send_answer(struct http_server *s, struct MHD_Connection 
         union { const void *from; void *to; } body = { answer->static_body };
         response = MHD_create_response_from_buffer(answer->static_len, body.to,
                                                    MHD_RESPMEM_PERSISTENT);
+    } else if (!response && answer->file) {
+        response = file_response(answer);
     } else if (!response) {
         response = MHD_create_response_from_buffer(
             answer->body.len, answer->body.text,

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "gateway/http_room.h"
 #include "gateway/strbuf.h"
@@ -63,6 +64,7 @@ struct http_answer {
     struct strbuf body;
     const void *static_body; /* instead of body; lives as long as the program */
     size_t static_len;
+    FILE *file; /* instead of body: all that was written to it; the server closes it */
     char location[512];   /* for 303 */
     char set_cookie[256];
     char signature[160];  /* of a receiver: who signs this, and where its records go on */

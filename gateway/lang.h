@@ -306,6 +306,13 @@ enum language { LANG_VI, LANG_EN, LANG_COUNT };
     X(QUICK_WITHDRAWN, "no longer counted")                                                        \
     X(QUICK_UNTIL, "As of")                                                                        \
     X(QUICK_COMMUNE_CODE, "Commune code")                                                          \
+    X(SHEET_SUMS, "Sums")                                                                          \
+    X(SHEET_FINDINGS, "To look at")                                                                \
+    X(SHEET_MADE, "How it was made")                                                               \
+    X(FINDING, "Finding")                                                                          \
+    X(IN_WORDS, "In words")                                                                        \
+    X(LOWEST, "Lowest said")                                                                       \
+    X(HIGHEST, "Highest said")                                                                     \
     X(QUICK_LAT, "Latitude")                                                                       \
     X(QUICK_LON, "Longitude")                                                                      \
     X(QUICK_COURSE, "Course (time, strength, area, depth of water)")                               \

@@ -75,7 +75,7 @@
     /* what went wrong */                                                                          \
     X(P_NOT_STORED, "{1}: not stored")                                                             \
     X(P_NOT_WRITTEN, "the output cannot be written")                                               \
-    X(P_TOO_LONG, "more than fits one report: ask for a commune or an event")                      \
+    X(P_NO_ROOM, "not enough memory, or no room in /tmp where an .xlsx is prepared")               \
     X(P_NO_CATALOGUE,                                                                              \
       "no catalogue found: indicators are shown as numbers; name it with --data")                  \
     X(P_NO_MEMORY, "out of memory")                                                                \
@@ -182,29 +182,52 @@
     X(F_COUNT_REFUSED, "records refused: {1}")                                                     \
     X(F_DIFFER, "Reports differ; the one that came last counts:")                                  \
     X(F_DIFFER_LINE, "{1}, {2}, {3}: {4} counts; {7} authors say {5} to {6}")                      \
+    X(F_DIFFER_KIND, "Reports differ")                                                             \
     X(F_FORKS, "Two different records under one number, signed with one key; both are kept, ask "  \
       "the author:")                                                                               \
     X(F_FORKS_LINE, "{1}, author {2}: number {3}")                                                 \
+    X(F_FORKS_KIND, "Number used twice")                                                           \
     X(F_MISSING, "Missing numbers; these were written and did not come:")                          \
     X(F_MISSING_LINE, "{1}, author {2}: {3}")                                                      \
+    X(F_MISSING_KIND, "Records missing")                                                           \
     X(F_SILENT, "No figures from these villages, where somebody could report:")                    \
     X(F_SILENT_LINE, "{1}: {2}")                                                                   \
+    X(F_SILENT_KIND, "Village silent")                                                             \
     X(F_EMPTY, "Nothing at all has come from:")                                                    \
     X(F_EMPTY_LINE, "{1}")                                                                         \
+    X(F_EMPTY_KIND, "Commune silent")                                                              \
     X(F_OPEN, "Not complete up to what the source signed:")                                        \
     X(F_OPEN_LINE, "{1}, author {2}: signed over {3} records, of which {4} are proved here")       \
+    X(F_OPEN_KIND, "Source not complete")                                                          \
     X(F_CHECKPOINT_FORKS,                                                                          \
       "Two different checkpoints signed over as many records; the source is not to be believed:")  \
     X(F_CHECKPOINT_FORKS_LINE, "{1}, author {2}: over {3} records")                                \
+    X(F_CHECKPOINT_FORKS_KIND, "Two checkpoints")                                                  \
     X(F_COVERED, "Complete up to the newest signed checkpoint: {1} of {2} sources.")               \
     X(F_UNPROVED, "No checkpoint yet, so nothing proves that all is here:")                        \
     X(F_UNPROVED_LINE, "{1}")                                                                      \
+    X(F_UNPROVED_KIND, "No checkpoint")                                                            \
     X(F_REFUSED, "Refused on arrival, not counted:")                                               \
     X(F_REFUSED_LINE, "{1}: {2}, {3} times, last {4}")                                             \
+    X(F_REFUSED_KIND, "Refused on arrival")                                                        \
     X(F_UNKNOWN_COMMUNE, "a commune not known here")                                               \
     X(F_MORE, "... and {1} more")                                                                  \
     /* pages */                                                                                    \
     X(P_VILLAGE_NUMBER, "Village (number)")                                                        \
+    X(P_FACT_PROGRAM, "Program")                                                                   \
+    X(P_FACT_PROGRAM_IS, "keng-province, protocol {1}, ledger version {2}")                        \
+    X(P_FACT_DATABASE, "Database")                                                                 \
+    X(P_FACT_ASKED, "Asked for")                                                                   \
+    X(P_FACT_ALL, "all communes, villages, events and indicators")                                 \
+    X(P_FACT_COMMUNES, "Communes believed")                                                        \
+    X(P_FACT_LINES, "Figures")                                                                     \
+    X(P_FACT_RULE, "How figures come about")                                                       \
+    X(P_FACT_RULE_IS, "Running totals: the newest report of an author replaces his older ones. "   \
+      "Where authors differ, the one that came last counts, and the lowest and highest stand "     \
+      "beside it. Drills and rejected reports do not count.")                                      \
+    X(P_PAGE_FIRST,                                                                                \
+      "Only the first {1} of {2} figures stand here. Choose a commune; the files hold all of "     \
+      "them.")                                                                                     \
     X(P_SERVE_BACK, "To the first page")                                                           \
     X(P_SERVE_HOST, "This is not the name of this machine. Open by 127.0.0.1 or localhost.")       \
     X(P_SERVE_METHOD, "These pages are only read.")                                                \

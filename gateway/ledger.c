@@ -82,6 +82,15 @@ static int take_unit(void *ctx, int64_t commune, const struct unit *unit)
     return 0;
 }
 
+/* Two that are not named yet can still be told apart. */
+static struct ledger_commune make_commune(const struct db_commune *info)
+{
+    struct ledger_commune c = { .info = *info };
+    const uint8_t *id = info->network_id;
+    snprintf(c.nameless, sizeof c.nameless, "? (%02x%02x %02x%02x)", id[0], id[1], id[2], id[3]);
+    return c;
+}
+
 int ledger_reload(struct ledger *l)
 {
     forget_rosters(l);
@@ -93,7 +102,7 @@ int ledger_reload(struct ledger *l)
     if (count > 0 && !(l->communes = calloc((size_t)count, sizeof *l->communes)))
         result = DB_ENOMEM;
     for (int i = 0; i < count && result == 0; i++)
-        l->communes[l->commune_count++].info = list[i];
+        l->communes[l->commune_count++] = make_commune(&list[i]);
     free(list);
     if (result == 0)
         result = db_unit_list(l->db, take_unit, l);
@@ -156,7 +165,7 @@ int ledger_trust(struct ledger *l, const uint8_t root_key[static KENG_KEY_LEN], 
     if (result < 0)
         return result;
     struct ledger_commune *c = &l->communes[l->commune_count++];
-    *c = (struct ledger_commune){ .info = info };
+    *c = make_commune(&info);
     roster_init(&c->roster, root_key);
     return 0;
 }

@@ -44,6 +44,7 @@ struct ledger_commune {
     struct db_commune info;
     struct roster roster;
     struct unit unit;     /* code "": no province's root speaks of it */
+    char nameless[16];    /* for whom nobody named yet: how its fingerprint begins */
     bool is_province;     /* its root says which other roots are trusted (units.h) */
 };
 

@@ -12,6 +12,7 @@
 
 #include "gateway/books.h"
 #include "gateway/books_chart.h"
+#include "gateway/books_export.h"
 #include "gateway/books_serve.h"
 #include "gateway/bundle.h"
 #include "gateway/export.h"
@@ -233,6 +234,7 @@ static struct books_query make_query(struct province *p)
         .ledger = &p->ledger, .catalogue = p->catalogue, .villages = p->villages,
         .commune = o->commune, .village = o->village, .event = o->event, .code = o->code,
         .kind = o->kind, .language = o->language, .as_of_ms = o->as_of_ms, .now_ms = wall_ms(),
+        .database = o->db,
     };
 }
 
@@ -245,22 +247,35 @@ static bool knows_commune(const struct books_query *q)
     return known;
 }
 
-static int write_file(const char *path, const struct strbuf *text)
-{
-    char err[HOME_ERR_LEN];
-    return home_replace_file(path, (const uint8_t *)text->text, text->len, 0644, err) == 0
-               ? EXIT_SUCCESS : province_complain_as_told(EXIT_FAILURE, err);
-}
-
 static int cannot(const struct province *p, int result)
 {
-    return result == DB_ENOMEM ? complain(p, EXIT_FAILURE, LANG_P_TOO_LONG)
+    return result == DB_ENOMEM ? complain(p, EXIT_FAILURE, LANG_P_NO_ROOM)
                                : province_complain_as_told(EXIT_FAILURE, db_error(p->db));
 }
 
 typedef int (*books_fn)(const struct books_query *q, const struct books *b, struct strbuf *out);
 
-/* One form of the books, to a file or to standard output, of any length. */
+/* The format is the end of the file's name. */
+static const struct export_format *format_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *dot = strchr(slash ? slash : path, '.');
+    const struct export_format *f = NULL;
+    while (dot && !(f = export_find(dot + 1)))
+        dot = strchr(dot + 1, '.');
+    return f;
+}
+
+static int make_export(const struct books_query *q, const struct books *b, const char *path,
+                       struct strbuf *out)
+{
+    struct books_export e;
+    books_export_init(&e, q, b);
+    return format_of(path)->write(&e.quick, q->language, out) ? 0 : DB_ENOMEM;
+}
+
+/* One form of the books, to a file or to standard output, of any length.  make NULL: the file's
+ * name says which. */
 static int tell(struct province *p, const struct books_query *q, const struct books *b,
                 books_fn make, const char *path)
 {
@@ -268,7 +283,7 @@ static int tell(struct province *p, const struct books_query *q, const struct bo
     struct strbuf out = { .sink = path ? home_replace_begin(path, 0644, err) : stdout };
     if (!out.sink)
         return province_complain_as_told(EXIT_FAILURE, err);
-    int result = make(q, b, &out);
+    int result = make ? make(q, b, &out) : make_export(q, b, path, &out);
     bool whole = strbuf_flush(&out) && result >= 0;
     bool ended = !path || home_replace_end(out.sink, path, whole, err) == 0;
     strbuf_free(&out);
@@ -302,22 +317,10 @@ static int run_report(struct province *p, char **arguments, int count)
     return status;
 }
 
-/* The format is the end of the file's name. */
-static const struct export_format *format_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    const char *dot = strchr(slash ? slash : path, '.');
-    const struct export_format *f = NULL;
-    while (dot && !(f = export_find(dot + 1)))
-        dot = strchr(dot + 1, '.');
-    return f;
-}
-
 static int run_export(struct province *p, char **paths, int count)
 {
     struct books_query q = make_query(p);
     struct books b;
-    struct quick quick;
     if (count == 0)
         return complain(p, EXIT_USAGE, LANG_P_WANTS_EXPORT);
     for (int i = 0; i < count; i++)
@@ -328,18 +331,10 @@ static int run_export(struct province *p, char **paths, int count)
     int result = books_collect(&q, &b);
     if (result < 0)
         return cannot(p, result);
-    result = books_quick(&q, &b, &quick);
-    books_free(&b);
-    if (result < 0)
-        return cannot(p, result);
     int status = EXIT_SUCCESS;
-    for (int i = 0; i < count && status == EXIT_SUCCESS; i++) {
-        struct strbuf out = { .text = NULL };
-        status = format_of(paths[i])->write(&quick, q.language, &out) ? write_file(paths[i], &out)
-                                                                      : cannot(p, DB_ENOMEM);
-        strbuf_free(&out);
-    }
-    quick_free(&quick);
+    for (int i = 0; i < count && status == EXIT_SUCCESS; i++)
+        status = tell(p, &q, &b, NULL, paths[i]);
+    books_free(&b);
     return status;
 }
 

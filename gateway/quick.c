@@ -1,5 +1,6 @@
 #include "gateway/quick.h"
 
+#include <assert.h>
 #include <jansson.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -8,7 +9,11 @@
 
 #include "gateway/lang.h"
 
-enum { FORMAT = 2, FORMAT_FIRST = 1 }; /* the first knew neither last_number nor withdrawn */
+enum {
+    FORMAT = 2,
+    FORMAT_FIRST = 1, /* knew neither last_number nor withdrawn */
+    SUM_COUNT_MIN = 1024,
+};
 
 void quick_free(struct quick *q)
 {
@@ -93,10 +98,10 @@ static void put_withdrawn(struct quick *q, const struct quick_line *was,
         name_indicator(line, item);
 }
 
-static void put_row(struct quick *q, const struct totals_row *row,
-                    const struct catalogue *catalogue, const struct villages *villages)
+void quick_make_line(const struct quick *q, const struct totals_row *row,
+                     const struct catalogue *catalogue, const struct villages *villages,
+                     struct quick_line *line)
 {
-    struct quick_line *line = &q->lines[q->line_count++];
     *line = (struct quick_line){ .village = row->key.village, .code = row->key.code,
                                  .kind = row->key.kind, .value = row->value, .before = -1,
                                  .low = row->low, .high = row->high, .seq = row->seq,
@@ -110,8 +115,17 @@ static void put_row(struct quick *q, const struct totals_row *row,
                            sizeof line->words_en);
 }
 
-int quick_fill_lines(struct quick *q, const struct totals *t, const struct catalogue *catalogue,
-                     const struct villages *villages, const struct quick *last)
+const struct quick_line *quick_line(const struct quick *q, size_t index, struct quick_line *room)
+{
+    if (!q->source)
+        return &q->lines[index];
+    q->source->line(q, index, room);
+    return room;
+}
+
+/* A row of finished totals each. */
+static int fill_lines(struct quick *q, const struct totals *t, const struct catalogue *catalogue,
+                      const struct villages *villages, const struct quick *last)
 {
     size_t last_count = last ? last->line_count : 0, at = 0;
     q->last_number = last ? last->number : 0;
@@ -123,7 +137,7 @@ int quick_fill_lines(struct quick *q, const struct totals *t, const struct catal
                                   .kind = t->rows[i].key.kind, .code = t->rows[i].key.code };
         for (; at < last_count && compare_lines(&last->lines[at], &row) < 0; at++)
             put_withdrawn(q, &last->lines[at], catalogue, villages);
-        put_row(q, &t->rows[i], catalogue, villages);
+        quick_make_line(q, &t->rows[i], catalogue, villages, &q->lines[q->line_count++]);
         if (at < last_count && compare_lines(&last->lines[at], &row) == 0) {
             if (!last->lines[at].withdrawn)
                 q->lines[q->line_count - 1].before = last->lines[at].value;
@@ -165,39 +179,34 @@ int quick_fill(struct quick *q, struct ledger *l, const struct catalogue *catalo
     if (result >= 0 && totals_finish(&t) != TOTALS_OK)
         result = DB_ENOMEM;
     if (result >= 0)
-        result = quick_fill_lines(q, &t, catalogue, villages, last);
+        result = fill_lines(q, &t, catalogue, villages, last);
     totals_free(&t);
     return result < 0 ? result : 0;
 }
 
-static int compare_indicators(const void *left, const void *right)
+static int compare_sums(const void *left, const void *right)
 {
     const struct quick_sum *a = left, *b = right;
-    if (a->of->kind != b->of->kind)
-        return a->of->kind < b->of->kind ? -1 : 1;
-    return a->of->code < b->of->code ? -1 : a->of->code > b->of->code;
+    if (a->event != b->event)
+        return a->event < b->event ? -1 : 1;
+    if (a->kind != b->kind)
+        return a->kind < b->kind ? -1 : 1;
+    if (a->code != b->code)
+        return a->code < b->code ? -1 : 1;
+    return a->at < b->at ? -1 : a->at > b->at;
 }
 
-int quick_sums(const struct quick *q, struct quick_sum **sums_out)
+/* Puts together what belongs together; the count that is left. */
+static size_t add_up(struct quick_sum *sums, size_t count)
 {
-    struct quick_sum *sums = calloc(q->line_count + 1, sizeof *sums);
-    int count = 0;
-    size_t single_count = 0;
-    *sums_out = sums;
-    if (!sums)
-        return -1;
-    for (size_t i = 0; i < q->line_count; i++) {
-        const struct quick_line *line = &q->lines[i];
-        if (!line->is_state && line->counted)
-            sums[single_count++] = (struct quick_sum){ line, line->value, line->before,
-                                                       !line->withdrawn };
-    }
-    if (single_count > 0)
-        qsort(sums, single_count, sizeof *sums, compare_indicators);
-    for (size_t i = 0; i < single_count; i++) {
-        struct quick_sum *last = count ? &sums[count - 1] : NULL;
-        if (!last || compare_indicators(last, &sums[i]) != 0) {
-            sums[count++] = sums[i];
+    size_t kept = 0;
+    if (count > 0)
+        qsort(sums, count, sizeof *sums, compare_sums);
+    for (size_t i = 0; i < count; i++) {
+        struct quick_sum *last = kept ? &sums[kept - 1] : NULL;
+        if (!last || last->event != sums[i].event || last->kind != sums[i].kind ||
+            last->code != sums[i].code) {
+            sums[kept++] = sums[i];
             continue;
         }
         last->value += sums[i].value;
@@ -205,12 +214,74 @@ int quick_sums(const struct quick *q, struct quick_sum **sums_out)
         if (sums[i].before >= 0)
             last->before = (last->before < 0 ? 0 : last->before) + sums[i].before;
     }
-    return count;
+    return kept;
+}
+
+struct sums {
+    struct quick_sum *list;
+    size_t count, cap;
+};
+
+/* Grows only when adding up does not free half of the room. */
+static bool make_room(struct sums *s)
+{
+    if (s->count < s->cap)
+        return true;
+    s->count = add_up(s->list, s->count);
+    if (s->cap > 0 && s->count <= s->cap / 2)
+        return true;
+    size_t cap = s->cap ? 2 * s->cap : SUM_COUNT_MIN;
+    struct quick_sum *list = realloc(s->list, cap * sizeof *list);
+    if (!list)
+        return false;
+    s->list = list;
+    s->cap = cap;
+    return true;
+}
+
+/* Lines that do not stand in the document stand behind the sums. */
+static bool point_to_lines(const struct quick *q, struct sums *s)
+{
+    size_t made_count = q->source ? s->count : 0;
+    static_assert(_Alignof(struct quick_sum) >= _Alignof(struct quick_line), "in one block");
+    struct quick_sum *list = realloc(s->list, s->count * sizeof *list +
+                                                  made_count * sizeof(struct quick_line) + 1);
+    if (!list)
+        return false;
+    struct quick_line *made = (struct quick_line *)(list + s->count);
+    for (size_t i = 0; i < s->count; i++)
+        list[i].of = quick_line(q, list[i].at, q->source ? &made[i] : NULL);
+    s->list = list;
+    return true;
+}
+
+int quick_sums(const struct quick *q, struct quick_sum **sums_out)
+{
+    struct sums s = { .list = NULL };
+    struct quick_line room;
+    bool good = true;
+    for (size_t i = 0; i < q->line_count && good; i++) {
+        const struct quick_line *line = quick_line(q, i, &room);
+        if (line->is_state || !line->counted)
+            continue;
+        good = make_room(&s);
+        if (good)
+            s.list[s.count++] = (struct quick_sum){ .at = i, .value = line->value,
+                                                    .before = line->before, .event = line->event,
+                                                    .code = line->code, .kind = line->kind,
+                                                    .village_count = !line->withdrawn };
+    }
+    s.count = add_up(s.list, s.count);
+    good = good && point_to_lines(q, &s);
+    if (!good)
+        free(s.list);
+    *sums_out = good ? s.list : NULL;
+    return good ? (int)s.count : -1;
 }
 
 bool quick_is_unchanged(const struct quick *q)
 {
-    for (size_t i = 0; i < q->line_count; i++)
+    for (size_t i = 0; i < q->line_count && q->last_number > 0; i++)
         if (q->lines[i].withdrawn || q->lines[i].value != q->lines[i].before)
             return false;
     return q->last_number > 0;

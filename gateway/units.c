@@ -229,5 +229,5 @@ const struct ledger_commune *units_now(const struct ledger *l, const struct ledg
 
 const char *units_name(const struct ledger_commune *c)
 {
-    return c->unit.name[0] ? c->unit.name : c->info.name[0] ? c->info.name : "?";
+    return c->unit.name[0] ? c->unit.name : c->info.name[0] ? c->info.name : c->nameless;
 }

@@ -2,6 +2,8 @@
  *
  *   import make FILE TRUST.keng RECORDS SEED   writes both; one commune, 200 authors; below 200
  *                                              records 10 authors and blocks of 2 kB
+ *   import wide FILE TRUST.keng RECORDS SEED   the same; each record has 24 figures of a village of
+ *                                              its own, but every tenth speaks of the one before
  *   import verify FILE TRUST.keng THREADS COUNT  records a second, for COUNT of them
  *   import tamper FILE TRUST.keng SAMPLES PROCESSES  each sample changes one byte: it must be
  *                                              noticed, and the records of all other sections kept
@@ -45,6 +47,7 @@ struct making {
     uint32_t root_seq, seqs[AUTHOR_COUNT], batch_number;
     struct batch_builder builder;
     uint32_t author_count;
+    bool wide;
     size_t block_len;
     uint8_t plain[BATCH_LEN_TARGET], section[SECTION_LEN_MAX];
     uint32_t block_first;
@@ -131,7 +134,14 @@ static void put_report(struct making *m, uint32_t index)
         .figures = { { 1, index % 30 }, { 2, index % 7 }, { 5, (index * 7) % 400 } },
     };
     uint8_t body[RECORD_BODY_LEN_MAX];
-    if (index % 50 == 0)
+    if (m->wide) {
+        report.event = 1;
+        report.village = 1 + index - (index % 10 == 9);
+        report.figure_count = REPORT_FIGURE_COUNT_MAX;
+        for (uint32_t i = 0; i < REPORT_FIGURE_COUNT_MAX; i++)
+            report.figures[i] = (struct report_figure){ 1 + i, (index * 7 + i) % 400 };
+    }
+    if (index % 50 == 0 && !m->wide)
         snprintf(report.text, sizeof report.text, "nhà %u bị tốc mái, cần bạt", (unsigned)index);
     put_record(m, (uint16_t)(AUTHOR_FIRST + a), ++m->seqs[a], RECORD_DAMAGE, body,
                report_encode(&report, body, sizeof body), &m->authors[a]);
@@ -152,11 +162,13 @@ static void write_trust(const struct making *m, const char *path)
         die("cannot write the trust file");
 }
 
-static int make(const char *path, const char *trust_path, uint32_t record_count, uint32_t seed)
+static int make(const char *path, const char *trust_path, uint32_t record_count, uint32_t seed,
+                bool wide)
 {
     struct making *m = calloc(1, sizeof *m);
     if (!m || !(m->pack = pack_new()) || !(m->file = fopen(path, "wbe")))
         die("cannot begin");
+    m->wide = wide;
     m->author_count = record_count < AUTHOR_COUNT ? SMALL_AUTHOR_COUNT : AUTHOR_COUNT;
     m->block_len = record_count < AUTHOR_COUNT ? SMALL_BLOCK_LEN : sizeof m->plain;
     m->root = make_keys(seed, 0);
@@ -405,14 +417,15 @@ int main(int argc, char **argv)
 {
     if (sodium_init() < 0)
         die("libsodium cannot start");
-    if (argc == 6 && strcmp(argv[1], "make") == 0)
+    bool wide = argc == 6 && strcmp(argv[1], "wide") == 0;
+    if (wide || (argc == 6 && strcmp(argv[1], "make") == 0))
         return make(argv[2], argv[3], (uint32_t)strtoul(argv[4], NULL, 10),
-                    (uint32_t)strtoul(argv[5], NULL, 10));
+                    (uint32_t)strtoul(argv[5], NULL, 10), wide);
     if (argc == 6 && strcmp(argv[1], "verify") == 0)
         return verify(argv[2], argv[3], (unsigned)strtoul(argv[4], NULL, 10),
                       (size_t)strtoul(argv[5], NULL, 10));
     if (argc == 6 && strcmp(argv[1], "tamper") == 0)
         return tamper_all(argv[2], argv[3], (size_t)strtoul(argv[4], NULL, 10),
                           (unsigned)strtoul(argv[5], NULL, 10));
-    die("usage: import make|verify|tamper FILE TRUST ...");
+    die("usage: import make|wide|verify|tamper FILE TRUST ...");
 }

@@ -5,9 +5,11 @@
 Speaks TAP, then one line for each figure.  Without arguments it is the short version.
 """
 import argparse
+import csv
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -15,6 +17,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+import zipfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -143,6 +146,82 @@ def check_pages(checks, db):
         child.wait()
 
 
+FORMS = (".csv", ".hxl.csv", ".geojson", ".txt", ".xlsx")
+WIDE_MEMORY_MB, WIDE_MEMORY_BYTES = 16, 120  # of the program, and of each figure
+FIGURES, EVERY = 24, 10  # of a record; the last of so many speaks of the same village as the other
+
+
+def count_lines(prefix):
+    """How many figures each form holds."""
+    counts = []
+    for form, heads in ((".csv", 1), (".hxl.csv", 2)):
+        with open(prefix + form, encoding="utf-8-sig", newline="") as file:
+            counts.append(sum(1 for _ in csv.reader(file)) - heads)
+    with open(prefix + ".geojson", encoding="utf-8") as file:
+        counts.append(sum(len(f["properties"]["figures"]) for f in json.load(file)["features"]))
+    with zipfile.ZipFile(prefix + ".xlsx") as book:
+        counts.append(book.read("xl/worksheets/sheet1.xml").count(b"<row ") - 1)
+    return counts
+
+
+def small_files():
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 18, 1 << 18))
+
+
+def check_cut_export(checks, directory, db):
+    """Where a disk is full, here after 256 kB, the old file stays, and nothing else does."""
+    left = []
+    for form in (form for form in FORMS if form != ".txt"):
+        path = os.path.join(directory, "cut" + form)
+        with open(path, "w", encoding="ascii") as file:
+            file.write("old")
+        done = subprocess.run([PROVINCE, "--db", db, "--data", os.path.join(ROOT, "seeds"),
+                               "export", path], preexec_fn=small_files, capture_output=True,
+                              text=True, cwd=ROOT, check=False)
+        with open(path, "rb") as file:
+            if done.returncode != 1 or not done.stderr or file.read() != b"old":
+                left.append(f"{form}: {done.returncode} {done.stderr}")
+    left += [name for name in os.listdir(directory) if name.startswith("cut")
+             and not name.endswith(FORMS)]
+    checks.tell(not left, f"a file that cannot be written whole is not written at all {left}")
+
+
+def export_within(memory_mb, db, *paths):
+    """Its exit status where it may not take more; what the system counts holds Python's, too."""
+    limit = int(memory_mb * 1e6)
+    done = subprocess.run([PROVINCE, "--db", db, "--data", os.path.join(ROOT, "seeds"), "--as-of",
+                           "2099-01-01", "export", *paths], cwd=ROOT, check=False,
+                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA,
+                                                                (limit, limit)))
+    return done.returncode
+
+
+def check_wide(checks, directory, make_dbs, records):
+    """More figures than are kept as text at a time: all forms hold all of them."""
+    file, trust = os.path.join(directory, "w.keng"), os.path.join(directory, "wt.keng")
+    run(MAKER, "wide", file, trust, str(records), "77")
+    want = records * (EVERY - 1) // EVERY * FIGURES
+    memory_mb = WIDE_MEMORY_MB + WIDE_MEMORY_BYTES * want / 1e6
+    told = []
+    for i, make_db in enumerate(make_dbs):
+        db, prefix = make_db(), os.path.join(directory, f"wide{i}")
+        province(db, "trust", trust)
+        province(db, "import", file)
+        status = export_within(memory_mb, db, *[prefix + form for form in FORMS])
+        checks.tell(status == 0, f"every form is written within {memory_mb:.0f} MB")
+        report = province(db, "--as-of", "2099-01-01", "--csv", prefix + "-report.csv", "--json",
+                          "report").stdout
+        counts = count_lines(prefix) + [report.count('"village_name"')]
+        checks.tell(counts == [want] * 5, f"{want} figures stand in every form: {counts}")
+        told.append([report])
+        for form in FORMS[:-1] + ("-report.csv",):
+            with open(prefix + form, "rb") as file_:
+                told[-1].append(file_.read())
+    checks.tell(told[0] == told[-1], "the same bytes from both databases")
+    check_cut_export(checks, directory, db)
+
+
 def read_totals(books):
     trusts = [word for path in books.trusts for word in ("--trust", path)]
     return json.loads(run(*READER, *trusts, *books.files).stdout)
@@ -225,6 +304,7 @@ def main():
     parser.add_argument("--records", type=int, default=3000)
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--samples", type=int, default=200)
+    parser.add_argument("--wide", type=int, default=1000)
     options = parser.parse_args()
     if "KENG_TEST_POSTGRES" not in os.environ:
         os.execvp("sh", ["sh", os.path.join(ROOT, "tests", "postgres.sh"), "run", sys.executable]
@@ -242,6 +322,7 @@ def main():
         checks.tell(not read["wrong"] and read["totals"] == told_totals(sqlite),
                     f"a reader written from the page finds the same {len(read['totals'])} totals")
         check_samples(checks, directory, options.samples)
+        check_wide(checks, directory, (books.sqlite, books.postgres), options.wide)
     checks.figure("records", read["records"], "records", "all seen by the reader")
     return checks.end()
 

@@ -29,17 +29,20 @@ def find_row(rows, column, text):
     return next((r for r in rows if len(r) > column and r[column] == ("string", text)), [])
 
 
-def check_book(tap, what, book):
-    """The two sheets of a workbook: figures, codes, no formula."""
+def check_book(tap, what, book, sums, villages, places=0):
+    """Figures, codes, no formula.  places: columns that say where, before the village's other
+    ones."""
     rows = [row for sheet in book.values() for row in sheet]
     kinds = {cell[0] for row in rows for cell in row if cell}
     tap.ok(kinds <= {"string", "float", "date"}, f"{what}: no formula, no error", str(kinds))
-    first, second = list(book.values())[:2]
+    first, second = book[sums], [row[places:] for row in book[villages]]
     house = find_row(first, 1, "Nhà thiệt hại hoàn toàn (trên 70%)")
     rice = find_row(first, 1, "Diện tích lúa bị thiệt hại")
     tap.ok(house[2:3] == [("float", 3.0)] and rice[2:3] == [("float", 2.5)],
            f"{what}: figures are numbers", f"{house} {rice}")
     village = [r for r in second if len(r) > 4 and r[0] and "Nà Lẹng" in r[0][1]]
+    if places:  # the event stands behind the village
+        village = [r[:1] + r[2:] for r in village]
     tap.ok(village and all(r[4][0] == "float" for r in village)
            and find_row(village, 3, "Diện tích lúa bị thiệt hại")[4:5] == [("float", 2.5)],
            f"{what}: by village, its name whole", str(second)[:600])
@@ -47,7 +50,8 @@ def check_book(tap, what, book):
 
 
 def check_report_book(tap, office, path):
-    first = check_book(tap, "XLSX of the quick report", office.open(path))
+    first = check_book(tap, "XLSX of the quick report", office.open(path), "Báo cáo nhanh",
+                       "Tổng hợp theo thôn")
     texts = {row[0][1]: row[1:] for row in first if len(row) > 1 and row[0]}
     tap.ok(texts.get("Mã xã") == [("string", "01879")]
            and [("string", ISOLATED)] in texts.values(), "codes keep their zero", str(texts))
@@ -101,11 +105,17 @@ def check_province(tap, office, rig):
     villages = os.path.join(rig.env["KENG_DATA"], "demo", "villages.csv")
     rig.run("keng-province", "--db", db, "--lang", "vi", "--villages", villages, "--event", "3",
             "export", *files)
-    first = check_book(tap, "XLSX of the province", office.open(files[0]))
-    tap.ok([("string", "01879")] in [row[1:] for row in first] and
-           any(len(r) == 2 and r[1] and r[1][0] == "date" for r in first),
-           "its code keeps the zero, its moment is a date", str(first)[:600])
-    check_csv(tap, office, files[1], {"Số liệu", "Lần trước"})
+    book = office.open(files[0])
+    check_book(tap, "XLSX of the province", book, "Tổng số", "Tổng hợp theo thôn", 2)
+    figures, findings, made = book["Tổng hợp theo thôn"], book["Cần xem"], book["Cách lập"]
+    tap.ok(figures[1][:2] == [("string", "Xã Cao Minh"), ("string", "01879")] and
+           any(len(r) == 2 and r[1] and r[1][0] == "date" for r in made),
+           "its code keeps the zero, its moment is a date", str(figures[:2]) + str(made))
+    tap.ok(len(findings) > 1 and all(len(row) == 3 for row in findings) and
+           find_row(made, 0, "Cơ sở dữ liệu")[1:] == [("string", db)],
+           "what needs a look and how it was made have sheets of their own",
+           str(findings) + str(made))
+    check_csv(tap, office, files[1], {"Số liệu", "Lần trước", "Đợt", "Thấp nhất", "Cao nhất"})
     with open(files[2], encoding="utf-8") as file:
         found = geojson.faults(file.read())
     tap.ok(not found, "GeoJSON of the province is valid", "\n".join(found))
@@ -171,7 +181,8 @@ def exports(tap):
         lan.post(f"/quick/read?id={number}", "/quick/sign")
         check_habits(tap, office, rig)
         check_report_book(tap, office, save(rig, lan, number, "xlsx"))
-        check_csv(tap, office, save(rig, lan, number, "csv"), {"Số liệu", "Lần trước"})
+        check_csv(tap, office, save(rig, lan, number, "csv"),
+                  {"Số liệu", "Lần trước", "Đợt", "Thấp nhất", "Cao nhất"})
         with open(save(rig, lan, number, "geojson"), encoding="utf-8") as file:
             found = geojson.faults(file.read())
         tap.ok(not found, "GeoJSON of the quick report is valid", "\n".join(found))

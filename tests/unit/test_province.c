@@ -277,12 +277,36 @@ static void test_province_writes_the_forms_of_others(void **state)
     assert_non_null(strstr(text, "\"source\":\"15-1\""));
     read_text(p, "x.xlsx", text, sizeof text);
     assert_memory_equal(text, "PK", 2);
+    read_text(p, "x.txt", text, sizeof text);
+    assert_non_null(strstr(text, "The province's books · Xã Cao Minh\n")); /* no quick report */
     assert_run(p, "export x.pdf", 2, "expected a name that ends in");
     assert_run(p, "--svg course.svg report", 0, "15-1");
     read_text(p, "course.svg", text, sizeof text);
     assert_non_null(strstr(text, "Course of the event"));
     assert_non_null(strstr(text, "<path fill"));
     assert_non_null(strstr(text, "</svg>\n"));
+}
+
+static void test_province_tells_nameless_communes_apart(void **state)
+{
+    struct place *p = *state;
+    struct kit others[2];
+    char words[64];
+    for (uint8_t i = 0; i < 2; i++) {
+        char name[KIT_PATH_LEN + 32];
+        size_t len;
+        kit_init(&others[i], (uint8_t)(40 + i));
+        uint8_t *bytes = kit_batch(&others[i], AUTHOR_ROOT, NULL, 0, &len);
+        snprintf(name, sizeof name, "%s/n%d.keng", p->dir, i);
+        kit_write_file(name, bytes, len);
+        free(bytes);
+    }
+    assert_run(p, "trust n0.keng n1.keng", 0, "");
+    for (int i = 0; i < 2; i++) {
+        const uint8_t *id = others[i].network_id;
+        snprintf(words, sizeof words, "\n  ? (%02x%02x %02x%02x)\n", id[0], id[1], id[2], id[3]);
+        assert_run(p, "report", 0, words);
+    }
 }
 
 /* A desk as `keng init` leaves it, as far as signing needs it. */
@@ -400,6 +424,7 @@ int main(void)
         PROVINCE_TEST(test_province_tells_what_it_knew_then),
         PROVINCE_TEST(test_province_shows_first_what_needs_a_look),
         PROVINCE_TEST(test_province_writes_the_forms_of_others),
+        PROVINCE_TEST(test_province_tells_nameless_communes_apart),
         PROVINCE_TEST(test_province_signs_a_list_and_believes_it),
         PROVINCE_TEST(test_province_explains_wrong_use),
     };
