@@ -1,13 +1,17 @@
 #include "node/api.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "node/client.h"
 
 enum {
     RECORDS_LIMIT_MAX = 200,
     RECORDS_PAGE_MAX = 64, /* what is given at a time whatever was asked: nodes are small */
     MINE_LIMIT_DEFAULT = 50,
     MINE_LIMIT_MAX = 1000,
+    ANSWER_ROUND_LEN = 64, /* what stands around the list of reports */
     ADD_COUNT_MAX = 40,
 };
 
@@ -158,16 +162,27 @@ static json_t *do_records(struct api *api, const json_t *request)
                      (json_int_t)api->node->last_arrival);
 }
 
-struct mine { struct node *node; json_t *list; };
+struct mine { struct node *node; json_t *list; size_t limit, room_len; };
 
+/* As many of the newest as were asked for and one line can carry. */
 static bool append_report(void *ctx, const struct store_record *record)
 {
     struct mine *mine = ctx;
     struct record_view v;
-    if (record_decode(record->bytes, record->len, &v) == RECORD_OK && record_is_report(v.kind))
-        json_array_append_new(mine->list, node_json_report(mine->node, record));
-    return true;
+    if (record_decode(record->bytes, record->len, &v) != RECORD_OK || !record_is_report(v.kind))
+        return true;
+    json_t *report = node_json_report(mine->node, record);
+    size_t len = json_dumpb(report, NULL, 0, JSON_COMPACT) + 1;
+    if (len > mine->room_len) {
+        json_decref(report);
+        return false;
+    }
+    mine->room_len -= len;
+    json_array_append_new(mine->list, report);
+    return json_array_size(mine->list) < mine->limit;
 }
+
+static_assert((int)STORE_AUTHOR_COUNT_MAX == (int)HOME_IDENTITY_COUNT_MAX, "all who write here");
 
 static json_t *do_mine(struct api *api, const json_t *request)
 {
@@ -177,15 +192,16 @@ static json_t *do_mine(struct api *api, const json_t *request)
         !get_integer(request, "limit", 1, MINE_LIMIT_MAX, MINE_LIMIT_DEFAULT, &limit))
         return node_json_error("bad-request", "author must be a number, limit 1 to %d",
                                MINE_LIMIT_MAX);
-    struct mine mine = { .node = n, .list = json_array() };
-    for (int i = 0; i < n->identity_count; i++) {
-        if (author != 0 && n->identities[i].number != author)
-            continue;
-        if (store_records_of(n->store, n->identities[i].number, (int)limit, append_report,
-                             &mine) != STORE_OK) {
-            json_decref(mine.list);
-            return node_json_error("disk", "%s", store_text(n->store));
-        }
+    uint16_t authors[HOME_IDENTITY_COUNT_MAX];
+    size_t count = 0;
+    for (int i = 0; i < n->identity_count; i++)
+        if (author == 0 || n->identities[i].number == author)
+            authors[count++] = n->identities[i].number;
+    struct mine mine = { .node = n, .list = json_array(), .limit = (size_t)limit,
+                         .room_len = CLIENT_LINE_LEN_MAX - ANSWER_ROUND_LEN };
+    if (store_newest_of(n->store, authors, count, append_report, &mine) != STORE_OK) {
+        json_decref(mine.list);
+        return node_json_error("disk", "%s", store_text(n->store));
     }
     return json_pack("{s:b, s:o}", "ok", 1, "reports", mine.list);
 }

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { CLIENT_ERR_LEN = 256, CLIENT_LINE_LEN_MAX = 256 * 1024 };
+enum { CLIENT_ERR_LEN = 256, CLIENT_LINE_LEN_MAX = 256 * 1024 /* kengd writes none longer */ };
 
 struct client {
     int fd; /* -1: closed */

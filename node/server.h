@@ -10,11 +10,12 @@
 #include <poll.h>
 
 #include "node/api.h"
+#include "node/client.h"
 
 enum {
     SERVER_CLIENT_COUNT_MAX = 24,
     SERVER_LINE_LEN_MAX = 16 * 1024,
-    SERVER_OUT_LEN_MAX = 512 * 1024,
+    SERVER_OUT_LEN_MAX = 2 * CLIENT_LINE_LEN_MAX,
     SERVER_TEXT_LEN = 256,
 };
 

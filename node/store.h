@@ -17,7 +17,12 @@
 #include "proto/record.h"
 #include "proto/report.h"
 
-enum { STORE_TEXT_LEN = 256, STORE_ONCE_LEN_MAX = 32, STORE_LEDGER_COUNT_MAX = 3 };
+enum {
+    STORE_TEXT_LEN = 256,
+    STORE_ONCE_LEN_MAX = 32,
+    STORE_LEDGER_COUNT_MAX = 3,
+    STORE_AUTHOR_COUNT_MAX = 8,
+};
 
 enum store_err {
     STORE_OK = 0,
@@ -98,8 +103,9 @@ int store_find_review(struct store *s, const struct record_ref *of,
 /* In order of arrival.  All records, the root's first, for a restart. */
 int store_each_record(struct store *s, store_record_fn fn, void *ctx);
 int store_records_after(struct store *s, int64_t after, int limit, store_record_fn fn, void *ctx);
-/* Newest first, lane 0 of one author. */
-int store_records_of(struct store *s, uint16_t author, int limit, store_record_fn fn, void *ctx);
+/* Lane 0 of these authors together, what arrived last first. */
+int store_newest_of(struct store *s, const uint16_t *authors, size_t author_count,
+                    store_record_fn fn, void *ctx);
 int64_t store_last_arrival(struct store *s);
 
 typedef void (*store_ref_fn)(void *ctx, const struct record_ref *ref);

@@ -50,7 +50,7 @@ enum statement {
     ST_DROP_OWED,
     ST_PUT_AIRTIME, ST_TRIM_AIRTIME, ST_KEEP_LEDGERS, ST_EACH_AIRTIME,
     ST_LOAD, ST_FIND_ONCE, ST_FIND_REVIEW,
-    ST_EACH_RECORD, ST_FIND_RECORD, ST_RECORDS_AFTER, ST_RECORDS_OF, ST_LAST_ARRIVAL,
+    ST_EACH_RECORD, ST_FIND_RECORD, ST_RECORDS_AFTER, ST_NEWEST_OF, ST_LAST_ARRIVAL,
     ST_EACH_SETTLED, ST_EACH_OWED, ST_EACH_CORRECTION, ST_RECORD_COUNT,
     ST_COUNT,
 };
@@ -88,8 +88,8 @@ static const char *const SQL[ST_COUNT] = {
     [ST_FIND_RECORD] = "SELECT " RECORD_COLUMNS " FROM record WHERE log = ? AND seq = ?",
     [ST_RECORDS_AFTER] = "SELECT " RECORD_COLUMNS " FROM record WHERE arrival > ?"
                          " ORDER BY arrival LIMIT ?",
-    [ST_RECORDS_OF] = "SELECT " RECORD_COLUMNS " FROM record WHERE log = ?"
-                      " ORDER BY seq DESC LIMIT ?",
+    [ST_NEWEST_OF] = "SELECT " RECORD_COLUMNS " FROM record WHERE log IN (?,?,?,?,?,?,?,?)"
+                     " ORDER BY arrival DESC",
     [ST_LAST_ARRIVAL] = "SELECT max(arrival) FROM record",
     [ST_PUT_OWED] = "INSERT OR IGNORE INTO owed(log, seq) VALUES(?,?)",
     [ST_DROP_OWED] = "DELETE FROM owed WHERE log = ? AND seq = ?",
@@ -524,12 +524,14 @@ int store_records_after(struct store *s, int64_t after, int limit, store_record_
     return each_record(s, st, fn, ctx);
 }
 
-int store_records_of(struct store *s, uint16_t author, int limit, store_record_fn fn, void *ctx)
+int store_newest_of(struct store *s, const uint16_t *authors, size_t author_count,
+                    store_record_fn fn, void *ctx)
 {
-    sqlite3_stmt *st = s->statements[ST_RECORDS_OF];
-    struct record_ref log = { .author = author };
-    sqlite3_bind_int64(st, 1, log_of(&log));
-    sqlite3_bind_int(st, 2, limit);
+    sqlite3_stmt *st = s->statements[ST_NEWEST_OF];
+    for (size_t i = 0; i < author_count && i < STORE_AUTHOR_COUNT_MAX; i++) {
+        struct record_ref log = { .author = authors[i] };
+        sqlite3_bind_int64(st, (int)i + 1, log_of(&log)); /* the rest match nothing */
+    }
     return each_record(s, st, fn, ctx);
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "node/api.h"
+#include "node/client.h"
 #include "tests/support/commune.h"
 
 enum { FUZZ_COUNT = 20000, LINE_LEN_MAX = 16384, CLIENT = 1 };
@@ -277,6 +278,53 @@ static void test_api_review_makes_a_report_read(void **state)
     assert_int_equal(json_integer_value(json_object_get(report, "received_by")), COMMUNE_GATEWAY);
 }
 
+/* ---- several people on one box ---- */
+
+static void put_reports(struct bench *b, uint16_t author, uint32_t from_seq, uint32_t count,
+                        uint8_t kind)
+{
+    uint8_t body[RECORD_BODY_LEN_MAX] = { 0 }, record[RECORD_LEN_MAX];
+    struct record_view v;
+    int64_t arrival;
+    assert_int_equal(store_begin(b->node.store), STORE_OK);
+    for (uint32_t seq = from_seq; seq < from_seq + count; seq++) {
+        size_t len = commune_sign(&b->commune, author, seq, kind, body, 160, record);
+        assert_int_equal(record_decode(record, len, &v), RECORD_OK);
+        assert_int_equal(store_put_record(b->node.store, &v, 1, 0, NULL, &arrival), STORE_OK);
+    }
+    assert_int_equal(store_commit(b->node.store), STORE_OK);
+}
+
+static uint16_t author_at(const json_t *reports, size_t i)
+{
+    return (uint16_t)json_integer_value(json_object_get(json_array_get(reports, i), "author"));
+}
+
+/* Who wrote least and last must not vanish behind those who wrote much before; nor may much at once
+ * be more than a client reads. */
+static void test_api_newest_reports_are_those_of_all_who_write_here(void **state)
+{
+    struct bench *b = *state;
+    put_reports(b, COMMUNE_NODE, 1, 300, RECORD_DAMAGE);
+    put_reports(b, COMMUNE_MEMBER, 1, 1, RECORD_RESCUE);
+    put_reports(b, COMMUNE_NODE, 301, 60, RECORD_RECEIPT); /* what the box says by itself */
+    const json_t *reports = json_object_get(ask(b, "{\"do\":\"mine\",\"limit\":20}"), "reports");
+    assert_int_equal(json_array_size(reports), 20);
+    assert_int_equal(author_at(reports, 0), COMMUNE_MEMBER);
+    for (size_t i = 1; i < 20; i++)
+        assert_int_equal(json_integer_value(json_object_get(json_array_get(reports, i), "seq")),
+                         301 - (json_int_t)i);
+    reports = json_object_get(ask(b, "{\"do\":\"mine\",\"author\":1,\"limit\":1}"), "reports");
+    assert_int_equal(json_array_size(reports), 1);
+    assert_int_equal(author_at(reports, 0), COMMUNE_NODE);
+    put_reports(b, COMMUNE_NODE, 361, 300, RECORD_DAMAGE);
+    const json_t *answer = ask(b, "{\"do\":\"mine\",\"limit\":1000}");
+    size_t len = json_dumpb(answer, NULL, 0, JSON_COMPACT) + 1;
+    assert_in_range(len, CLIENT_LINE_LEN_MAX - 2000, CLIENT_LINE_LEN_MAX);
+    reports = json_object_get(answer, "reports");
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(reports, 0), "seq")), 660);
+}
+
 /* ---- anything at all ---- */
 
 static uint32_t pick(struct bench *b, uint32_t below)
@@ -352,6 +400,7 @@ int main(void)
         API_TEST(test_api_too_long_body_is_refused_and_costs_no_number),
         API_TEST(test_api_add_gives_each_record_its_verdict),
         API_TEST(test_api_review_makes_a_report_read),
+        API_TEST(test_api_newest_reports_are_those_of_all_who_write_here),
         API_TEST(test_api_any_bytes_get_an_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

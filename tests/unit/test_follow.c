@@ -115,8 +115,8 @@ static bool count_store(void *ctx, const struct store_record *record)
 static int node_count(struct bench *b)
 {
     int count = 0;
-    assert_int_equal(store_records_of(b->node.store, COMMUNE_STRANGER, 100, count_store, &count),
-                     STORE_OK);
+    static const uint16_t author = COMMUNE_STRANGER;
+    assert_int_equal(store_newest_of(b->node.store, &author, 1, count_store, &count), STORE_OK);
     return count;
 }
 

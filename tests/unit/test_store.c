@@ -312,12 +312,25 @@ static void test_store_pages_through_arrivals(void **state)
     assert_int_equal(l.count, 0);
     put_one(11, 1, 1, 0, NULL);
     put_one(12, 0, 1, 0, NULL);
-    assert_int_equal(store_records_of(s, 11, 4, collect, &l), STORE_OK);
+    put_one(13, 0, 1, 0, NULL);
+    put_one(11, 0, 26, 0, NULL);
+    /* Of several authors what came last is first, whoever wrote it. */
+    static const uint16_t authors[STORE_AUTHOR_COUNT_MAX] = { 11, 99, 12 };
+    static const struct record_ref newest[] = {
+        { .author = 11, .seq = 26 }, { .author = 12, .seq = 1 }, { .author = 11, .seq = 25 },
+        { .author = 11, .seq = 24 },
+    };
+    l = (struct list){ .stop_after = 4 };
+    assert_int_equal(store_newest_of(s, authors, 3, collect, &l), STORE_OK);
     assert_int_equal(l.count, 4);
     for (size_t i = 0; i < 4; i++) {
-        assert_int_equal(l.rows[i].ref.seq, 25 - i);
+        assert_int_equal(l.rows[i].ref.author, newest[i].author);
+        assert_int_equal(l.rows[i].ref.seq, newest[i].seq);
         assert_int_equal(l.rows[i].ref.lane, 0);
     }
+    l = (struct list){ .count = 0 };
+    assert_int_equal(store_newest_of(s, authors, 0, collect, &l), STORE_OK);
+    assert_int_equal(l.count, 0);
 }
 
 static void test_store_review_is_replaced(void **state)
