@@ -344,6 +344,23 @@ static int keep_debts(struct node *n, const struct record_view *view)
     return err;
 }
 
+/* The total of one minute, and of those before it that the disk did not take in their time. */
+static int write_ledger(struct node *n, const struct node_side *side, uint64_t minute_ms)
+{
+    uint64_t window_ms = (uint64_t)n->roster.profile.duty_window_s * MS_PER_S +
+                         MESH_LEDGER_SLACK_MINUTES * MS_PER_MINUTE;
+    uint64_t at_ms = minute_ms > window_ms ? minute_ms - window_ms : 0;
+    int err = STORE_OK;
+    if (at_ms < side->unwritten_ms)
+        at_ms = side->unwritten_ms < minute_ms ? side->unwritten_ms : minute_ms;
+    for (; at_ms <= minute_ms && err == STORE_OK; at_ms += MS_PER_MINUTE) {
+        uint32_t us = mesh_minute_airtime_us(side->mesh, at_ms);
+        if (us > 0)
+            err = store_put_airtime(n->store, side->ledger, at_ms, us);
+    }
+    return err;
+}
+
 static int apply_event(struct node *n, const struct node_side *side, const struct mesh_event *ev)
 {
     struct record_view view;
@@ -371,7 +388,7 @@ static int apply_event(struct node *n, const struct node_side *side, const struc
     case MESH_EV_SETTLE:
         return store_put_settled(n->store, &ev->ref);
     case MESH_EV_CHARGE:
-        return store_put_airtime(n->store, side->ledger, ev->minute_ms, ev->minute_airtime_us);
+        return write_ledger(n, side, ev->minute_ms);
     case MESH_EV_RESERVE:
         if (numbers_put(&n->numbers, ev->ref.author, ev->ref.lane, ev->ref.seq) == 0)
             return STORE_OK;
@@ -494,6 +511,8 @@ static bool persist_further(struct node *n, struct node_side *side, uint64_t now
             note_store(n, good);
         }
         mesh_on_persisted(side->mesh, now_ms, ev.event_id, good);
+        if (good && ev.type == MESH_EV_CHARGE)
+            side->unwritten_ms = UINT64_MAX;
         any = true;
     }
     return any;
@@ -551,6 +570,8 @@ static bool persist_first(struct node *n, uint64_t now_ms)
     note_store(n, good);
     for (size_t i = 0; i < count; i++) {
         mesh_on_persisted(n->mesh, now_ms, events[i].event_id, good);
+        if (good && events[i].type == MESH_EV_CHARGE)
+            n->sides[0].unwritten_ms = UINT64_MAX;
         if (events[i].type == MESH_EV_STORE)
             settle_record(n, now_ms, &events[i], good);
         if (good)
@@ -818,8 +839,7 @@ static int take_over_airtime(struct node *n, uint64_t now_ms)
     if (err == STORE_OK)
         err = store_keep_ledgers(n->store, ledgers);
     for (size_t i = 0; i < n->side_count && err == STORE_OK && us > 0; i++)
-        err = store_put_airtime(n->store, ledgers[i], now_ms / MS_PER_MINUTE * MS_PER_MINUTE,
-                                mesh_minute_airtime_us(n->sides[i].mesh));
+        err = write_ledger(n, &n->sides[i], now_ms / MS_PER_MINUTE * MS_PER_MINUTE);
     if (err == STORE_OK)
         err = store_commit(n->store);
     if (err != STORE_OK)
@@ -830,15 +850,20 @@ static int take_over_airtime(struct node *n, uint64_t now_ms)
 void node_spend(struct node *n, size_t side, uint64_t now_ms, uint32_t airtime_us)
 {
     struct node_side *s = &n->sides[side];
+    uint64_t minute_ms = now_ms / MS_PER_MINUTE * MS_PER_MINUTE;
     mesh_restore_airtime(s->mesh, now_ms, 0, airtime_us);
     int err = store_begin(n->store);
     if (err == STORE_OK)
-        err = store_put_airtime(n->store, s->ledger, now_ms / MS_PER_MINUTE * MS_PER_MINUTE,
-                                mesh_minute_airtime_us(s->mesh));
+        err = write_ledger(n, s, minute_ms);
     if (err == STORE_OK)
         err = store_commit(n->store);
-    if (err != STORE_OK)
-        store_rollback(n->store); /* the next frame's charge has it too */
+    if (err == STORE_OK) {
+        s->unwritten_ms = UINT64_MAX;
+        return;
+    }
+    store_rollback(n->store);
+    if (s->unwritten_ms > minute_ms)
+        s->unwritten_ms = minute_ms; /* the next that is written has it too */
 }
 
 static int read_boot_id(struct node *n)
@@ -891,7 +916,7 @@ static int make_side(struct node *n, size_t index, uint64_t now_ms, char *text)
     struct node_side *side = &n->sides[index];
     const struct settings_modem *modem = &n->settings.modems[index];
     side->node = n;
-    side->behind_ms = UINT64_MAX;
+    side->behind_ms = side->unwritten_ms = UINT64_MAX;
     snprintf(side->ledger, sizeof side->ledger, "%s%s%s", n->boot_id, modem->name[0] ? "/" : "",
              modem->name);
     struct mesh_config cfg = config_of(n, side, modem, index > 0);

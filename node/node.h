@@ -55,6 +55,7 @@ struct node_side {
     struct mesh *mesh;
     void *storage;
     char ledger[NODE_LEDGER_LEN];
+    uint64_t unwritten_ms; /* the oldest minute spent in that the disk did not take; UINT64_MAX */
     uint64_t behind_ms; /* when to offer it again what it had no room for; UINT64_MAX: nothing */
 };
 

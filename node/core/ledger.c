@@ -70,9 +70,11 @@ void ledger_refund(struct mesh *m, uint64_t minute, uint32_t airtime_us)
         *bucket -= airtime_us;
 }
 
-uint32_t mesh_minute_airtime_us(const struct mesh *m)
+uint32_t mesh_minute_airtime_us(const struct mesh *m, uint64_t at_ms)
 {
-    return m->ledger_us[m->ledger_minute % LEDGER_COUNT];
+    uint64_t minute = at_ms / MS_PER_MINUTE;
+    bool counts = minute <= m->ledger_minute && m->ledger_minute - minute < LEDGER_COUNT;
+    return counts ? m->ledger_us[minute % LEDGER_COUNT] : 0;
 }
 
 void mesh_restore_airtime(struct mesh *m, uint64_t now_ms, uint64_t age_ms, uint32_t airtime_us)

@@ -209,8 +209,9 @@ int mesh_restore_reserved(struct mesh *m, uint16_t author, uint8_t lane, uint32_
 /* airtime_us were spent age_ms ago (0 if unknown: counts as just now).  Later, too, for what a
  * modem has sent by itself. */
 void mesh_restore_airtime(struct mesh *m, uint64_t now_ms, uint64_t age_ms, uint32_t airtime_us);
-/* What is booked in the running minute: to be made durable after mesh_restore_airtime(). */
-uint32_t mesh_minute_airtime_us(const struct mesh *m);
+/* What is booked in the minute of at_ms, 0 if no window counts it any more: to be made durable
+ * after mesh_restore_airtime(). */
+uint32_t mesh_minute_airtime_us(const struct mesh *m, uint64_t at_ms);
 /* A restored acknowledgement takes effect again: call for each durable ack record, in any order. */
 void mesh_restore_ack(struct mesh *m, const struct record_view *view);
 

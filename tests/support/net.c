@@ -355,7 +355,7 @@ static void restore_airtime(struct net_node *n)
     if (!n->rebooted || n->charge_count == 0)
         return;
     n->charges[0] = (struct net_charge){ now_ms / MINUTE_MS * MINUTE_MS,
-                                         mesh_minute_airtime_us(n->mesh) };
+                                         mesh_minute_airtime_us(n->mesh, now_ms) };
     n->charge_count = 1;
 }
 

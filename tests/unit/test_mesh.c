@@ -665,7 +665,7 @@ static void spend(uint32_t percent, uint64_t restored_us, uint64_t *sum_us_out)
     start(&rig, &cfg);
     if (restored_us > 0) {
         mesh_restore_airtime(rig.mesh, rig.now_ms, 0, (uint32_t)restored_us);
-        assert_int_equal(mesh_minute_airtime_us(rig.mesh), restored_us);
+        assert_int_equal(mesh_minute_airtime_us(rig.mesh, rig.now_ms), restored_us);
     }
     uint64_t start_ms = rig.now_ms, until_ms = rig.now_ms + HOURS * (uint64_t)HOUR_MS;
     uint32_t digest = 0;

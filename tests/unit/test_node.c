@@ -466,6 +466,35 @@ static void test_node_airtime_that_a_modem_spent_by_itself_counts_and_lasts(void
     assert_int_equal(after.window_airtime_ms, before.window_airtime_ms + 1000);
 }
 
+/* The modem goes on sending while the disk is full. */
+static void test_node_airtime_spent_while_the_disk_failed_lasts(void **state)
+{
+    struct bench *b = *state;
+    struct mesh_stats before, after;
+    mesh_set_modem(b->village.node.mesh, b->now_ms, false);
+    mesh_stats(b->village.node.mesh, &before);
+    node_spend(&b->village.node, 0, b->now_ms, 100000);
+    limit_files(1000);
+    for (int i = 0; i < 10; i++) {
+        b->now_ms += 60000;
+        node_spend(&b->village.node, 0, b->now_ms, 400000);
+    }
+    limit_files(RLIM_INFINITY);
+    b->now_ms += 60000;
+    node_spend(&b->village.node, 0, b->now_ms, 500000);
+    mesh_stats(b->village.node.mesh, &after);
+    assert_int_equal(after.window_airtime_ms, before.window_airtime_ms + 4600);
+    /* Each minute stands where it was spent: the oldest two leave the window first. */
+    static const uint32_t want_ms[] = { 4600, 4100 };
+    for (int i = 0; i < 2; i++, b->now_ms += 52 * 60000) {
+        stop(&b->village);
+        start(b, &b->village);
+        mesh_set_modem(b->village.node.mesh, b->now_ms, false);
+        mesh_stats(b->village.node.mesh, &after);
+        assert_int_equal(after.window_airtime_ms, before.window_airtime_ms + want_ms[i]);
+    }
+}
+
 /* ---- numbers ---- */
 
 static void test_node_store_behind_its_numbers_writes_nothing_new(void **state)
@@ -915,6 +944,7 @@ int main(void)
         NODE_TEST(test_node_airtime_of_another_boot_does_not_count_over),
         NODE_TEST(test_node_airtime_that_a_modem_spent_by_itself_counts_and_lasts),
         NODE_TEST(test_node_store_behind_its_numbers_writes_nothing_new),
+        NODE_TEST(test_node_airtime_spent_while_the_disk_failed_lasts),
         NODE_TEST(test_node_what_was_taken_back_may_count_again),
         NODE_TEST(test_node_that_lost_its_last_record_signs_no_second),
         NODE_TEST(test_node_killed_at_any_file_length_uses_no_number_twice),
