@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum {
-    SCHEMA_VERSION = 5,
+    SCHEMA_VERSION = 6,
     CACHE_KIB = 160, /* a node has little memory and few hot pages */
     BUSY_TIMEOUT_MS = 2000,
     URI_LEN_MAX = 3 * 4096 + 32,
@@ -41,6 +41,13 @@ static const char *const MIGRATIONS[SCHEMA_VERSION] = {
      " by_log INTEGER NOT NULL, by_seq INTEGER NOT NULL, UNIQUE(log, seq, by_log, by_seq));"
      "INSERT INTO correction SELECT log, seq, by * 8, by_seq FROM review"
      " WHERE state = 6 AND by_seq > 0;"),
+    ("ALTER TABLE review RENAME TO review_one;"
+     "CREATE TABLE review(log INTEGER NOT NULL, seq INTEGER NOT NULL, by INTEGER NOT NULL,"
+     " state INTEGER NOT NULL, text BLOB, by_seq INTEGER NOT NULL,"
+     " heard INTEGER NOT NULL," /* rising: of several reviewers the last heard counts */
+     " PRIMARY KEY(log, seq, by)) WITHOUT ROWID;"
+     "INSERT INTO review SELECT log, seq, by, state, text, by_seq, 1 FROM review_one;"
+     "DROP TABLE review_one;"),
 };
 
 enum statement {
@@ -69,10 +76,11 @@ static const char *const SQL[ST_COUNT] = {
     [ST_PUT_SETTLED] = "INSERT INTO settled(log, seq) VALUES(?1,?2)"
                        " ON CONFLICT(log) DO UPDATE SET seq = max(seq, ?2)",
     [ST_PUT_FORK] = "INSERT OR IGNORE INTO fork(log, seq, received_ms, bytes) VALUES(?,?,?,?)",
-    [ST_PUT_REVIEW] = "INSERT INTO review(log, seq, by, state, text, by_seq)"
-                      " VALUES(?1,?2,?3,?4,?5,?6) ON CONFLICT(log, seq) DO UPDATE"
-                      " SET by = ?3, state = ?4, text = ?5, by_seq = ?6"
-                      " WHERE by <> ?3 OR by_seq < ?6",
+    [ST_PUT_REVIEW] = "INSERT INTO review(log, seq, by, state, text, by_seq, heard)"
+                      " VALUES(?1,?2,?3,?4,?5,?6, (SELECT coalesce(max(heard), 0) + 1 FROM review"
+                      " WHERE log = ?1 AND seq = ?2)) ON CONFLICT(log, seq, by) DO UPDATE"
+                      " SET state = ?4, text = ?5, by_seq = ?6, heard = excluded.heard"
+                      " WHERE by_seq < ?6",
     [ST_PUT_CORRECTION] = "INSERT OR IGNORE INTO correction(log, seq, by_log, by_seq)"
                           " VALUES(?,?,?,?)",
     [ST_PUT_CARRIED] = "UPDATE record SET carried_by = ? WHERE log = ? AND seq = ?"
@@ -83,7 +91,8 @@ static const char *const SQL[ST_COUNT] = {
     [ST_EACH_AIRTIME] = "SELECT boot, minute_ms, us FROM airtime ORDER BY boot, minute_ms DESC",
     [ST_LOAD] = "SELECT bytes FROM record WHERE log = ? AND seq = ?",
     [ST_FIND_ONCE] = "SELECT log, seq FROM record WHERE once = ?",
-    [ST_FIND_REVIEW] = "SELECT by, state, text, by_seq FROM review WHERE log = ? AND seq = ?",
+    [ST_FIND_REVIEW] = "SELECT by, state, text, by_seq FROM review WHERE log = ? AND seq = ?"
+                       " ORDER BY heard DESC LIMIT 1",
     [ST_EACH_RECORD] = "SELECT " RECORD_COLUMNS " FROM record ORDER BY log >= 8, arrival",
     [ST_FIND_RECORD] = "SELECT " RECORD_COLUMNS " FROM record WHERE log = ? AND seq = ?",
     [ST_RECORDS_AFTER] = "SELECT " RECORD_COLUMNS " FROM record WHERE arrival > ?"

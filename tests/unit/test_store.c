@@ -359,6 +359,9 @@ static void test_store_late_review_does_not_undo_a_newer(void **state)
         { 5, 7, REVIEW_APPROVED, REVIEW_APPROVED }, { 5, 4, REVIEW_QUESTION, REVIEW_APPROVED },
         { 5, 7, REVIEW_REJECTED, REVIEW_APPROVED }, { 5, 8, REVIEW_MET, REVIEW_MET },
         { 4, 1, REVIEW_SEEN, REVIEW_SEEN }, /* another person: heard last */
+        /* What the first one said before comes late, by another way. */
+        { 5, 6, REVIEW_QUESTION, REVIEW_SEEN }, { 5, 8, REVIEW_MET, REVIEW_SEEN },
+        { 5, 9, REVIEW_REJECTED, REVIEW_REJECTED }, { 4, 1, REVIEW_SEEN, REVIEW_REJECTED },
     };
     open_store();
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
@@ -368,6 +371,48 @@ static void test_store_late_review_does_not_undo_a_newer(void **state)
         assert_int_equal(store_find_review(s, &of, &got), STORE_OK);
         assert_int_equal(got.state, CASES[i].want);
     }
+}
+
+static void run_sql(const char *sql)
+{
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* A store of schema 5, with one row for each report. */
+static void test_store_reviews_of_one_row_each_are_taken_over(void **state)
+{
+    (void)state;
+    struct store_review got;
+    struct record_ref of = { .author = 11, .lane = 0, .seq = 3 };
+    const struct store_review late = { .by = 5, .by_seq = 6, .state = REVIEW_MET };
+    open_store();
+    put_one(11, 0, 3, 0, NULL);
+    store_close(s);
+    s = NULL;
+    run_sql("DROP TABLE review;"
+            "CREATE TABLE review(log INTEGER NOT NULL, seq INTEGER NOT NULL, by INTEGER NOT NULL,"
+            " state INTEGER NOT NULL, text BLOB, by_seq INTEGER NOT NULL DEFAULT 0,"
+            " PRIMARY KEY(log, seq)) WITHOUT ROWID;"
+            "INSERT INTO review VALUES(88, 3, 5, 2, 'Mấy nhà?', 7), (88, 4, 6, 1, '', 1);"
+            "PRAGMA user_version = 5");
+    open_store();
+    assert_true(holds(11, 0, 3));
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(store_find_review(s, &of, &got), STORE_OK);
+        assert_int_equal(got.by, 5);
+        assert_int_equal(got.by_seq, 7);
+        assert_int_equal(got.state, REVIEW_QUESTION);
+        assert_string_equal(got.text, "Mấy nhà?");
+        assert_int_equal(store_put_review(s, &of, &late), STORE_OK);
+    }
+    of.seq = 4;
+    assert_int_equal(store_find_review(s, &of, &got), STORE_OK);
+    assert_int_equal(got.by, 6);
+    assert_int_equal(store_drop_record(s, &of), STORE_OK);
+    assert_int_equal(store_find_review(s, &of, &got), STORE_ENONE);
 }
 
 struct spent { uint64_t this_boot_us, others_us, first_minute_ms; };
@@ -477,14 +522,6 @@ static void test_store_takes_again_what_it_kept(void **state)
 
 /* ---- what it refuses to open ------------------------------------------------------------ */
 
-static void run_sql(const char *sql)
-{
-    sqlite3 *db;
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
-}
-
 static void test_store_refuses_what_is_not_its_own(void **state)
 {
     (void)state;
@@ -500,7 +537,7 @@ static void test_store_refuses_what_is_not_its_own(void **state)
     assert_int_equal(store_open(path, network, &none, text), STORE_EVERSION);
     assert_non_null(strstr(text, "newer kengd"));
     assert_non_null(strstr(text, "99"));
-    run_sql("PRAGMA user_version = 5");
+    run_sql("PRAGMA user_version = 6");
     open_store(); /* neither refusal changed anything */
     assert_true(holds(11, 0, 1));
     assert_null(none);
@@ -910,6 +947,7 @@ int main(void)
         STORE_TEST(test_store_review_is_replaced),
         STORE_TEST(test_store_knows_every_correction_of_a_report),
         STORE_TEST(test_store_late_review_does_not_undo_a_newer),
+        STORE_TEST(test_store_reviews_of_one_row_each_are_taken_over),
         STORE_TEST(test_store_airtime_is_kept_per_boot_and_minute),
         STORE_TEST(test_store_airtime_does_not_grow_for_ever),
         STORE_TEST(test_store_refuses_what_is_not_its_own),
