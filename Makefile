@@ -254,10 +254,10 @@ bench-reconcile: $(OUT)/tests/bench/reconcile ## bytes until two nodes with 10,0
 	@{ echo "Commit $$(git rev-parse --short=12 HEAD)$$(git diff --quiet HEAD -- node/core proto hw tests/support || echo ' and changes')."; $<; } \
 	 >tests/bench/reconcile.txt; status=$$?; cat tests/bench/reconcile.txt; exit $$status
 RECORDS ?= 1000000
-bench-import: all $(OUT)/tests/bench/import ## RECORDS=1000000 DB=postgresql://...: import against verification alone (both databases)
+bench-import: all $(OUT)/tests/bench/import ## RECORDS=1000000 DB=postgresql://...: import against verification alone (both databases), into tests/bench/import.txt
 	@python3 tests/bench/import.py $(RECORDS) $(DB)
-test-province: all $(OUT)/tests/bench/import ## 200,000 records of 40 communes on both databases, 20 kills, 100,000 changed bytes
-	@python3 tests/e2e/province.py --communes 40 --records 200000 --kills 20 --samples 100000
+test-province: all $(OUT)/tests/bench/import ## 200,000 records of 40 communes on both databases, 20 kills, 100,000 changed bytes, 259,200 figures in every form
+	@python3 tests/e2e/province.py --communes 40 --records 200000 --kills 20 --samples 100000 --wide 12000
 test-uplink: all $(OUT)/tests/bench/fill ## both ways between tiers: 10,000 records, 1,000 cuts of the link, kills, full disk
 	@python3 tests/e2e/uplink.py --cycles 1000 --records 10000 --directives 200 --kills 100
 SEEDS ?= 1-100

@@ -357,14 +357,14 @@ int books_html(const struct books_query *q, const struct books *b, struct strbuf
 {
     struct strbuf details = { .text = NULL }, line = { .text = NULL }, table = { .text = NULL };
     struct findings found;
-    int result = findings_text(q, b, &details, &found);
+    int result = findings_html(q, b, &details, &found);
     if (result >= 0) {
         findings_line(q, &found, &line);
         strbuf_put(out, "<p><strong>");
         strbuf_put_html(out, line.text ? line.text : "");
-        strbuf_put(out, "</strong></p>\n<pre>");
-        strbuf_put_html(out, details.text ? details.text : "");
-        strbuf_put(out, "</pre>\n");
+        strbuf_put(out, "</strong></p>\n<div class=\"findings\">\n");
+        strbuf_put(out, details.text ? details.text : "");
+        strbuf_put(out, "</div>\n");
         html_cut(q, b->totals.row_count, html_table(q, &b->totals, &table), out);
         strbuf_put(out, table.text ? table.text : "");
         out->failed = out->failed || table.failed;

@@ -35,7 +35,10 @@ static void make_line(const struct quick *quick, size_t index, struct quick_line
 static int tell_findings(const struct quick *quick, quick_finding_fn fn, void *ctx)
 {
     const struct books_export *e = quick->source_ctx;
-    return findings_each(e->query, e->books, fn, ctx);
+    const struct books_query *q = e->query;
+    if (q->ledger->commune_count == 0)
+        fn(ctx, "", "", lang_text(q->language, LANG_F_NO_COMMUNE));
+    return findings_each(q, e->books, fn, ctx);
 }
 
 /* ---- how it was made ---- */
@@ -84,6 +87,8 @@ static void tell_facts(const struct quick *quick, quick_fact_fn fn, void *ctx)
     const struct books_query *q = e->query;
     const struct facts f = { .query = q, .fn = fn, .ctx = ctx };
     char words[WORDS_LEN];
+    if (!q->catalogue)
+        tell(&f, LANG_CATALOGUE, lang_text(q->language, LANG_P_FACT_NO_CATALOGUE));
     tell_question(&f);
     tell(&f, LANG_P_FACT_RULE, lang_text(q->language, LANG_P_FACT_RULE_IS));
     tell_number(&f, LANG_P_FACT_COMMUNES, q->ledger->commune_count);

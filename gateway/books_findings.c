@@ -8,15 +8,17 @@
 
 enum {
     LIST_COUNT_MAX = 20, /* lines of one kind */
+    OPEN_COUNT_MAX = 5,  /* lines of one kind that stand open on a page */
     RUN_COUNT_MAX = 10,  /* numbers or runs of numbers on a line */
     WORD_LEN = 256,
     LINE_LEN = 1024,
 };
 
-/* Where lines go: as text, the first of each kind, or a row for each. */
+/* Where lines go: as text or as a part of a page, the first of each kind, or a row for each. */
 struct target {
     struct strbuf *out;
-    quick_finding_fn fn; /* NULL: as text */
+    bool html;
+    quick_finding_fn fn; /* NULL: into out */
     void *ctx;
 };
 
@@ -26,6 +28,7 @@ struct listing {
     struct target to;
     enum lang_text heading, line, kind;
     uint64_t line_count;
+    struct strbuf items; /* of a page: how many there are says whether they stand open */
 };
 
 static struct listing list_begin(const struct books_query *q, struct target to,
@@ -35,6 +38,17 @@ static struct listing list_begin(const struct books_query *q, struct target to,
     return (struct listing){ .query = q, .to = to, .heading = heading,
                              .line = (enum lang_text)(heading + 1),
                              .kind = (enum lang_text)(heading + 2) };
+}
+
+static void put_item(struct listing *l, const char *words)
+{
+    if (!l->to.html) {
+        strbuf_putf(l->to.out, "  %s\n", words);
+        return;
+    }
+    strbuf_put(&l->items, "<li>");
+    strbuf_put_html(&l->items, words);
+    strbuf_put(&l->items, "</li>\n");
 }
 
 /* args: the first is the commune. */
@@ -47,20 +61,28 @@ static void put_line(struct listing *l, const struct lang_arg *args, size_t coun
                  lang_fill_args(l->query->language, l->line, args, count, line, sizeof line));
         return;
     }
-    if (l->line_count == 0)
+    if (l->line_count == 0 && !l->to.html)
         strbuf_putf(l->to.out, "%s\n", lang_text(l->query->language, l->heading));
     if (l->line_count++ < LIST_COUNT_MAX)
-        strbuf_putf(l->to.out, "  %s\n",
-                    lang_fill_args(l->query->language, l->line, args, count, line, sizeof line));
+        put_item(l, lang_fill_args(l->query->language, l->line, args, count, line, sizeof line));
 }
 
 static void list_end(struct listing *l)
 {
     char line[LINE_LEN];
     if (l->line_count > LIST_COUNT_MAX && !l->to.fn)
-        strbuf_putf(l->to.out, "  %s\n",
-                    lang_fill(l->query->language, LANG_F_MORE, line, sizeof line,
+        put_item(l, lang_fill(l->query->language, LANG_F_MORE, line, sizeof line,
                               LANG_NUMBER(l->line_count - LIST_COUNT_MAX)));
+    if (l->items.len > 0) {
+        strbuf_putf(l->to.out, "<details%s><summary>%s</summary><ul>\n",
+                    l->line_count <= OPEN_COUNT_MAX ? " open" : "",
+                    lang_text(l->query->language, l->heading));
+        strbuf_put(l->to.out, l->items.text);
+        strbuf_put(l->to.out, "</ul></details>\n");
+    }
+    if (l->items.failed)
+        l->to.out->failed = true;
+    strbuf_free(&l->items);
 }
 
 /* ---- words ---- */
@@ -386,9 +408,9 @@ static int list_sources(const struct books_query *q, struct target to, struct fi
         to.out->failed = to.out->failed || forks.failed;
     }
     if (to.out && s.source_count > 0)
-        strbuf_putf(to.out, "%s\n", lang_fill(q->language, LANG_F_COVERED, line, sizeof line,
-                                              LANG_NUMBER(s.covered_count),
-                                              LANG_NUMBER(s.source_count)));
+        strbuf_putf(to.out, to.html ? "<p>%s</p>\n" : "%s\n",
+                    lang_fill(q->language, LANG_F_COVERED, line, sizeof line,
+                              LANG_NUMBER(s.covered_count), LANG_NUMBER(s.source_count)));
     strbuf_free(&forks);
     f->counts[FINDINGS_OPEN] = s.open.line_count;
     f->counts[FINDINGS_FORKS] += s.forks.line_count;
@@ -459,6 +481,13 @@ int findings_text(const struct books_query *q, const struct books *b, struct str
     return result < 0 ? result : out->failed ? DB_ENOMEM : 0;
 }
 
+int findings_html(const struct books_query *q, const struct books *b, struct strbuf *out,
+                  struct findings *findings_out)
+{
+    int result = list_all(q, b, (struct target){ .out = out, .html = true }, findings_out);
+    return result < 0 ? result : out->failed ? DB_ENOMEM : 0;
+}
+
 int findings_each(const struct books_query *q, const struct books *b, quick_finding_fn fn,
                   void *ctx)
 {
@@ -485,7 +514,8 @@ void findings_line(const struct books_query *q, const struct findings *f, struct
         any = true;
     }
     if (!any)
-        strbuf_put(out, lang_text(q->language, LANG_F_ALL_WELL));
+        strbuf_put(out, lang_text(q->language, q->ledger->commune_count > 0 ? LANG_F_ALL_WELL
+                                                                            : LANG_F_NO_COMMUNE));
     strbuf_put(out, "\n");
 }
 

@@ -24,6 +24,9 @@ struct findings {
 /* The details. */
 int findings_text(const struct books_query *q, const struct books *b, struct strbuf *out,
                   struct findings *findings_out);
+/* The same as a part of a page: a list for each kind, long ones folded. */
+int findings_html(const struct books_query *q, const struct books *b, struct strbuf *out,
+                  struct findings *findings_out);
 /* All of them, a row each. */
 int findings_each(const struct books_query *q, const struct books *b, quick_finding_fn fn,
                   void *ctx);

@@ -75,6 +75,7 @@
     /* what went wrong */                                                                          \
     X(P_NOT_STORED, "{1}: not stored")                                                             \
     X(P_NOT_WRITTEN, "the output cannot be written")                                               \
+    X(P_NO_LEDGER, "--db {1}: there is no ledger; trust and root begin one")                       \
     X(P_NO_ROOM, "not enough memory, or no room in /tmp where an .xlsx is prepared")               \
     X(P_NO_CATALOGUE,                                                                              \
       "no catalogue found: indicators are shown as numbers; name it with --data")                  \
@@ -172,6 +173,7 @@
     X(P_OTHER_KEY, "{1}: root.key is not that of commune.keng")                                    \
     /* what a report found */                                                                      \
     X(F_ALL_WELL, "Nothing is missing here and nothing contradicts itself.")                       \
+    X(F_NO_COMMUNE, "No commune is trusted here, so nothing is known.")                            \
     X(F_LOOK_AT, "TO LOOK AT: ")                                                                   \
     X(F_COUNT_DIFFER, "figures on which reports differ: {1}")                                      \
     X(F_COUNT_FORKS, "numbers used twice: {1}")                                                    \
@@ -217,6 +219,7 @@
     X(P_FACT_PROGRAM, "Program")                                                                   \
     X(P_FACT_PROGRAM_IS, "keng-province, protocol {1}, ledger version {2}")                        \
     X(P_FACT_DATABASE, "Database")                                                                 \
+    X(P_FACT_NO_CATALOGUE, "none was found: indicators are shown as numbers")                      \
     X(P_FACT_ASKED, "Asked for")                                                                   \
     X(P_FACT_ALL, "all communes, villages, events and indicators")                                 \
     X(P_FACT_COMMUNES, "Communes believed")                                                        \

@@ -87,7 +87,8 @@ struct command {
     const char *name;
     enum lang_text arguments, help;
     int (*run)(struct province *p, char **arguments, int count);
-    bool names; /* wants the names of indicators and villages */
+    bool names;  /* wants the names of indicators and villages */
+    bool begins; /* may begin a ledger; others would say that nothing is missing in a new one */
 };
 
 #define complain(p, status, text) province_complain((p)->options.language, status, text)
@@ -350,15 +351,15 @@ static int run_serve(struct province *p, char **arguments, int count)
 /* ---- start ---- */
 
 static const struct command COMMANDS[] = {
-    { "trust", LANG_P_ARGUMENT_COMMUNES, LANG_P_COMMAND_TRUST, run_trust, false },
-    { "import", LANG_P_ARGUMENT_FILES, LANG_P_COMMAND_IMPORT, run_import, false },
-    { "verify", LANG_P_ARGUMENT_FILES, LANG_P_COMMAND_VERIFY, run_verify, false },
-    { "report", NO_TEXT, LANG_P_COMMAND_REPORT, run_report, true },
-    { "export", LANG_P_ARGUMENT_FILES, LANG_P_COMMAND_EXPORT, run_export, true },
-    { "serve", NO_TEXT, LANG_P_COMMAND_SERVE, run_serve, true },
-    { "root", LANG_P_ARGUMENT_PROVINCE, LANG_P_COMMAND_ROOT, run_root, false },
-    { "roots", NO_TEXT, LANG_P_COMMAND_ROOTS, run_roots, false },
-    { "sign", LANG_P_ARGUMENT_UNITS, LANG_P_COMMAND_SIGN, run_sign, false },
+    { "trust", LANG_P_ARGUMENT_COMMUNES, LANG_P_COMMAND_TRUST, run_trust, false, true },
+    { "import", LANG_P_ARGUMENT_FILES, LANG_P_COMMAND_IMPORT, run_import, false, false },
+    { "verify", LANG_P_ARGUMENT_FILES, LANG_P_COMMAND_VERIFY, run_verify, false, true },
+    { "report", NO_TEXT, LANG_P_COMMAND_REPORT, run_report, true, false },
+    { "export", LANG_P_ARGUMENT_FILES, LANG_P_COMMAND_EXPORT, run_export, true, false },
+    { "serve", NO_TEXT, LANG_P_COMMAND_SERVE, run_serve, true, false },
+    { "root", LANG_P_ARGUMENT_PROVINCE, LANG_P_COMMAND_ROOT, run_root, false, true },
+    { "roots", NO_TEXT, LANG_P_COMMAND_ROOTS, run_roots, false, false },
+    { "sign", LANG_P_ARGUMENT_UNITS, LANG_P_COMMAND_SIGN, run_sign, false, false },
 };
 enum { COMMAND_COUNT = sizeof COMMANDS / sizeof COMMANDS[0] };
 
@@ -525,6 +526,8 @@ int province_run(int argc, char **argv)
         return complain_of(&p, EXIT_USAGE, LANG_P_NO_COMMAND, LANG_WORD(argv[optind]));
     if (command->run == run_sign)
         return run_sign(&p, argv + optind + 1, argc - optind - 1);
+    if (!command->begins && !db_is_url(p.options.db) && !file_exists(p.options.db))
+        return complain_of(&p, EXIT_FAILURE, LANG_P_NO_LEDGER, LANG_WORD(p.options.db));
     status = command->names ? load_data(&p) : 0;
     if (status == 0 && db_open(command->run == run_verify ? ":memory:" : p.options.db, &p.db,
                                err) != 0)

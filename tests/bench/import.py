@@ -3,8 +3,8 @@
   python3 tests/bench/import.py RECORDS [postgresql://... | sqlite | both]
 
 Verification alone is measured before and after each import, on as many threads, in the same run;
-its mean is what the rate of the import is held against.  Figures last, `name: value unit (goal)`;
-exit status 1 where one falls short.
+its mean is what the rate of the import is held against.  Figures last, `name: value unit (goal)`,
+and into tests/bench/import.txt with what was measured; exit status 1 where one falls short.
 """
 import os
 import re
@@ -18,6 +18,7 @@ PROVINCE = os.path.join(ROOT, "build", "keng-province")
 MAKER = os.path.join(ROOT, "build", "release", "tests", "bench", "import")
 THREADS = os.cpu_count()
 VERIFIED_ALONE = 200000
+RECORDED = os.path.join(ROOT, "tests", "bench", "import.txt")
 RATE_GOAL, AGAIN_GOAL, MEMORY_GOAL_MB = 0.85, 1 / 3, 128
 
 figures, short = [], []
@@ -66,6 +67,19 @@ def bench(name, db, file, trust, records):
            "0.33 at most, nothing new", again_s / took_s <= AGAIN_GOAL and " 0 new" in said)
 
 
+def git(*args):
+    return subprocess.run(["git", *args], capture_output=True, text=True, cwd=ROOT, check=False)
+
+
+def record(records):
+    """Which state of the program the figures are of, and the figures."""
+    commit = git("rev-parse", "--short=12", "HEAD").stdout.strip() or "unknown"
+    changed = git("diff", "--quiet", "HEAD", "--", "gateway", "proto").returncode != 0
+    with open(RECORDED, "w", encoding="utf-8") as file:
+        file.write(f"Commit {commit}{' and changes' if changed else ''}, {records} records.\n")
+        file.write("\n".join(figures) + "\n")
+
+
 def main():
     records, where = int(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "both"
     if where == "both" and "KENG_TEST_POSTGRES" not in os.environ:
@@ -84,6 +98,7 @@ def main():
             bench("PostgreSQL", where, file, trust, records)
     load = os.getloadavg()[0] / THREADS
     figure("load of the machine", f"{load:.1f}", "a processor", "about 1: nobody else was there")
+    record(records)
     print("\n".join(figures))
     if short:
         print("falls short: " + ", ".join(short), file=sys.stderr)

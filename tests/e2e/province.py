@@ -121,15 +121,23 @@ def fetch(url, **more):
         return error.code, error.read().decode()
 
 
+def serve(db):
+    return subprocess.Popen([PROVINCE, "--db", db, "--lang", "en", "--data",
+                             os.path.join(ROOT, "seeds"), "--listen", "127.0.0.1:0", "serve"],
+                            stdout=subprocess.PIPE, text=True, cwd=ROOT)
+
+
 def check_pages(checks, db):
     """The pages say what the report says, and nothing can be done there but read."""
     told = province(db, "report", "--json").stdout
-    child = subprocess.Popen([PROVINCE, "--db", db, "--lang", "en", "--data",
-                              os.path.join(ROOT, "seeds"), "--listen", "127.0.0.1:0", "serve"],
-                             stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    child = serve(db)
     try:
         base = first_line(child)
         page = fetch(base + "?village=3&lang=vi")
+        first = fetch(base)[1]
+        checks.tell(first.count("<details><summary>Reports differ") == 1 and
+                    first.index("TO LOOK AT") < first.index("<details") < first.index("<table"),
+                    "a page says first what needs a look, long lists folded")
         checks.tell(page[0] == 200 and "Thôn 3" in page[1] and "Thôn 4" not in page[1] and
                     fetch(base + "figures.json?lang=en") == (200, told) and
                     "<path" in fetch(base + "course.svg")[1] and
@@ -148,6 +156,7 @@ def check_pages(checks, db):
 
 FORMS = (".csv", ".hxl.csv", ".geojson", ".txt", ".xlsx")
 WIDE_MEMORY_MB, WIDE_MEMORY_BYTES = 16, 120  # of the program, and of each figure
+PAGE_LINES = 5000
 FIGURES, EVERY = 24, 10  # of a record; the last of so many speaks of the same village as the other
 
 
@@ -197,6 +206,22 @@ def export_within(memory_mb, db, *paths):
     return done.returncode
 
 
+def check_wide_pages(checks, db, want):
+    """A page of a part says that it is one; the files have all."""
+    child = serve(db)
+    try:
+        base = first_line(child)
+        page = fetch(base)[1]
+        shown = PAGE_LINES - FIGURES  # behind the sums
+        checks.tell(f"Only the first {shown} of {want} figures" in page and
+                    page.count("<tr><td>") == shown and
+                    fetch(base + "figures.hxl.csv")[1].count("\n") == want + 2,
+                    "a page holds the first of them and says so, a file from there all")
+    finally:
+        child.kill()
+        child.wait()
+
+
 def check_wide(checks, directory, make_dbs, records):
     """More figures than are kept as text at a time: all forms hold all of them."""
     file, trust = os.path.join(directory, "w.keng"), os.path.join(directory, "wt.keng")
@@ -219,6 +244,7 @@ def check_wide(checks, directory, make_dbs, records):
             with open(prefix + form, "rb") as file_:
                 told[-1].append(file_.read())
     checks.tell(told[0] == told[-1], "the same bytes from both databases")
+    check_wide_pages(checks, db, want)
     check_cut_export(checks, directory, db)
 
 

@@ -7,6 +7,7 @@ import csv
 import os
 import re
 import sys
+import zipfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "e2e"))
@@ -111,10 +112,15 @@ def check_province(tap, office, rig):
     tap.ok(figures[1][:2] == [("string", "Xã Cao Minh"), ("string", "01879")] and
            any(len(r) == 2 and r[1] and r[1][0] == "date" for r in made),
            "its code keeps the zero, its moment is a date", str(figures[:2]) + str(made))
-    tap.ok(len(findings) > 1 and all(len(row) == 3 for row in findings) and
+    tap.ok(any(len(row) == 3 and row[2] for row in findings[1:]) and
            find_row(made, 0, "Cơ sở dữ liệu")[1:] == [("string", db)],
            "what needs a look and how it was made have sheets of their own",
            str(findings) + str(made))
+    with zipfile.ZipFile(files[0]) as zipped:
+        sheets = [zipped.read(f"xl/worksheets/sheet{i}.xml").decode() for i in (1, 2, 3)]
+    tap.ok(all('state="frozen"' in s and "<autoFilter " in s for s in sheets[:2]) and
+           all("<cols>" in s for s in sheets), "heads stay in sight, columns filter and are wide",
+           str([s[:600] for s in sheets]))
     check_csv(tap, office, files[1], {"Số liệu", "Lần trước", "Đợt", "Thấp nhất", "Cao nhất"})
     with open(files[2], encoding="utf-8") as file:
         found = geojson.faults(file.read())

@@ -401,6 +401,10 @@ static void test_province_explains_wrong_use(void **state)
         { "import b.keng", 1, "its commune is not trusted here" },
         { "import a.db", 1, "this is not a whole batch file" },
         { "trust a.db", 1, "expected a commune.keng" },
+        { "--db typo.db report", 1, "--db typo.db: there is no ledger" },
+        { "--db typo.db import b.keng", 1, "--db typo.db: there is no ledger" }, /* still none */
+        { "--db new.db trust b.db", 1, "b.db: " },
+        { "--db new.db report", 0, "No commune is trusted here" },
         { "--help", 0, "exit status" },
         { "--help --lang vi", 0, "cách dùng: " },
         { "--lang vi import nowhere.keng", 1, "nowhere.keng: " },
