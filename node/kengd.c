@@ -445,7 +445,7 @@ int main(int argc, char **argv)
     if (start(&d, home) == 0) {
         fprintf(stderr, "<6>kengd: node %u of %s: %lld records, waiting on %s\n",
                 d.node.settings.node, d.node.roster.profile.name,
-                (long long)d.node.last_arrival, d.server.path);
+                (long long)store_record_count(d.node.store), d.server.path);
         int ended_by = run(&d);
         fprintf(stderr, "<6>kengd: ended by signal %d, everything accepted is on disk\n", ended_by);
         status = EXIT_SUCCESS;

@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -229,12 +230,26 @@ def unplugged_in_mid_frame(tap):
         wanted = sorted(r["seq"] for r in filed)
         wait_for("all reports arrive", lambda: sorted(keys_at(rig, "commune")) == wanted, 60)
         tap.ok(sorted(keys_at(rig, "commune")) == wanted, "after replugging all arrive, once each")
+        orders_are_told(tap, rig)
         rig.air("reboot village")
         filed.append(json.loads(file_note(rig, "Sau khi modem khởi động lại").stdout))
         wanted = sorted(r["seq"] for r in filed)
         wait_for("a report after the modem forgot its settings",
                  lambda: sorted(keys_at(rig, "commune")) == wanted, 60)
         tap.ok(True, "a modem that restarted into its defaults is configured again")
+
+
+def orders_are_told(tap, rig):
+    """--help names the same orders as the refusal of a line that is none."""
+    try:
+        rig.air(" ")
+        named = ""
+    except Failure as refusal:
+        named = str(refusal).partition("expected: ")[2]
+    shown = rig.run("keng-air", "--help").stdout.partition("one a line:")[2].partition("--help")[0]
+    wanted = named.replace(" or ", ", ").split(", ")
+    tap.ok(len(wanted) > 10 and " ".join(shown.split()) == ", ".join(wanted),
+           "keng-air --help lists every order", f"{shown} / {wanted}")
 
 
 def cpu_ticks(pid):
@@ -255,6 +270,16 @@ def fill_until_refused(rig):
     raise Failure("400 notes fit where nothing should")
 
 
+def row_count(rig):
+    """Records in the store of the village, which is stopped.  Numbers of arrival are more: of
+    acknowledgements only the newest stays."""
+    store = sqlite3.connect(os.path.join(rig.homes["village"], "store.db"))
+    try:
+        return store.execute("SELECT count(*) FROM record").fetchone()[0]
+    finally:
+        store.close()
+
+
 def judge_full_disk(tap, rig, name, confirmed, done, make_room):
     said = (done.stderr + done.stdout).strip()
     tap.ok(done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1,
@@ -271,7 +296,10 @@ def judge_full_disk(tap, rig, name, confirmed, done, make_room):
     wait_for(f"{name}: with room again reports are taken", works_again, 30, every_s=1)
     tap.ok(True, f"{name}: with room again reports are taken")
     rig.stop("village")
+    rows = row_count(rig)
     rig.start_node("village")
+    tap.ok(f": {rows} records, waiting on" in rig.log_tail("village", 3),
+           f"{name}: kengd says how many records it starts with", rig.log_tail("village", 3))
     held = keys_at(rig, "village")
     missing = [seq for seq in confirmed if seq not in held]
     tap.ok(not missing and len(held) == len(set(held)),
