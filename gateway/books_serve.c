@@ -300,7 +300,7 @@ static void handle(void *ctx, const struct http_request *request, struct http_an
             result = put_answer(&q, request, answer);
         if (result < 0)
             say(answer, STATUS_UNAVAILABLE, q.language, result == DB_ENOMEM
-                    ? lang_text(q.language, LANG_P_SERVE_LARGE) : db_error(q.ledger->db));
+                    ? lang_text(q.language, LANG_P_NO_ROOM) : db_error(q.ledger->db));
     }
 }
 

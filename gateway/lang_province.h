@@ -235,7 +235,6 @@
     X(P_SERVE_HOST, "This is not the name of this machine. Open by 127.0.0.1 or localhost.")       \
     X(P_SERVE_METHOD, "These pages are only read.")                                                \
     X(P_SERVE_QUESTION,                                                                            \
-      "The question cannot be read: village and event are numbers, a time is 2026-11-22T14:05.")   \
-    X(P_SERVE_LARGE, "More than one page holds: ask for one commune or one event.")
+      "The question cannot be read: village and event are numbers, a time is 2026-11-22T14:05.")
 
 #endif
