@@ -172,8 +172,10 @@ def read(kind, data, reader):
             reader.note("\n".join(row))
     elif "spreadsheet" in kind:
         book = zipfile.ZipFile(io.BytesIO(data))
-        strings = xml.etree.ElementTree.fromstring(book.read("xl/sharedStrings.xml"))
-        reader.note("\n".join(strings.itertext()))
+        for name in book.namelist():
+            if name.startswith("xl/worksheets/sheet"):
+                sheet = xml.etree.ElementTree.fromstring(book.read(name))
+                reader.note("\n".join(sheet.itertext()))
     elif "xml" in kind:
         reader.note("\n".join(xml.etree.ElementTree.fromstring(data).itertext()))
 

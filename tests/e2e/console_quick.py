@@ -27,21 +27,18 @@ ALERT = """<alert xmlns="urn:oasis:names:tc:emergency:cap:1.2"><identifier>1</id
 
 
 def cells_of(book, name):
-    """Rows of cells, numbers as floats, strings as strings."""
-    strings = ["".join(t.text or "" for t in item.iter(SHEET + "t"))
-               for item in ElementTree.fromstring(book.read("xl/sharedStrings.xml"))]
+    """Rows of cells, numbers as floats, strings as strings; these stand in their cells."""
     rows = []
     for row in ElementTree.fromstring(book.read(name)).iter(SHEET + "row"):
         cells = {}
         for cell in row.iter(SHEET + "c"):
             if cell.find(SHEET + "f") is not None:
                 raise AssertionError("a formula in " + cell.get("r"))
-            value = cell.find(SHEET + "v")
-            if value is None:
-                continue
-            column = re.match("[A-Z]+", cell.get("r"))[0]
-            cells[column] = (strings[int(value.text)] if cell.get("t") == "s"
-                             else float(value.text))
+            value, column = cell.find(SHEET + "v"), re.match("[A-Z]+", cell.get("r"))[0]
+            if cell.get("t") == "inlineStr":
+                cells[column] = "".join(t.text or "" for t in cell.iter(SHEET + "t"))
+            elif value is not None:
+                cells[column] = float(value.text)
         rows.append(cells)
     return rows
 
